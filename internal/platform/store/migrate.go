@@ -1,0 +1,127 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"sort"
+	"strings"
+)
+
+// Migrations are the schema of one domain: files named NNNN_what.sql, applied
+// in the order of their names, each in a transaction of its own.
+//
+// They are written for SQLite; on PostgreSQL the word BLOB reads BYTEA and
+// WITHOUT ROWID is left out. Statements end with a semicolon at a line's end.
+type Migrations struct {
+	Domain string
+	Files  fs.FS
+}
+
+// Migrate brings the schema up to date. A file that changed after it was
+// applied is an error: the database no longer is what the code thinks it is.
+func (db *DB) Migrate(ctx context.Context, all ...Migrations) error {
+	err := db.Do(ctx, func(ctx context.Context, tx *Tx) error {
+		_, err := tx.Exec(ctx, db.dialect(`CREATE TABLE IF NOT EXISTS store_migrations (
+			name TEXT PRIMARY KEY, sha256 TEXT NOT NULL)`))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("create migration table: %w", err)
+	}
+	done := map[string]string{}
+	err = db.Query(ctx, "SELECT name, sha256 FROM store_migrations", nil, func(s Scanner) error {
+		var name, sum string
+		if err := s.Scan(&name, &sum); err != nil {
+			return err
+		}
+		done[name] = sum
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read migrations: %w", err)
+	}
+	for _, m := range all {
+		if err := db.migrate(ctx, m, done); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (db *DB) migrate(ctx context.Context, m Migrations, done map[string]string) error {
+	names, err := fs.Glob(m.Files, "*.sql")
+	if err != nil {
+		return fmt.Errorf("list migrations of %s: %w", m.Domain, err)
+	}
+	sort.Strings(names)
+	for _, file := range names {
+		src, err := fs.ReadFile(m.Files, file)
+		if err != nil {
+			return fmt.Errorf("read migration %s/%s: %w", m.Domain, file, err)
+		}
+		h := sha256.Sum256(src)
+		name, sum := m.Domain+"/"+file, hex.EncodeToString(h[:])
+		switch got, ok := done[name]; {
+		case ok && got == sum:
+			continue
+		case ok:
+			return fmt.Errorf("migration %s was changed after it was applied to this database: use the version of Labwarden that belongs to it, or restore a backup", name)
+		}
+		err = db.Do(ctx, func(ctx context.Context, tx *Tx) error {
+			for _, stmt := range statements(string(src)) {
+				if _, err := tx.Exec(ctx, db.dialect(stmt)); err != nil {
+					return err
+				}
+			}
+			_, err := tx.Exec(ctx, "INSERT INTO store_migrations (name, sha256) VALUES ($1, $2)", name, sum)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("apply migration %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+var (
+	reBlob    = regexp.MustCompile(`\bBLOB\b`)
+	reNoRowid = regexp.MustCompile(`\)\s*WITHOUT ROWID`)
+)
+
+func (db *DB) dialect(stmt string) string {
+	if db.engine == SQLite {
+		return stmt
+	}
+	return reNoRowid.ReplaceAllString(reBlob.ReplaceAllString(stmt, "BYTEA"), ")")
+}
+
+func statements(src string) []string {
+	var out []string
+	var cur strings.Builder
+	for line := range strings.Lines(src) {
+		if t := strings.TrimSpace(line); t == "" || strings.HasPrefix(t, "--") {
+			continue
+		}
+		cur.WriteString(line)
+		if strings.HasSuffix(strings.TrimSpace(line), ";") {
+			out = append(out, strings.TrimSuffix(strings.TrimSpace(cur.String()), ";"))
+			cur.Reset()
+		}
+	}
+	if s := strings.TrimSpace(cur.String()); s != "" {
+		out = append(out, s)
+	}
+	return out
+}
+
+// IsMissingTable reports whether err says that a table does not exist: the
+// database was never set up.
+func IsMissingTable(err error) bool {
+	return err != nil && !errors.Is(err, ErrNoRows) &&
+		(strings.Contains(err.Error(), "no such table") || strings.Contains(err.Error(), "SQLSTATE 42P01"))
+}

@@ -1,0 +1,165 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Engine names a database engine.
+type Engine string
+
+// The two engines.
+const (
+	SQLite   Engine = "sqlite"
+	Postgres Engine = "postgres"
+)
+
+// ErrNoRows is what Scan returns when a QueryRow found nothing.
+var ErrNoRows = errors.New("no rows")
+
+// ErrClosed is returned by Do after Close.
+var ErrClosed = errors.New("store is closed")
+
+// ErrTooLong is returned by a work function's statements once it has used up
+// its second.
+var ErrTooLong = errors.New("work function used up its time")
+
+// Scanner reads one row. The standard conversions of database/sql hold;
+// []byte destinations receive a copy.
+type Scanner interface{ Scan(dest ...any) error }
+
+// Queryer is what both a DB and a Tx can do: read.
+type Queryer interface {
+	// QueryRow reads one row; Scan returns ErrNoRows when there is none.
+	QueryRow(ctx context.Context, query string, args ...any) Scanner
+	// Query calls each for every row, in order, until each returns an error.
+	Query(ctx context.Context, query string, args []any, each func(Scanner) error) error
+}
+
+// Options of Open. The zero value is right for production.
+type Options struct {
+	// MaxGroup is how many work items share a transaction at most; 0 means 256.
+	MaxGroup int
+	// Hook takes part in every writing transaction; nil means none.
+	Hook Hook
+	// ItemLimit is the time one work function has; 0 means one second.
+	ItemLimit time.Duration
+	// Readers is the number of reading connections; 0 means 4.
+	Readers int
+}
+
+// Hook takes part in every writing transaction of the node. The ledger is one.
+type Hook interface {
+	// Begin runs right after the transaction began and the writer's lock is
+	// held. It may queue reads; it must call tx.SetBase from their callback.
+	Begin(tx *Tx)
+	// Commit runs last, before the commit, and may write what tx.Emitted holds.
+	Commit(tx *Tx) error
+	// Done tells the outcome of the transaction, so that the hook can keep
+	// state in memory across transactions.
+	Done(committed bool)
+}
+
+// DB is an open database.
+type DB struct {
+	engine Engine
+	opts   Options
+	w      backend
+	r      reader
+	queue  chan *work
+	quit   chan struct{}
+	idle   sync.WaitGroup
+	closed sync.Once
+	stats  stats
+}
+
+// backend is the writing half of an engine.
+type backend interface {
+	begin(ctx context.Context) error
+	commit(ctx context.Context) error
+	rollback(ctx context.Context) error
+	savepoint(ctx context.Context) error
+	rollbackTo(ctx context.Context) error
+	release(ctx context.Context) error
+	exec(ctx context.Context, query string, args []any) (int64, error)
+	query(ctx context.Context, query string, args []any, each func(Scanner) error) error
+	// queue adds a statement to the pipeline; row is called by flush with the
+	// first row (or a Scanner that returns ErrNoRows); nil ignores the result.
+	queue(ctx context.Context, query string, args []any, row func(Scanner) error) error
+	flush(ctx context.Context) error
+	close() error
+}
+
+// reader is the reading half of an engine.
+type reader interface {
+	query(ctx context.Context, query string, args []any, each func(Scanner) error) error
+	close() error
+}
+
+// Engine says which engine the database is on.
+func (db *DB) Engine() Engine { return db.engine }
+
+func start(engine Engine, w backend, r reader, opts Options) *DB {
+	if opts.MaxGroup == 0 {
+		opts.MaxGroup = 256
+	}
+	if opts.ItemLimit == 0 {
+		opts.ItemLimit = time.Second
+	}
+	db := &DB{
+		engine: engine, opts: opts, w: w, r: r,
+		queue: make(chan *work, 4*opts.MaxGroup),
+		quit:  make(chan struct{}),
+	}
+	db.idle.Add(1)
+	go db.write()
+	return db
+}
+
+// Close lets work in the queue finish and closes the database.
+func (db *DB) Close() error {
+	var err error
+	db.closed.Do(func() {
+		close(db.quit)
+		db.idle.Wait()
+		err = errors.Join(db.r.close(), db.w.close())
+	})
+	return err
+}
+
+// Query implements Queryer on the last committed state.
+func (db *DB) Query(ctx context.Context, query string, args []any, each func(Scanner) error) error {
+	return db.r.query(ctx, query, args, each)
+}
+
+// QueryRow implements Queryer on the last committed state.
+func (db *DB) QueryRow(ctx context.Context, query string, args ...any) Scanner {
+	return row{func(each func(Scanner) error) error { return db.r.query(ctx, query, args, each) }}
+}
+
+type row struct {
+	run func(each func(Scanner) error) error
+}
+
+var errStop = errors.New("stop")
+
+func (r row) Scan(dest ...any) error {
+	found := false
+	err := r.run(func(s Scanner) error {
+		found = true
+		if err := s.Scan(dest...); err != nil {
+			return err
+		}
+		return errStop
+	})
+	if err != nil && !errors.Is(err, errStop) {
+		return fmt.Errorf("read row: %w", err)
+	}
+	if !found {
+		return ErrNoRows
+	}
+	return nil
+}

@@ -1,0 +1,180 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/labwarden/labwarden/internal/platform/store"
+	"github.com/labwarden/labwarden/internal/platform/store/storetest"
+)
+
+var schema = store.Migrations{Domain: "test", Files: fstest.MapFS{
+	"0001_a.sql": {Data: []byte("-- a table\nCREATE TABLE test_a (id BIGINT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;\nCREATE TABLE test_b (id BIGINT NOT NULL);\n")},
+}}
+
+func count(t *testing.T, db *store.DB, query string, args ...any) int64 {
+	t.Helper()
+	var n int64
+	if err := db.QueryRow(t.Context(), query, args...).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestDoIsDurableAndGrouped(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
+		db := open(store.Options{})
+		if err := db.Migrate(t.Context(), schema); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		const n = 400
+		errs := make([]error, n)
+		for i := range n {
+			wg.Go(func() {
+				errs[i] = db.Do(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+					if err := tx.Queue(ctx, "INSERT INTO test_a (id, body) VALUES ($1, $2)", int64(i%300), []byte{byte(i)}); err != nil {
+						return err
+					}
+					return tx.Queue(ctx, "INSERT INTO test_b (id) VALUES ($1)", int64(i))
+				})
+			})
+		}
+		wg.Wait()
+		failed := 0
+		for _, err := range errs {
+			if err != nil {
+				failed++
+			}
+		}
+		if failed != 100 {
+			t.Fatalf("%d items failed, want the 100 with a doubled key", failed)
+		}
+		if a, b := count(t, db, "SELECT count(*) FROM test_a"), count(t, db, "SELECT count(*) FROM test_b"); a != 300 || b != 300 {
+			t.Fatalf("a %d, b %d rows; want 300 each: a failed item must leave nothing", a, b)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		db = open(store.Options{})
+		if n := count(t, db, "SELECT count(*) FROM test_b"); n != 300 {
+			t.Fatalf("%d rows after reopening, want 300", n)
+		}
+	})
+}
+
+func TestStepsSeeWhatTheFirstPartQueued(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
+		db := open(store.Options{})
+		if err := db.Migrate(t.Context(), schema); err != nil {
+			t.Fatal(err)
+		}
+		insert := func(body byte) (inserted bool, err error) {
+			err = db.DoSteps(t.Context(), func(ctx context.Context, tx *store.Tx) (store.Step, error) {
+				err := tx.QueueRow(ctx, "INSERT INTO test_a (id, body) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING RETURNING id",
+					[]any{int64(7), []byte{body}}, func(s store.Scanner) error {
+						var id int64
+						err := s.Scan(&id)
+						inserted = err == nil
+						if errors.Is(err, store.ErrNoRows) {
+							return nil
+						}
+						return err
+					})
+				return func(ctx context.Context, tx *store.Tx) (store.Step, error) {
+					if !inserted {
+						return nil, nil
+					}
+					return nil, tx.Queue(ctx, "INSERT INTO test_b (id) VALUES ($1)", int64(7))
+				}, err
+			})
+			return inserted, err
+		}
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		wins := 0
+		for i := range 50 {
+			wg.Go(func() {
+				ok, err := insert(byte(i))
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil {
+					t.Error(err)
+				}
+				if ok {
+					wins++
+				}
+			})
+		}
+		wg.Wait()
+		if b := count(t, db, "SELECT count(*) FROM test_b"); wins != 1 || b != 1 {
+			t.Fatalf("%d inserts won, %d second parts wrote; want one of each", wins, b)
+		}
+	})
+}
+
+func TestPanicAndSlowItemFallAlone(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
+		db := open(store.Options{ItemLimit: 20 * time.Millisecond})
+		if err := db.Migrate(t.Context(), schema); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		results := make([]error, 3)
+		for i, fn := range []func(context.Context, *store.Tx) error{
+			func(context.Context, *store.Tx) error { panic("boom") },
+			func(ctx context.Context, tx *store.Tx) error {
+				<-time.After(40 * time.Millisecond)
+				_, err := tx.Exec(ctx, "INSERT INTO test_b (id) VALUES (1)")
+				return err
+			},
+			func(ctx context.Context, tx *store.Tx) error {
+				_, err := tx.Exec(ctx, "INSERT INTO test_b (id) VALUES (2)")
+				return err
+			},
+		} {
+			wg.Go(func() { results[i] = db.Do(t.Context(), fn) })
+		}
+		wg.Wait()
+		if results[0] == nil || !errors.Is(results[1], store.ErrTooLong) || results[2] != nil {
+			t.Fatalf("got %v", results)
+		}
+		if n := count(t, db, "SELECT count(*) FROM test_b"); n != 1 {
+			t.Fatalf("%d rows, want the good item's", n)
+		}
+	})
+}
+
+func TestMigrationChangedAfterwardsIsRefused(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
+		db := open(store.Options{})
+		for range 2 {
+			if err := db.Migrate(t.Context(), schema); err != nil {
+				t.Fatal(err)
+			}
+		}
+		changed := store.Migrations{Domain: "test", Files: fstest.MapFS{"0001_a.sql": {Data: []byte("SELECT 1;")}}}
+		if err := db.Migrate(t.Context(), changed); err == nil {
+			t.Fatal("a changed migration was accepted")
+		}
+	})
+}
+
+func TestPlaceholdersMayRepeatAndSkipQuotes(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
+		db := open(store.Options{})
+		var a, b, c string
+		err := db.QueryRow(t.Context(), "SELECT CAST($2 AS TEXT), CAST($1 AS TEXT) || CAST($2 AS TEXT), '$1'", "x", "y").Scan(&a, &b, &c)
+		if got := fmt.Sprint(a, b, c); err != nil || got != "yxy$1" {
+			t.Fatalf("got %q, %v", got, err)
+		}
+		if err := db.QueryRow(t.Context(), "SELECT 1 WHERE 1 = 0").Scan(new(int64)); !errors.Is(err, store.ErrNoRows) {
+			t.Fatalf("got %v, want ErrNoRows", err)
+		}
+	})
+}

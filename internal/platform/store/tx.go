@@ -1,0 +1,95 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// Tx is the writing transaction as one work function sees it. It is valid only
+// during the call it was passed to.
+type Tx struct {
+	db       *DB
+	deadline time.Time // of the running item; zero outside of items
+	emitted  [][]byte
+	base     int64
+	hasBase  bool
+}
+
+func (tx *Tx) check() error {
+	if !tx.deadline.IsZero() && time.Now().After(tx.deadline) {
+		return ErrTooLong
+	}
+	return nil
+}
+
+// Engine says which engine the transaction is on.
+func (tx *Tx) Engine() Engine { return tx.db.engine }
+
+// Exec runs a statement and returns how many rows it touched.
+func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	if err := tx.check(); err != nil {
+		return 0, err
+	}
+	if err := tx.db.w.flush(ctx); err != nil {
+		return 0, err
+	}
+	return tx.db.w.exec(ctx, query, args)
+}
+
+// Query reads within the transaction, everything queued before included.
+func (tx *Tx) Query(ctx context.Context, query string, args []any, each func(Scanner) error) error {
+	if err := tx.check(); err != nil {
+		return err
+	}
+	if err := tx.db.w.flush(ctx); err != nil {
+		return err
+	}
+	return tx.db.w.query(ctx, query, args, each)
+}
+
+// QueryRow reads one row within the transaction.
+func (tx *Tx) QueryRow(ctx context.Context, query string, args ...any) Scanner {
+	return row{func(each func(Scanner) error) error { return tx.Query(ctx, query, args, each) }}
+}
+
+// Queue runs a statement whose result nobody needs. On PostgreSQL it travels
+// together with the others of the group; its error shows at the latest when
+// the transaction commits.
+func (tx *Tx) Queue(ctx context.Context, query string, args ...any) error {
+	if err := tx.check(); err != nil {
+		return err
+	}
+	return tx.db.w.queue(ctx, query, args, nil)
+}
+
+// QueueRow is Queue for a statement that returns at most one row. row is called
+// before the next step of the work runs; its Scan returns ErrNoRows when the
+// statement returned nothing.
+func (tx *Tx) QueueRow(ctx context.Context, query string, args []any, row func(Scanner) error) error {
+	if err := tx.check(); err != nil {
+		return err
+	}
+	return tx.db.w.queue(ctx, query, args, row)
+}
+
+// Emit adds an event to the ledger within this transaction and returns the
+// leaf index it will have. b must not change afterwards. Emit is gone with the
+// item if the item fails.
+func (tx *Tx) Emit(ctx context.Context, b []byte) (int64, error) {
+	if !tx.hasBase {
+		if err := tx.db.w.flush(ctx); err != nil {
+			return 0, err
+		}
+	}
+	tx.emitted = append(tx.emitted, b)
+	return tx.base + int64(len(tx.emitted)) - 1, nil
+}
+
+// SetBase is for the Hook: the leaf index of the first event of this transaction.
+func (tx *Tx) SetBase(n int64) { tx.base, tx.hasBase = n, true }
+
+// Emitted is for the Hook: the events of this transaction in order.
+func (tx *Tx) Emitted() [][]byte { return tx.emitted }
+
+// Base is for the Hook: what SetBase was given.
+func (tx *Tx) Base() int64 { return tx.base }

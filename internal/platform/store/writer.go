@@ -1,0 +1,269 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+)
+
+// Step is one part of a work item. It returns the next part, or nil when the
+// item is done. All items of a group run their first parts, then what these
+// queued is sent to the database in one go, then come the second parts: work
+// that needs a look before it writes costs two round trips a group, not two an
+// item.
+type Step func(ctx context.Context, tx *Tx) (Step, error)
+
+type work struct {
+	ctx  context.Context
+	step Step
+	done chan error
+}
+
+type stats struct {
+	groups, items, redone atomic.Int64
+}
+
+// Stats counts what the writer did since it started.
+type Stats struct{ Groups, Items, Redone int64 }
+
+// Stats returns the writer's counters.
+func (db *DB) Stats() Stats {
+	return Stats{db.stats.groups.Load(), db.stats.items.Load(), db.stats.redone.Load()}
+}
+
+// redoGroup bounds a transaction that runs its items under savepoints.
+const redoGroup = 50
+
+// Do runs fn in a writing transaction. When it returns nil, what fn wrote is
+// on disk. When it returns an error nothing of it is, with one exception: a
+// database connection that broke during the commit leaves the outcome unknown;
+// the caller must be able to repeat.
+func (db *DB) Do(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
+	return db.DoSteps(ctx, func(ctx context.Context, tx *Tx) (Step, error) { return nil, fn(ctx, tx) })
+}
+
+// DoSteps is Do for work in several parts.
+func (db *DB) DoSteps(ctx context.Context, s Step) error {
+	w := &work{ctx: ctx, step: s, done: make(chan error, 1)}
+	select {
+	case <-db.quit:
+		return ErrClosed
+	default:
+	}
+	select {
+	case db.queue <- w:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-db.quit:
+		return ErrClosed
+	}
+	// From here on the writer decides: leaving early would make the caller
+	// believe that nothing was written.
+	return <-w.done
+}
+
+func (db *DB) write() {
+	defer db.idle.Done()
+	group := make([]*work, 0, db.opts.MaxGroup)
+	for {
+		group = group[:0]
+		select {
+		case w := <-db.queue:
+			group = append(group, w)
+		case <-db.quit:
+			db.drain()
+			return
+		}
+	fill:
+		for len(group) < db.opts.MaxGroup {
+			select {
+			case w := <-db.queue:
+				group = append(group, w)
+			default:
+				break fill
+			}
+		}
+		db.run(group)
+	}
+}
+
+// drain finishes what was queued before Close.
+func (db *DB) drain() {
+	for {
+		select {
+		case w := <-db.queue:
+			db.run([]*work{w})
+		default:
+			return
+		}
+	}
+}
+
+func (db *DB) run(group []*work) {
+	live := group[:0]
+	for _, w := range group {
+		if err := w.ctx.Err(); err != nil {
+			w.done <- err
+			continue
+		}
+		live = append(live, w)
+	}
+	if len(live) == 0 {
+		return
+	}
+	db.stats.groups.Add(1)
+	db.stats.items.Add(int64(len(live)))
+	err := db.together(live)
+	if err == nil || len(live) == 1 {
+		for _, w := range live {
+			w.done <- err
+		}
+		return
+	}
+	db.stats.redone.Add(int64(len(live)))
+	for len(live) > 0 {
+		n := min(redoGroup, len(live))
+		db.apart(live[:n])
+		live = live[n:]
+	}
+}
+
+// together runs the group without savepoints: all or nothing.
+func (db *DB) together(group []*work) (err error) {
+	ctx := context.Background()
+	tx := &Tx{db: db}
+	if err := db.begin(ctx, tx); err != nil {
+		return err
+	}
+	steps := make([]Step, len(group))
+	for i, w := range group {
+		steps[i] = w.step
+	}
+	for more := true; more; {
+		more = false
+		for i, s := range steps {
+			if s == nil {
+				continue
+			}
+			if steps[i], err = db.step(ctx, tx, s); err != nil {
+				return db.abort(ctx, err)
+			}
+			more = more || steps[i] != nil
+		}
+		if more {
+			if err := db.w.flush(ctx); err != nil {
+				return db.abort(ctx, err)
+			}
+		}
+	}
+	return db.finish(ctx, tx)
+}
+
+// apart runs each item under its own savepoint, so that a bad one falls alone.
+func (db *DB) apart(group []*work) {
+	ctx := context.Background()
+	tx := &Tx{db: db}
+	if err := db.begin(ctx, tx); err != nil {
+		for _, w := range group {
+			w.done <- err
+		}
+		return
+	}
+	good := make([]*work, 0, len(group))
+	for i, w := range group {
+		kept := len(tx.emitted)
+		err := db.alone(ctx, tx, w)
+		if err == nil {
+			good = append(good, w)
+			continue
+		}
+		tx.emitted = tx.emitted[:kept]
+		w.done <- err
+		if rerr := db.w.rollbackTo(ctx); rerr != nil { // the transaction is lost for all
+			rerr = db.abort(ctx, fmt.Errorf("roll back one item: %w", rerr))
+			for _, g := range append(good, group[i+1:]...) {
+				g.done <- rerr
+			}
+			return
+		}
+	}
+	err := db.finish(ctx, tx)
+	for _, w := range good {
+		w.done <- err
+	}
+}
+
+func (db *DB) alone(ctx context.Context, tx *Tx, w *work) error {
+	if err := db.w.flush(ctx); err != nil {
+		return err
+	}
+	if err := db.w.savepoint(ctx); err != nil {
+		return err
+	}
+	for s := w.step; s != nil; {
+		var err error
+		if s, err = db.step(ctx, tx, s); err != nil {
+			return err
+		}
+		if err = db.w.flush(ctx); err != nil {
+			return err
+		}
+	}
+	return db.w.release(ctx)
+}
+
+func (db *DB) begin(ctx context.Context, tx *Tx) error {
+	if err := db.w.begin(ctx); err != nil {
+		return fmt.Errorf("begin transaction: %w", err)
+	}
+	if db.opts.Hook != nil {
+		db.opts.Hook.Begin(tx)
+	} else {
+		tx.SetBase(0)
+	}
+	return nil
+}
+
+func (db *DB) finish(ctx context.Context, tx *Tx) error {
+	tx.deadline = time.Time{}
+	if db.opts.Hook != nil {
+		if err := db.w.flush(ctx); err != nil {
+			return db.abort(ctx, err)
+		}
+		if err := db.opts.Hook.Commit(tx); err != nil {
+			return db.abort(ctx, fmt.Errorf("close the group: %w", err))
+		}
+	}
+	err := db.w.commit(ctx)
+	if err != nil {
+		_ = db.w.rollback(ctx) // it failed already; the first error is the one that counts
+	}
+	if db.opts.Hook != nil {
+		db.opts.Hook.Done(err == nil)
+	}
+	if err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+func (db *DB) abort(ctx context.Context, err error) error {
+	_ = db.w.rollback(ctx) // err says what happened; a rollback that fails ends the connection
+	if db.opts.Hook != nil {
+		db.opts.Hook.Done(false)
+	}
+	return err
+}
+
+// step runs one part; a panic in it is that item's error, not the writer's end.
+func (db *DB) step(ctx context.Context, tx *Tx, s Step) (next Step, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("work function panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	tx.deadline = time.Now().Add(db.opts.ItemLimit)
+	return s(ctx, tx)
+}
