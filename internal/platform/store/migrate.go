@@ -15,8 +15,9 @@ import (
 // Migrations are the schema of one domain: files named NNNN_what.sql, applied
 // in the order of their names, each in a transaction of its own.
 //
-// They are written for SQLite; on PostgreSQL the word BLOB reads BYTEA and
-// WITHOUT ROWID is left out. Statements end with a semicolon at a line's end.
+// They are written for SQLite; on PostgreSQL the word BLOB reads BYTEA, INTEGER
+// PRIMARY KEY (the row number itself) BIGINT PRIMARY KEY, and WITHOUT ROWID is
+// left out. Statements end with a semicolon at a line's end.
 type Migrations struct {
 	Domain string
 	Files  fs.FS
@@ -91,13 +92,16 @@ func (db *DB) migrate(ctx context.Context, m Migrations, done map[string]string)
 var (
 	reBlob    = regexp.MustCompile(`\bBLOB\b`)
 	reNoRowid = regexp.MustCompile(`\)\s*WITHOUT ROWID`)
+	reRowid   = regexp.MustCompile(`\bINTEGER PRIMARY KEY\b`)
 )
 
 func (db *DB) dialect(stmt string) string {
 	if db.engine == SQLite {
 		return stmt
 	}
-	return reNoRowid.ReplaceAllString(reBlob.ReplaceAllString(stmt, "BYTEA"), ")")
+	stmt = reBlob.ReplaceAllString(stmt, "BYTEA")
+	stmt = reRowid.ReplaceAllString(stmt, "BIGINT PRIMARY KEY")
+	return reNoRowid.ReplaceAllString(stmt, ")")
 }
 
 func statements(src string) []string {

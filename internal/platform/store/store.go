@@ -43,8 +43,6 @@ type Queryer interface {
 type Options struct {
 	// MaxGroup is how many work items share a transaction at most; 0 means 256.
 	MaxGroup int
-	// Hook takes part in every writing transaction; nil means none.
-	Hook Hook
 	// ItemLimit is the time one work function has; 0 means one second.
 	ItemLimit time.Duration
 	// Readers is the number of reading connections; 0 means 4.
@@ -55,7 +53,7 @@ type Options struct {
 type Hook interface {
 	// Begin runs right after the transaction began and the writer's lock is
 	// held. It may queue reads; it must call tx.SetBase from their callback.
-	Begin(tx *Tx)
+	Begin(tx *Tx) error
 	// Commit runs last, before the commit, and may write what tx.Emitted holds.
 	Commit(tx *Tx) error
 	// Done tells the outcome of the transaction, so that the hook can keep
@@ -67,6 +65,7 @@ type Hook interface {
 type DB struct {
 	engine Engine
 	opts   Options
+	hook   Hook
 	w      backend
 	r      reader
 	queue  chan *work
@@ -101,6 +100,10 @@ type reader interface {
 
 // Engine says which engine the database is on.
 func (db *DB) Engine() Engine { return db.engine }
+
+// SetHook makes h take part in every writing transaction from now on. Call it
+// after Migrate (the hook's own tables must be there) and before other writes.
+func (db *DB) SetHook(h Hook) { db.hook = h }
 
 func start(engine Engine, w backend, r reader, opts Options) *DB {
 	if opts.MaxGroup == 0 {

@@ -218,8 +218,10 @@ func (db *DB) begin(ctx context.Context, tx *Tx) error {
 	if err := db.w.begin(ctx); err != nil {
 		return fmt.Errorf("begin transaction: %w", err)
 	}
-	if db.opts.Hook != nil {
-		db.opts.Hook.Begin(tx)
+	if db.hook != nil {
+		if err := db.hook.Begin(tx); err != nil {
+			return db.abort(ctx, fmt.Errorf("begin transaction: %w", err))
+		}
 	} else {
 		tx.SetBase(0)
 	}
@@ -228,11 +230,11 @@ func (db *DB) begin(ctx context.Context, tx *Tx) error {
 
 func (db *DB) finish(ctx context.Context, tx *Tx) error {
 	tx.deadline = time.Time{}
-	if db.opts.Hook != nil {
+	if db.hook != nil {
 		if err := db.w.flush(ctx); err != nil {
 			return db.abort(ctx, err)
 		}
-		if err := db.opts.Hook.Commit(tx); err != nil {
+		if err := db.hook.Commit(tx); err != nil {
 			return db.abort(ctx, fmt.Errorf("close the group: %w", err))
 		}
 	}
@@ -240,8 +242,8 @@ func (db *DB) finish(ctx context.Context, tx *Tx) error {
 	if err != nil {
 		_ = db.w.rollback(ctx) // it failed already; the first error is the one that counts
 	}
-	if db.opts.Hook != nil {
-		db.opts.Hook.Done(err == nil)
+	if db.hook != nil {
+		db.hook.Done(err == nil)
 	}
 	if err != nil {
 		return fmt.Errorf("commit: %w", err)
@@ -251,8 +253,8 @@ func (db *DB) finish(ctx context.Context, tx *Tx) error {
 
 func (db *DB) abort(ctx context.Context, err error) error {
 	_ = db.w.rollback(ctx) // err says what happened; a rollback that fails ends the connection
-	if db.opts.Hook != nil {
-		db.opts.Hook.Done(false)
+	if db.hook != nil {
+		db.hook.Done(false)
 	}
 	return err
 }

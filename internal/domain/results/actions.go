@@ -1,0 +1,142 @@
+package results
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/labwarden/labwarden/internal/platform/bus"
+	"github.com/labwarden/labwarden/internal/platform/event"
+	"github.com/labwarden/labwarden/internal/platform/ledger"
+	"github.com/labwarden/labwarden/internal/platform/store"
+)
+
+// Errors a caller can act on.
+var (
+	ErrNotFound = errors.New("not found")
+	ErrConflict = errors.New("not possible in its present state")
+	ErrInvalid  = errors.New("invalid")
+)
+
+// By names who acts and why. The reason is one word for the ledger (letters,
+// digits and dashes; other characters become dashes): it must not name a patient.
+type By struct{ Who, Reason string }
+
+func (b By) check() error {
+	if strings.TrimSpace(b.Who) == "" || strings.TrimSpace(b.Reason) == "" {
+		return fmt.Errorf("%w: name who does this and why", ErrInvalid)
+	}
+	return nil
+}
+
+// Hold stops a waiting delivery until Release. What shares its lanes waits too.
+func (s *Service) Hold(ctx context.Context, seq int64, by By) error {
+	return s.act(ctx, seq, by, KindHeld, Held, Waiting, NeedsPerson)
+}
+
+// Release lets a held delivery, or one that needed a person, be tried again.
+func (s *Service) Release(ctx context.Context, seq int64, by By) error {
+	return s.act(ctx, seq, by, KindReleased, Waiting, Held, NeedsPerson)
+}
+
+// Refuse ends an open delivery without sending it: the results behind it move up.
+func (s *Service) Refuse(ctx context.Context, seq int64, by By) error {
+	return s.act(ctx, seq, by, KindRefused, RefusedByPerson, Held, NeedsPerson)
+}
+
+func (s *Service) act(ctx context.Context, seq int64, by By, kind string, to State, from ...State) error {
+	if err := by.check(); err != nil {
+		return err
+	}
+	var partner string
+	err := s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
+		d := &delivery{seq: seq}
+		var id []byte
+		var state int64
+		err := tx.QueryRow(ctx, `SELECT d.partner, d.state, m.id FROM results_deliveries d
+			JOIN results_messages m ON m.leaf = d.message WHERE d.seq = $1`, seq).Scan(&d.partner, &state, &id)
+		if errors.Is(err, store.ErrNoRows) {
+			return fmt.Errorf("delivery %d: %w", seq, ErrNotFound)
+		}
+		if err != nil {
+			return fmt.Errorf("read delivery: %w", err)
+		}
+		allowed := false
+		for _, f := range from {
+			allowed = allowed || State(state) == f
+		}
+		if !allowed {
+			return fmt.Errorf("delivery %d is %s: %w", seq, State(state), ErrConflict)
+		}
+		if d.id, err = event.IDFromBytes(id); err != nil {
+			return err
+		}
+		partner = d.partner
+		now := s.now().UnixMicro()
+		if _, err := bus.Publish(ctx, tx, acted(kind, now, d, by.Who, by.Reason)); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE results_deliveries SET state = $1, changed_at = $2, next_at = NULL, first_at = NULL, reason = $3
+			WHERE seq = $4`, int64(to), now, ledger.Code(by.Reason), seq)
+		return err
+	})
+	if err == nil {
+		s.reload(partner)
+	}
+	return err
+}
+
+// Resend makes a new delivery of a message whose delivery to the partner has
+// ended. It goes to the end of its lanes. The number of the new delivery is
+// returned.
+func (s *Service) Resend(ctx context.Context, seq int64, by By) (int64, error) {
+	if err := by.check(); err != nil {
+		return 0, err
+	}
+	var partner string
+	var again int64
+	err := s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
+		d := &delivery{seq: seq}
+		var id, lanes []byte
+		var message, state int64
+		err := tx.QueryRow(ctx, `SELECT d.partner, d.route, d.state, d.message, d.lanes, m.id FROM results_deliveries d
+			JOIN results_messages m ON m.leaf = d.message WHERE d.seq = $1`, seq).
+			Scan(&d.partner, &d.route, &state, &message, &lanes, &id)
+		if errors.Is(err, store.ErrNoRows) {
+			return fmt.Errorf("delivery %d: %w", seq, ErrNotFound)
+		}
+		if err != nil {
+			return fmt.Errorf("read delivery: %w", err)
+		}
+		if State(state) < Done {
+			return fmt.Errorf("delivery %d is %s, it goes out by itself or after a release: %w", seq, State(state), ErrConflict)
+		}
+		if d.id, err = event.IDFromBytes(id); err != nil {
+			return err
+		}
+		partner = d.partner
+		now := s.now().UnixMicro()
+		leaf, err := bus.Publish(ctx, tx, acted(KindResent, now, d, by.Who, by.Reason))
+		if err != nil {
+			return err
+		}
+		again = leaf * maxPlans
+		_, err = tx.Exec(ctx, `INSERT INTO results_deliveries (seq, message, partner, route, state, lanes, changed_at, again)
+			VALUES ($1, $2, $3, $4, 0, $5, $6, 1)`, again, message, d.partner, d.route, lanes, now)
+		return err
+	})
+	if err == nil {
+		s.wake(partner)
+	}
+	return again, err
+}
+
+func (s *Service) reload(partner string) {
+	s.mu.Lock()
+	c := s.couriers[partner]
+	s.mu.Unlock()
+	if c != nil {
+		c.changed()
+	}
+}

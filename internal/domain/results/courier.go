@@ -1,0 +1,361 @@
+package results
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/labwarden/labwarden/internal/channel"
+	"github.com/labwarden/labwarden/internal/codec/hl7"
+	"github.com/labwarden/labwarden/internal/platform/event"
+	"github.com/labwarden/labwarden/internal/platform/ledger"
+	"github.com/labwarden/labwarden/internal/platform/store"
+)
+
+// How many deliveries a courier keeps loaded beyond those that are stopped.
+const (
+	loadLow   = 500
+	loadBatch = 500
+)
+
+// courier carries one partner's deliveries. Nothing it does can slow another
+// partner's: it has its own goroutines, its own queue and its own connections.
+type courier struct {
+	s       *Service
+	partner string
+	poke    chan struct{} // something changed; look
+
+	mu     sync.Mutex
+	q      *queue
+	full   bool // the last load found everything there was
+	stale  bool // a person changed something: load anew
+	flying int
+	down   down
+}
+
+// down is the partner's circuit breaker.
+type down struct {
+	failures int       // in a row
+	until    time.Time // no try before
+	since    time.Time // zero while the partner answers
+	class    channel.Class
+	code     string
+}
+
+// wake makes a partner's courier look for work.
+func (s *Service) wake(partner string) {
+	s.mu.Lock()
+	c := s.couriers[partner]
+	s.mu.Unlock()
+	if c != nil {
+		c.wake()
+	}
+}
+
+func (c *courier) wake() {
+	c.mu.Lock()
+	c.full = false
+	c.mu.Unlock()
+	select {
+	case c.poke <- struct{}{}:
+	default:
+	}
+}
+
+// changed makes the courier load its deliveries anew.
+func (c *courier) changed() {
+	c.mu.Lock()
+	c.stale = true
+	c.mu.Unlock()
+	c.wake()
+}
+
+// Run delivers until ctx ends, then waits for what is under way.
+func (s *Service) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	for {
+		changed := s.applied() // before the settings, so that no Apply is missed
+		set := s.settings.Load()
+		s.mu.Lock()
+		for key := range set.Partners {
+			if s.couriers[key] == nil {
+				c := &courier{s: s, partner: key, poke: make(chan struct{}, 1), q: newQueue()}
+				s.couriers[key] = c
+				wg.Go(func() { c.run(ctx) })
+			}
+		}
+		s.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			wg.Wait()
+			s.mu.Lock()
+			s.couriers = map[string]*courier{}
+			s.mu.Unlock()
+			return nil
+		case <-changed:
+		}
+	}
+}
+
+// poll is how often a courier looks without being poked: another node may have
+// taken something in.
+const poll = time.Second
+
+func (c *courier) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		wait := poll
+		p := c.s.settings.Load().Partners[c.partner]
+		if p != nil {
+			if err := c.load(ctx); err != nil && ctx.Err() == nil {
+				c.s.slog.Error("waiting results could not be read", "partner", c.partner, "error", err)
+			} else {
+				wait = c.launch(ctx, p, &wg)
+			}
+		}
+		timer.Reset(wait)
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.poke:
+		case <-timer.C:
+			c.mu.Lock()
+			c.full = false
+			c.mu.Unlock()
+		}
+	}
+}
+
+// launch starts as many tries as may run and says when to look again.
+func (c *courier) launch(ctx context.Context, p *Partner, wg *sync.WaitGroup) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	limit := max(1, p.Parallel)
+	now := c.s.now()
+	if !c.down.since.IsZero() {
+		limit = 1 // a partner that is down is only probed
+		if wait := c.down.until.Sub(now); wait > 0 {
+			return min(wait, poll)
+		}
+	}
+	for c.flying < limit {
+		seq, ok, at := c.q.next(now)
+		if !ok {
+			if at.IsZero() {
+				return poll
+			}
+			return min(max(at.Sub(now), time.Millisecond), poll)
+		}
+		c.flying++
+		wg.Go(func() { c.try(ctx, p, seq) })
+	}
+	return poll
+}
+
+// load brings waiting deliveries in, in order, as long as few are ready.
+func (c *courier) load(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stale && c.flying == 0 {
+		c.q, c.stale, c.full = newQueue(), false, false
+	}
+	for !c.full && !c.stale && c.q.readyCount() < loadLow {
+		n := 0
+		err := c.s.db.Query(ctx, `SELECT seq, lanes, state, next_at FROM results_deliveries
+			WHERE partner = $1 AND state < 3 AND seq > $2 ORDER BY seq LIMIT $3`,
+			[]any{c.partner, c.q.last, int64(loadBatch)}, func(row store.Scanner) error {
+				var seq, state int64
+				var next *int64
+				var lanes []byte
+				if err := row.Scan(&seq, &lanes, &state, &next); err != nil {
+					return err
+				}
+				var due time.Time
+				if next != nil {
+					due = time.UnixMicro(*next)
+				}
+				c.q.add(seq, lanes, State(state), due)
+				n++
+				return nil
+			})
+		if err != nil {
+			return err
+		}
+		c.full = n < loadBatch
+	}
+	return nil
+}
+
+// delivery is one row with what is needed to send it.
+type delivery struct {
+	seq      int64
+	id       event.ID // of the message
+	partner  string
+	route    string
+	attempts int64
+	firstAt  *int64
+	body     []byte
+	salt     ledger.Salt
+}
+
+func (s *Service) delivery(ctx context.Context, seq int64) (*delivery, error) {
+	d := &delivery{seq: seq}
+	var id, sealed []byte
+	err := s.db.QueryRow(ctx, `SELECT d.partner, d.route, d.attempts, d.first_at, m.id, m.body FROM results_deliveries d
+		JOIN results_messages m ON m.leaf = d.message WHERE d.seq = $1`, seq).
+		Scan(&d.partner, &d.route, &d.attempts, &d.firstAt, &id, &sealed)
+	if err != nil {
+		return nil, fmt.Errorf("read delivery: %w", err)
+	}
+	if d.id, err = event.IDFromBytes(id); err != nil {
+		return nil, err
+	}
+	d.salt, d.body, err = s.seal.open("results_messages", d.id, sealed)
+	return d, err
+}
+
+// try makes one attempt and writes down what came of it.
+func (c *courier) try(ctx context.Context, p *Partner, seq int64) {
+	next := c.attempt(ctx, p, seq)
+	c.mu.Lock()
+	c.flying--
+	next()
+	c.mu.Unlock()
+	c.wakeSelf()
+}
+
+func (c *courier) wakeSelf() {
+	select {
+	case c.poke <- struct{}{}:
+	default:
+	}
+}
+
+// attempt sends one delivery. What it returns is applied to the queue under
+// the courier's lock.
+func (c *courier) attempt(ctx context.Context, p *Partner, seq int64) func() {
+	s := c.s
+	later := func(after time.Duration) func() {
+		due := s.now().Add(after)
+		return func() { c.q.again(seq, due) }
+	}
+	d, err := s.delivery(ctx, seq)
+	if err != nil {
+		if ctx.Err() == nil {
+			// Damaged or unreadable: never sent, never skipped; a person must look.
+			s.slog.Error("a waiting result could not be read", "partner", c.partner, "delivery", seq, "error", err)
+			if errors.Is(err, store.ErrNoRows) {
+				return func() { c.q.done(seq) }
+			}
+		}
+		return later(poll * 30)
+	}
+	set := s.settings.Load()
+	route, ok := set.route(d.route)
+	if !ok {
+		return c.stop(ctx, d, "the route "+d.route+" is no longer in the configuration", seq)
+	}
+	sent := d.body
+	if route.Transform != nil {
+		if sent, err = route.Transform(d.body); err != nil {
+			s.slog.Error("a transformation failed", "route", route.Name, "message", d.id.String())
+			return c.stop(ctx, d, "the transformation of route "+route.Name+" failed", seq)
+		}
+	}
+	m, err := outgoing(d, sent)
+	if err != nil {
+		return c.stop(ctx, d, "the message to send is not readable", seq)
+	}
+	receipt, err := p.Sender.Send(ctx, m)
+	if err != nil {
+		if ctx.Err() != nil {
+			return later(0)
+		}
+		return c.failed(ctx, p, d, err)
+	}
+	receipt.At = s.now()
+	err = s.complete(ctx, set, d, &receipt, sent)
+	if errors.Is(err, errGone) {
+		s.slog.Warn("a result was sent while a person ended its delivery", "partner", c.partner, "message", d.id.String())
+		return func() { c.q.done(seq) }
+	}
+	if err != nil {
+		// The partner has it; only our note of it is missing. It is sent again:
+		// at least once, and the partner's own duplicate check catches it.
+		s.slog.Error("a delivery could not be recorded", "partner", c.partner, "message", d.id.String(), "error", err)
+		return later(poll)
+	}
+	s.counts.delivered.Add(1)
+	return func() {
+		if !c.down.since.IsZero() {
+			s.slog.Info("the partner answers again", "partner", c.partner, "down_since", c.down.since.UTC())
+		}
+		c.down = down{}
+		c.q.done(seq)
+	}
+}
+
+func outgoing(d *delivery, sent []byte) (channel.Message, error) {
+	h, err := hl7.ReadHeader(sent)
+	if err != nil {
+		return channel.Message{}, err
+	}
+	return channel.Message{
+		ID: fmt.Sprintf("%s-%d", d.id, d.seq), ControlID: string(h.ControlID),
+		ContentType: "x-application/hl7-v2+er7", Name: d.id.String() + ".hl7",
+		Body: sent, AcceptAck: string(h.AcceptAck), AppAck: string(h.AppAck),
+	}, nil
+}
+
+// failed decides what follows from a try that did not succeed.
+func (c *courier) failed(ctx context.Context, p *Partner, d *delivery, err error) func() {
+	s, r := c.s, p.Retry.defaults()
+	class, code := channel.ClassOf(err), ""
+	var ce *channel.Error
+	if errors.As(err, &ce) {
+		code = ce.Code
+	}
+	now := s.now()
+	first := now
+	if d.firstAt != nil {
+		first = time.UnixMicro(*d.firstAt)
+	}
+	s.slog.Warn("a result could not be delivered", "partner", c.partner, "message", d.id.String(), "class", class.String(), "code", code, "attempt", d.attempts+1)
+	if class == channel.Rejected {
+		return c.stop(ctx, d, "the partner's system refused it ("+ledger.Code(code)+")", d.seq)
+	}
+	if class != channel.Unreachable && class != channel.Misconfigured && now.Sub(first) > r.GiveUpAfter {
+		return c.stop(ctx, d, "no usable answer for longer than the policy allows", d.seq)
+	}
+	pause := backoff(r, d.attempts)
+	c.note(ctx, d, first, now.Add(pause), class.String()+" "+ledger.Code(code))
+	return func() {
+		c.q.again(d.seq, now.Add(pause))
+		c.down.failures++
+		c.down.class, c.down.code = class, code
+		if class == channel.Unreachable || class == channel.Misconfigured || c.down.failures >= r.Breaker {
+			if c.down.since.IsZero() {
+				c.down.since = now
+				s.slog.Warn("the partner is down; results wait and the connection is probed", "partner", c.partner, "class", class.String())
+			}
+			c.down.until = now.Add(backoff(r, int64(c.down.failures-1)))
+			c.q.again(d.seq, c.down.until)
+		}
+	}
+}
+
+// backoff doubles from First to Max and varies by a quarter, so that partners
+// that failed together do not return together.
+func backoff(r Retry, attempts int64) time.Duration {
+	d := r.Max
+	if attempts < 20 {
+		d = min(r.First<<attempts, r.Max)
+	}
+	return d - time.Duration(rand.Int64N(int64(d)/4+1))
+}

@@ -1,0 +1,288 @@
+package results
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/labwarden/labwarden/internal/channel"
+	"github.com/labwarden/labwarden/internal/codec/hl7"
+	"github.com/labwarden/labwarden/internal/platform/bus"
+	"github.com/labwarden/labwarden/internal/platform/event"
+	"github.com/labwarden/labwarden/internal/platform/ledger"
+	"github.com/labwarden/labwarden/internal/platform/store"
+)
+
+// Outcome says what became of a presented message.
+type Outcome int
+
+// The outcomes.
+const (
+	Taken       Outcome = iota + 1 // on disk with its deliveries
+	Repeated                       // the same message as before: nothing new was stored
+	Quarantined                    // not taken; kept for a person
+)
+
+// Intake is the handler of one source's messages.
+type Intake struct {
+	s      *Service
+	source string
+}
+
+// Intake returns the handler for what the named source sends. The name is the
+// transport's finding of who the peer is; a source that the configuration does
+// not know is quarantined, message by message.
+func (s *Service) Intake(source string) *Intake { return &Intake{s, source} }
+
+// Handle implements channel.Handler: it takes the message and answers.
+func (in *Intake) Handle(ctx context.Context, from channel.Peer, body []byte) (channel.Reply, error) {
+	r := in.s.take(ctx, in.source, from, body)
+	return channel.Reply{Body: r.ack}, nil
+}
+
+// verdict is what is answered, and what became of the message.
+type verdict struct {
+	outcome Outcome
+	id      event.ID
+	ack     []byte
+}
+
+// refusal is why a message is not taken.
+type refusal struct {
+	cause    string // a word for tables and metrics
+	text     string // what the sender's log will say; no patient data
+	code     string // HL7 table 0357
+	location string
+	busy     bool // "send it again later" instead of "this is wrong"
+}
+
+// Causes of quarantine.
+const (
+	CauseUnknownSender = "unknown_sender"
+	CauseUnparsable    = "unparsable"
+	CauseNoControlID   = "no_control_id"
+	CauseConflict      = "control_id_reused"
+	CauseNoRoute       = "no_route"
+	CauseTooManyKeys   = "too_many_identifiers"
+	CauseOversize      = "too_large"
+	CauseRule          = "rule_failed"
+)
+
+var keysPool = sync.Pool{New: func() any { return new(hl7.Keys) }}
+
+// take is the whole way in.
+func (s *Service) take(ctx context.Context, source string, from channel.Peer, body []byte) verdict {
+	now := s.now()
+	set := s.settings.Load()
+	src, known := set.Sources[source]
+	head, err := hl7.ReadHeader(body)
+	switch {
+	case !known:
+		return s.refuse(ctx, source, &head, body, now, refusal{cause: CauseUnknownSender, code: "207",
+			text: "This sender is not known to the laboratory's gateway. The message was kept apart for a person to look at."})
+	case err != nil:
+		return s.refuse(ctx, source, &head, body, now, unparsable(err))
+	case len(head.ControlID) == 0:
+		return s.refuse(ctx, source, &head, body, now, refusal{cause: CauseNoControlID, code: "101", location: "MSH(1)-10",
+			text: "MSH-10 (message control id) is empty. Every message needs one of its own."})
+	}
+	if err := s.wellFormed(&head, body); err != nil {
+		return s.refuse(ctx, source, &head, body, now, unparsable(err))
+	}
+	keys := keysPool.Get().(*hl7.Keys)
+	defer keysPool.Put(keys)
+	keys.AccessionFields = src.AccessionFields
+	if err := hl7.ReadKeys(body, &head, keys); err != nil {
+		return s.refuse(ctx, source, &head, body, now, refusal{cause: CauseTooManyKeys, code: "104",
+			text: "The message names more identifiers than one message may. Send it in parts."})
+	}
+	plans, err := set.plan(source, newLook(body, &head))
+	if err != nil {
+		return s.refuse(ctx, source, &head, body, now, refusal{cause: CauseRule, code: "207",
+			text: "A route's condition could not be answered for this message. It was kept apart for a person to look at."})
+	}
+	if len(plans) == 0 {
+		return s.refuse(ctx, source, &head, body, now, refusal{cause: CauseNoRoute, code: "207",
+			text: "No route leads anywhere for this message. It was kept apart; it can be replayed once a route is there."})
+	}
+	return s.accept(ctx, set, src, &head, body, keys, plans, now)
+}
+
+func unparsable(err error) refusal {
+	r := refusal{cause: CauseUnparsable, code: "207", text: "This is not a readable HL7 message."}
+	var e *hl7.Error
+	if errors.As(err, &e) {
+		r.text = "This is not a readable HL7 message: " + e.Msg + "."
+		r.location = e.Location()
+		if e.Code != "" {
+			r.code = e.Code
+		}
+	}
+	return r
+}
+
+// accept stores the message with all that follows from it in one transaction.
+func (s *Service) accept(ctx context.Context, set *Settings, src Source, head *hl7.Header, body []byte, keys *hl7.Keys, plans []plan, now time.Time) verdict {
+	id := event.NewID()
+	at := now.UnixMicro()
+	fail := func(err error) verdict {
+		s.counts.failed.Add(1)
+		s.slog.Error("a message could not be stored; the sender was told to repeat it", "source", src.Name, "error", err)
+		return verdict{ack: reply(head, id, now, false, refusal{busy: true, code: "207",
+			text: "The gateway could not store this message and did not take it. Send it again."})}
+	}
+	salt, err := s.seal.newSalt()
+	if err != nil {
+		return fail(err)
+	}
+	sealed, err := s.seal.seal("results_messages", id, salt, body)
+	if err != nil {
+		return fail(err)
+	}
+	ev, err := received(id, src.Name, set.Revision, at, len(body), salt, body)
+	if err != nil {
+		return fail(err)
+	}
+	lanes := s.lanes(src.Name, keys)
+	dup := s.vault.Index("control", []byte(src.Name), head.SendingApp, head.SendingFacility, head.ControlID)
+	tag := s.vault.Index("body", body)
+	flags := flagsOf(body, head)
+	cutoff := now.Add(-src.Window).UnixMicro()
+
+	var fresh bool
+	var before struct {
+		id  event.ID
+		tag []byte
+		at  int64
+	}
+	first := func(ctx context.Context, tx *store.Tx) (store.Step, error) {
+		fresh = false
+		err := tx.QueueRow(ctx, `INSERT INTO results_controls (dup, message, tag, received_at) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (dup) DO UPDATE SET message = excluded.message, tag = excluded.tag, received_at = excluded.received_at
+			WHERE results_controls.received_at < $5 RETURNING received_at`,
+			[]any{dup[:], id[:], tag[:], at, cutoff}, func(row store.Scanner) error {
+				var t int64
+				err := row.Scan(&t)
+				fresh = err == nil
+				if errors.Is(err, store.ErrNoRows) {
+					return nil
+				}
+				return err
+			})
+		return func(ctx context.Context, tx *store.Tx) (store.Step, error) {
+			if fresh {
+				return nil, s.insert(ctx, tx, ev, id, src.Name, at, len(body), flags, sealed, lanes, plans)
+			}
+			var msg []byte
+			err := tx.QueryRow(ctx, "SELECT message, tag, received_at FROM results_controls WHERE dup = $1", dup[:]).Scan(&msg, &before.tag, &before.at)
+			if err != nil {
+				return nil, fmt.Errorf("read the earlier message: %w", err)
+			}
+			before.id, err = event.IDFromBytes(msg)
+			return nil, err
+		}, err
+	}
+	if err := s.db.DoSteps(ctx, first); err != nil {
+		return fail(err)
+	}
+	if fresh {
+		s.counts.received.Add(1)
+		for _, p := range plans {
+			s.wake(p.partner)
+		}
+		return verdict{Taken, id, reply(head, id, now, true, refusal{})}
+	}
+	if string(before.tag) == string(tag[:]) {
+		s.counts.repeated.Add(1)
+		return verdict{Repeated, before.id, reply(head, before.id, time.UnixMicro(before.at), true, refusal{})}
+	}
+	s.slog.Warn("a control id came again with another body", "source", src.Name, "first_message", before.id.String())
+	return s.refuse(ctx, src.Name, head, body, now, refusal{cause: CauseConflict, code: "205", location: "MSH(1)-10",
+		text: "This control id was used for a different message before. The message was kept apart for a person to release or refuse."})
+}
+
+// insert writes message, deliveries and event.
+func (s *Service) insert(ctx context.Context, tx *store.Tx, ev ledger.Event, id event.ID, source string, at int64, size int, flags int64, sealed, lanes []byte, plans []plan) error {
+	leaf, err := bus.Publish(ctx, tx, ev)
+	if err != nil {
+		return err
+	}
+	err = tx.Queue(ctx, `INSERT INTO results_messages (leaf, id, source, received_at, size, flags, body)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)`, leaf, id[:], source, at, int64(size), flags, sealed)
+	if err != nil {
+		return fmt.Errorf("write message: %w", err)
+	}
+	for n, p := range plans {
+		err := tx.Queue(ctx, `INSERT INTO results_deliveries (seq, message, partner, route, state, lanes, changed_at, reason)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+			leaf*maxPlans+int64(n), leaf, p.partner, p.route, int64(p.state), lanes, at, p.reason)
+		if err != nil {
+			return fmt.Errorf("write delivery: %w", err)
+		}
+	}
+	return nil
+}
+
+// lanes packs the keys of the lanes the message waits in, 8 bytes each. A key
+// that two identifiers share by chance (2^-64) only makes one wait for the other.
+func (s *Service) lanes(source string, k *hl7.Keys) []byte {
+	var out []byte
+	add := func(kind string, ids [][]byte) {
+		for _, id := range ids {
+			x := s.vault.Index(kind, id)
+			if !hasLane(out, x[:8]) {
+				out = append(out, x[:8]...)
+			}
+		}
+	}
+	add("patient", k.PatientIDs)
+	add("order", k.Placers)
+	add("order", k.Fillers)
+	add("specimen", k.Specimens)
+	add("specimen", k.Accessions)
+	if len(out) == 0 {
+		x := s.vault.Index("source", []byte(source))
+		out = x[:8]
+	}
+	return out
+}
+
+func hasLane(lanes, x []byte) bool {
+	want := binary.BigEndian.Uint64(x)
+	for i := 0; i+8 <= len(lanes); i += 8 {
+		if binary.BigEndian.Uint64(lanes[i:]) == want {
+			return true
+		}
+	}
+	return false
+}
+
+// reply builds the acknowledgement; nil where the sender wants none. The same
+// message gets the same bytes again: control id and time come from what was
+// stored first.
+func reply(h *hl7.Header, id event.ID, at time.Time, ok bool, r refusal) []byte {
+	o := hl7.AckOptions{ControlID: hex.EncodeToString(id[:])[12:], Time: at, Text: r.text, ErrorCode: r.code, ErrorLocation: r.location}
+	letter := "C"
+	if !hl7.WantsAcceptAck(h, ok) {
+		if !hl7.WantsAppAck(h, ok) {
+			return nil
+		}
+		letter = "A"
+	}
+	switch {
+	case ok:
+		o.Code = letter + "A"
+	case r.busy:
+		o.Code = letter + "R"
+	default:
+		o.Code = letter + "E"
+	}
+	if !ok && letter == "A" && (r.cause == CauseUnparsable || r.cause == CauseUnknownSender) {
+		o.Code = "AR" // HL7 v2.5.1 2.9.2.2: the message itself was not acceptable
+	}
+	return hl7.AppendAck(nil, h, o)
+}

@@ -1,0 +1,65 @@
+-- A message as it came in. The row number is its leaf in the ledger.
+CREATE TABLE results_messages (
+  leaf INTEGER PRIMARY KEY,
+  id BLOB NOT NULL,
+  source TEXT NOT NULL,
+  received_at BIGINT NOT NULL,
+  size BIGINT NOT NULL,
+  flags BIGINT NOT NULL,
+  body BLOB
+);
+CREATE UNIQUE INDEX results_messages_id ON results_messages (id);
+-- Which control ids were taken lately: key = blind index of (peer, MSH-3, MSH-4, MSH-10).
+CREATE TABLE results_controls (
+  dup BLOB PRIMARY KEY,
+  message BLOB NOT NULL,
+  tag BLOB NOT NULL,
+  received_at BIGINT NOT NULL
+) WITHOUT ROWID;
+-- One row for each message and partner. seq = leaf * 256 + n, so it ascends in
+-- commit order. state: 0 waiting, 1 held, 2 needs a person, 3 done,
+-- 4 shadow (never sent), 5 refused by a person.
+CREATE TABLE results_deliveries (
+  seq INTEGER PRIMARY KEY,
+  message BIGINT NOT NULL,
+  partner TEXT NOT NULL,
+  route TEXT NOT NULL,
+  state BIGINT NOT NULL,
+  lanes BLOB NOT NULL,
+  attempts BIGINT NOT NULL DEFAULT 0,
+  first_at BIGINT,
+  next_at BIGINT,
+  changed_at BIGINT NOT NULL,
+  reason TEXT NOT NULL DEFAULT '',
+  level BIGINT,
+  code TEXT,
+  done_leaf BIGINT,
+  receipt BLOB,
+  again BIGINT NOT NULL DEFAULT 0
+);
+CREATE INDEX results_deliveries_open ON results_deliveries (partner, seq) WHERE state < 3;
+CREATE INDEX results_deliveries_again ON results_deliveries (message) WHERE again = 1;
+-- What was not taken. state: 0 open, 1 released, 2 refused, 3 replayed.
+CREATE TABLE results_quarantine (
+  leaf INTEGER PRIMARY KEY,
+  id BLOB NOT NULL,
+  source TEXT NOT NULL,
+  received_at BIGINT NOT NULL,
+  last_at BIGINT NOT NULL,
+  times BIGINT NOT NULL,
+  cause TEXT NOT NULL,
+  detail TEXT NOT NULL,
+  size BIGINT NOT NULL,
+  kept BIGINT NOT NULL,
+  tag BLOB NOT NULL,
+  state BIGINT NOT NULL,
+  body BLOB
+);
+CREATE UNIQUE INDEX results_quarantine_open ON results_quarantine (source, tag) WHERE state = 0;
+CREATE UNIQUE INDEX results_quarantine_id ON results_quarantine (id);
+-- Blind indexes for search; derived from the messages, can be rebuilt.
+CREATE TABLE results_search (
+  key BLOB NOT NULL,
+  message BIGINT NOT NULL,
+  PRIMARY KEY (key, message)
+) WITHOUT ROWID;

@@ -1,0 +1,121 @@
+package results
+
+import (
+	"fmt"
+
+	"github.com/labwarden/labwarden/internal/codec/hl7"
+)
+
+// maxPlans is how many deliveries one message may have: a delivery's number is
+// its message's leaf times this plus its place.
+const maxPlans = 256
+
+// State of a delivery.
+type State int
+
+// The states. Those below Done are open: they keep their lanes.
+const (
+	Waiting State = iota
+	Held
+	NeedsPerson
+	Done
+	Shadowed
+	RefusedByPerson
+)
+
+func (s State) String() string {
+	switch s {
+	case Waiting:
+		return "waiting"
+	case Held:
+		return "held"
+	case NeedsPerson:
+		return "needs a person"
+	case Done:
+		return "done"
+	case Shadowed:
+		return "shadow"
+	case RefusedByPerson:
+		return "refused"
+	}
+	return "unknown"
+}
+
+// plan is one delivery to be.
+type plan struct {
+	partner, route string
+	state          State
+	reason         string
+}
+
+// plan decides where a message goes. One partner gets it once: of several
+// routes to the same partner the first counts. An error means that a condition
+// could not be answered, which is not a no.
+func (set *Settings) plan(source string, m Look) ([]plan, error) {
+	var out []plan
+	for i := range set.Routes {
+		r := &set.Routes[i]
+		if r.From != "" && r.From != source {
+			continue
+		}
+		if r.When != nil {
+			yes, err := r.When(m)
+			if err != nil {
+				return nil, fmt.Errorf("route %s: %w", r.Name, err)
+			}
+			if !yes {
+				continue
+			}
+		}
+		for _, to := range r.To {
+			if planned(out, to) || len(out) == maxPlans {
+				continue
+			}
+			p := plan{partner: to, route: r.Name}
+			if r.Stage == Shadow {
+				p.state = Shadowed
+			} else if r.Owner != nil {
+				reason, err := r.Owner(to, m)
+				if err != nil {
+					return nil, fmt.Errorf("route %s: check who it belongs to: %w", r.Name, err)
+				}
+				if reason != "" {
+					p.state, p.reason = Held, reason
+				}
+			}
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
+
+func planned(ps []plan, partner string) bool {
+	for _, p := range ps {
+		if p.partner == partner {
+			return true
+		}
+	}
+	return false
+}
+
+// Flags of a stored message, as its sender marked it.
+const (
+	FlagCritical   = 1 << iota // a value the LIS flagged critical
+	FlagCorrection             // corrects or cancels an earlier result
+)
+
+// wellFormed is the look at the whole message before it is taken: every line is
+// a segment. It does not judge content; that is the route's business.
+func (s *Service) wellFormed(h *hl7.Header, body []byte) error { return hl7.CheckSegments(body, h) }
+
+func flagsOf(body []byte, h *hl7.Header) int64 {
+	var f int64
+	m := hl7.ReadMarks(body, h)
+	if m.Critical {
+		f |= FlagCritical
+	}
+	if m.Correction {
+		f |= FlagCorrection
+	}
+	return f
+}

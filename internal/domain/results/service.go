@@ -1,0 +1,93 @@
+package results
+
+import (
+	"embed"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/labwarden/labwarden/internal/platform/bus"
+	"github.com/labwarden/labwarden/internal/platform/store"
+	"github.com/labwarden/labwarden/internal/platform/vault"
+)
+
+//go:embed migrations/*.sql
+var files embed.FS
+
+// Migrations is this domain's schema.
+func Migrations() store.Migrations {
+	sub, err := fs.Sub(files, "migrations")
+	if err != nil {
+		panic(err) // the folder is embedded above
+	}
+	return store.Migrations{Domain: "results", Files: sub}
+}
+
+// Service is the results domain. Its methods may be called from any goroutine.
+type Service struct {
+	db    *store.DB
+	log   *bus.Log
+	vault *vault.Vault
+	seal  *sealer
+	now   func() time.Time
+	slog  *slog.Logger
+
+	settings atomic.Pointer[Settings]
+	change   chan struct{} // closed and replaced by Apply, under mu
+
+	mu       sync.Mutex
+	couriers map[string]*courier // by partner, while Run runs
+	counts   counts
+}
+
+type counts struct {
+	received, repeated, quarantined, delivered, failed atomic.Int64
+}
+
+// Counts are totals since the process started.
+type Counts struct{ Received, Repeated, Quarantined, Delivered, Failed int64 }
+
+// Counts returns the totals since the process started.
+func (s *Service) Counts() Counts {
+	c := &s.counts
+	return Counts{c.received.Load(), c.repeated.Load(), c.quarantined.Load(), c.delivered.Load(), c.failed.Load()}
+}
+
+// New returns the service on an opened, migrated store. now is the clock.
+func New(db *store.DB, log *bus.Log, v *vault.Vault, now func() time.Time, l *slog.Logger) (*Service, error) {
+	seal, err := newSealer(v)
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{db: db, log: log, vault: v, seal: seal, now: now, slog: l, couriers: map[string]*courier{}, change: make(chan struct{})}
+	s.settings.Store(&Settings{})
+	return s, nil
+}
+
+// Settings returns the revision in force.
+func (s *Service) Settings() *Settings { return s.settings.Load() }
+
+// Apply puts a configuration revision in force. What is under way finishes
+// under the old one; each delivery names the revision it was made with.
+func (s *Service) Apply(set *Settings) {
+	s.settings.Store(set)
+	s.mu.Lock()
+	close(s.change)
+	s.change = make(chan struct{})
+	couriers := make([]*courier, 0, len(s.couriers))
+	for _, c := range s.couriers {
+		couriers = append(couriers, c)
+	}
+	s.mu.Unlock()
+	for _, c := range couriers {
+		c.wake()
+	}
+}
+
+func (s *Service) applied() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.change
+}

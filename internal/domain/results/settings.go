@@ -1,0 +1,112 @@
+package results
+
+import (
+	"context"
+	"time"
+
+	"github.com/labwarden/labwarden/internal/channel"
+)
+
+// Settings is one applied configuration revision as this domain uses it. It is
+// never changed after Apply; a new revision is a new value.
+type Settings struct {
+	// Revision is the SHA-256 of the applied configuration in hex; deliveries,
+	// events and proofs name it.
+	Revision string
+	Sources  map[string]Source
+	Partners map[string]*Partner
+	Routes   []Route
+}
+
+// Source is who sends to us.
+type Source struct {
+	Name string
+	// Window is how long a control id is remembered.
+	Window time.Duration
+	// AccessionFields are the OBR fields the site uses as accession number.
+	AccessionFields []int
+}
+
+// Sender is what carries a message to a partner; internal/app builds them.
+type Sender interface {
+	Send(ctx context.Context, m channel.Message) (channel.Receipt, error)
+}
+
+// Partner is who receives.
+type Partner struct {
+	Key, Name string
+	Sender    Sender
+	// Parallel is how many messages may be under way at once; 0 means 1.
+	Parallel int
+	Retry    Retry
+	// AlarmAfter is how long a result may wait before that is an alarm.
+	AlarmAfter time.Duration
+}
+
+// Retry says what happens after a failed try.
+type Retry struct {
+	// First is the first pause, doubled each time up to Max, with jitter.
+	First, Max time.Duration
+	// GiveUpAfter is how long a message that the partner's server keeps
+	// answering badly is tried before a person must look. A partner that cannot
+	// be reached at all is never given up.
+	GiveUpAfter time.Duration
+	// Breaker is after how many failures in a row the partner counts as down
+	// and is only probed; 0 means 3.
+	Breaker int
+}
+
+func (r Retry) defaults() Retry {
+	if r.First <= 0 {
+		r.First = 5 * time.Second
+	}
+	if r.Max <= 0 {
+		r.Max = 10 * time.Minute
+	}
+	if r.GiveUpAfter <= 0 {
+		r.GiveUpAfter = 72 * time.Hour
+	}
+	if r.Breaker <= 0 {
+		r.Breaker = 3
+	}
+	return r
+}
+
+// Stage is how far a route has been adopted (SAFETY.md 1).
+type Stage int
+
+// The stages.
+const (
+	Shadow   Stage = iota // records what it would send, sends nothing
+	Parallel              // sends beside the old path
+	Carry                 // is the path
+)
+
+// Route says what goes where.
+type Route struct {
+	Name string
+	// From names the source; empty means any.
+	From string
+	// When decides over the message; nil means always. An error holds the
+	// delivery: a rule that cannot be answered is not a no.
+	When func(Look) (bool, error)
+	To   []string
+	// Owner checks that the message belongs to the partner. It returns a reason
+	// in words when it does not; the delivery is then held. nil checks nothing.
+	Owner func(partner string, m Look) (reason string, err error)
+	Stage Stage
+	// Transform makes the bytes that go out; nil sends them as they came.
+	Transform func(body []byte) ([]byte, error)
+	// Convert says that the destination translates the message (FHIR); the
+	// proof then covers both bodies.
+	Convert bool
+}
+
+func (s *Settings) route(name string) (Route, bool) {
+	for _, r := range s.Routes {
+		if r.Name == name {
+			return r, true
+		}
+	}
+	return Route{}, false
+}

@@ -1,0 +1,189 @@
+// Package bus writes facts and hands them on. Publish adds an event to the
+// ledger in the caller's transaction; after the commit a subscriber sees every
+// event in order. The ledger's rows are the outbox: a subscriber keeps the
+// position it has read up to in the transaction of its own effect, so effects
+// happen once.
+package bus
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+
+	"github.com/labwarden/labwarden/internal/platform/ledger"
+	"github.com/labwarden/labwarden/internal/platform/store"
+)
+
+//go:embed migrations/*.sql
+var files embed.FS
+
+// Migrations is the schema of the ledger and of the subscribers' positions.
+func Migrations() store.Migrations {
+	sub, err := fs.Sub(files, "migrations")
+	if err != nil {
+		panic(err) // the folder is embedded above
+	}
+	return store.Migrations{Domain: "bus", Files: sub}
+}
+
+// Log is the ledger in the database. Make it with New and make it the store's
+// hook with Attach once the store is open and migrated.
+type Log struct {
+	node  string
+	codec *ledger.Codec
+	db    *store.DB
+	*ledger.Reader
+
+	// Of the running transaction; only the writer goroutine touches them.
+	head  ledger.Head
+	wrote int64
+
+	mu    sync.Mutex
+	grown chan struct{} // closed and replaced when events were committed
+}
+
+// New returns a log whose rows name the node.
+func New(node string) (*Log, error) {
+	codec, err := ledger.NewCodec()
+	if err != nil {
+		return nil, fmt.Errorf("prepare ledger: %w", err)
+	}
+	l := &Log{node: node, codec: codec, grown: make(chan struct{})}
+	l.Reader = ledger.NewReader(groups{l}, codec)
+	return l, nil
+}
+
+// Attach makes the log take part in the store's transactions.
+func (l *Log) Attach(db *store.DB) {
+	l.db = db
+	db.SetHook(l)
+}
+
+// Begin implements store.Hook: it reads the head.
+func (l *Log) Begin(tx *store.Tx) error {
+	l.wrote, l.head = 0, ledger.Head{}
+	return tx.QueueRow(context.Background(), "SELECT size, edge FROM ledger_head WHERE id = 1", nil, func(s store.Scanner) error {
+		var size int64
+		var edge []byte
+		switch err := s.Scan(&size, &edge); {
+		case errors.Is(err, store.ErrNoRows):
+			tx.SetBase(0)
+			return nil
+		case err != nil:
+			return fmt.Errorf("read ledger head: %w", err)
+		}
+		head, err := ledger.NewHead(size, edge)
+		if err != nil {
+			return err
+		}
+		l.head = head
+		tx.SetBase(size)
+		return nil
+	})
+}
+
+// Commit implements store.Hook: it writes the row of this transaction.
+func (l *Log) Commit(tx *store.Tx) error {
+	events := tx.Emitted()
+	if len(events) == 0 {
+		return nil
+	}
+	ctx := context.Background()
+	head := l.head
+	for len(events) > 0 {
+		n := min(len(events), ledger.MaxGroup)
+		g, next, err := ledger.Append(head, events[:n])
+		if err != nil {
+			return err
+		}
+		l.codec.Pack(&g)
+		err = tx.Queue(ctx, `INSERT INTO ledger_groups (first, count, first_hash, hashes, events, at, node)
+			VALUES ($1, $2, $3, $4, $5, $6, $7)`, g.First, g.Count, g.FirstHash, g.Hashes, g.Events, g.At, l.node)
+		if err != nil {
+			return fmt.Errorf("write ledger row: %w", err)
+		}
+		events, head = events[n:], next
+	}
+	l.wrote = head.Size - l.head.Size
+	return tx.Queue(ctx, `INSERT INTO ledger_head (id, size, edge) VALUES (1, $1, $2)
+		ON CONFLICT (id) DO UPDATE SET size = excluded.size, edge = excluded.edge`, head.Size, head.EdgeBytes())
+}
+
+// Done implements store.Hook.
+func (l *Log) Done(committed bool) {
+	if committed && l.wrote > 0 {
+		l.mu.Lock()
+		close(l.grown)
+		l.grown = make(chan struct{})
+		l.mu.Unlock()
+	}
+}
+
+// Grown returns a channel that is closed when events have been committed on
+// this node after the call.
+func (l *Log) Grown() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.grown
+}
+
+// Publish adds e to the ledger within tx and returns its leaf index.
+func Publish(ctx context.Context, tx *store.Tx, e ledger.Event) (int64, error) {
+	b, err := e.Encode()
+	if err != nil {
+		return 0, fmt.Errorf("publish %s: %w", e.Kind, err)
+	}
+	return tx.Emit(ctx, b)
+}
+
+// Head returns the committed head.
+func (l *Log) Head(ctx context.Context) (ledger.Head, error) {
+	var size int64
+	var edge []byte
+	err := l.db.QueryRow(ctx, "SELECT size, edge FROM ledger_head WHERE id = 1").Scan(&size, &edge)
+	if errors.Is(err, store.ErrNoRows) {
+		return ledger.Head{}, nil
+	}
+	if err != nil {
+		return ledger.Head{}, fmt.Errorf("read ledger head: %w", err)
+	}
+	return ledger.NewHead(size, edge)
+}
+
+// Audit recomputes the whole ledger and names the first damage.
+func (l *Log) Audit(ctx context.Context, from int64) (ledger.Audited, *ledger.Damage, error) {
+	head, err := l.Head(ctx)
+	if err != nil {
+		return ledger.Audited{}, nil, err
+	}
+	return ledger.Audit(ctx, groups{l}, l.codec, from, head)
+}
+
+// groups is the ledger's view of the table.
+type groups struct{ l *Log }
+
+func (g groups) read(ctx context.Context, where string, arg int64) (ledger.Group, error) {
+	var r ledger.Group
+	err := g.l.db.QueryRow(ctx, "SELECT first, count, first_hash, hashes, events, at, node FROM ledger_groups "+where, arg).
+		Scan(&r.First, &r.Count, &r.FirstHash, &r.Hashes, &r.Events, &r.At, &r.Node)
+	if errors.Is(err, store.ErrNoRows) {
+		return r, ledger.ErrNotFound
+	}
+	if err != nil {
+		return r, fmt.Errorf("read ledger row: %w", err)
+	}
+	return r, nil
+}
+
+// ByLeaf implements ledger.Groups.
+func (g groups) ByLeaf(ctx context.Context, leaf int64) (ledger.Group, error) {
+	return g.read(ctx, "WHERE first <= $1 ORDER BY first DESC LIMIT 1", leaf)
+}
+
+// ByHash implements ledger.Groups.
+func (g groups) ByHash(ctx context.Context, index int64) (ledger.Group, error) {
+	return g.read(ctx, "WHERE first_hash <= $1 ORDER BY first_hash DESC LIMIT 1", index)
+}
