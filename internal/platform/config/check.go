@@ -1,0 +1,286 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+func sorted[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }
+
+// check is what no single field can know.
+func (d *decoder) check(c *Config) {
+	d.checkNode(c)
+	taken := map[Listen]string{}
+	if l := c.Node.Metrics.Listen; !strings.HasSuffix(string(l), ":0") {
+		taken[l] = "node.metrics"
+	}
+	for _, name := range sorted(c.Sources) {
+		d.checkSource(c, name, taken)
+	}
+	for _, name := range sorted(c.Partners) {
+		d.checkPartner(c, name)
+	}
+	d.checkRoutes(c)
+	d.checkWitnesses(c)
+	if r := c.Retention; d.written("retention.messages") {
+		if r.Messages < r.Minimum.Reports {
+			d.add("retention.messages", "write at least "+r.Minimum.Reports.String(),
+				"%s is less than retention.minimum.reports, %s", r.Messages, r.Minimum.Reports)
+		}
+	}
+}
+
+func (d *decoder) checkNode(c *Config) {
+	db, at := c.Node.Database, "node.database"
+	switch db.Engine {
+	case "sqlite":
+		for key, set := range map[string]bool{"url": db.URL != "", "dsn_file": db.DSNFile != ""} {
+			if set {
+				d.addKey(at+"."+key, Error, "remove it, or write engine: postgres", "%s is only for engine postgres", key)
+			}
+		}
+	case "postgres":
+		if (db.URL == "") == (db.DSNFile == "") && !d.bad(at) {
+			d.addKey(at, Error, "write dsn_file: FILE, or url: postgres://USER@HOST/DATABASE without a password", "postgres needs exactly one of url and dsn_file")
+		}
+		if db.URL != "" {
+			d.databaseURL(at+".url", db.URL)
+		}
+	}
+	alone := len(c.Node.Seals) > 0
+	for i, s := range c.Node.Seals {
+		at := fmt.Sprintf("node.seals[%d]", i)
+		switch s.Kind {
+		case "keyfile":
+			alone = false
+			d.need(at, "path", s.Path != "", "write path: ./keys/root.key", "a keyfile seal")
+			d.only(at, "name", s.Name == "", "a systemd seal")
+		case "systemd":
+			alone = false
+			d.need(at, "name", s.Name != "", "write name: labwarden-root", "a systemd seal")
+			d.only(at, "path", s.Path == "", "a keyfile seal")
+		case "passphrase":
+			d.only(at, "name", s.Name == "", "a systemd seal")
+			d.only(at, "path", s.Path == "", "a keyfile seal")
+		default:
+			alone = false
+		}
+	}
+	if alone {
+		d.addKey("node.seals", Warning, "add {kind: keyfile, path: FILE} or {kind: systemd, name: NAME}",
+			"every seal needs a person: after a power cut no result flows until someone comes")
+	} else if len(c.Node.Seals) == 1 {
+		d.addKey("node.seals", Warning, "add a second one", "only one seal: if it is lost, only recovery shares open the vault")
+	}
+	for _, name := range sorted(c.Node.Listen) {
+		d.refer(join("node.listen", name), "source", name, sorted(c.Sources), true)
+	}
+}
+
+// bad says whether an error stands at path or below it already.
+func (d *decoder) bad(path string) bool {
+	return slices.ContainsFunc(d.problems, func(p Problem) bool {
+		return p.Severity == Error && (p.Path == path || strings.HasPrefix(p.Path, path+".") || strings.HasPrefix(p.Path, path+"["))
+	})
+}
+
+func (d *decoder) databaseURL(at, text string) {
+	const fix = "write postgres://USER@HOST/DATABASE; a password belongs into a file named by dsn_file"
+	u, err := url.Parse(text)
+	hidden := err != nil
+	if err == nil {
+		_, inUser := u.User.Password()
+		hidden = inUser || strings.Contains(strings.ToLower(u.RawQuery), "password")
+	}
+	switch {
+	case hidden:
+		p := d.add(at, fix, "a password must not stand in the configuration")
+		p.mask = p.Column
+	case u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Host == "":
+		p := d.add(at, fix, "not a PostgreSQL address")
+		p.mask = p.Column // host=... password=... is the other spelling
+	}
+}
+
+// need reports that a setting is missing from the section at.
+func (d *decoder) need(at, key string, there bool, fix, who string) {
+	if !there && !d.bad(at+"."+key) {
+		p := d.where(at)
+		d.put(p.keyLine, p.keyCol, p.keyWidth, at+"."+key, Error, fix, "%s needs %s", who, key)
+	}
+}
+
+// only reports a setting that has no meaning here.
+func (d *decoder) only(at, key string, absent bool, who string) {
+	if !absent {
+		d.addKey(at+"."+key, Error, "remove it", "%s is only for %s", key, who)
+	}
+}
+
+// refer checks that a name exists.
+func (d *decoder) refer(at, what, name string, known []string, key bool) {
+	if slices.Contains(known, name) || name == "" {
+		return
+	}
+	fix := "write one of " + strings.Join(known, ", ")
+	if len(known) == 0 {
+		fix = "add it under " + what + "s:"
+	} else if near := nearest(name, known); near != "" {
+		fix = "write " + near
+	}
+	if key {
+		d.addKey(at, Error, fix, "there is no %s %s", what, quote(name))
+	} else {
+		d.add(at, fix, "there is no %s %s", what, quote(name))
+	}
+}
+
+func (d *decoder) checkSource(c *Config, name string, taken map[Listen]string) {
+	s, at := c.Sources[name], join("sources", name)
+	m := s.MLLP
+	if m == nil {
+		return
+	}
+	listen, where := c.ListenAddress(name), at+".mllp.listen"
+	if _, here := c.Node.Listen[name]; here {
+		where = join("node.listen", name)
+	}
+	if other, twice := taken[listen]; twice {
+		d.add(where, "give each listener its own address and port", "%s listens on %s already", other, listen)
+	} else if !strings.HasSuffix(string(listen), ":0") {
+		taken[listen] = at
+	}
+	at += ".mllp"
+	d.checkException(m.Exception, at, m.TLS != nil)
+	if m.TLS != nil {
+		t, tls := m.TLS, at+".tls"
+		d.pair(tls, t.Certificate, t.Key)
+		if t.ClientCA == "" && len(t.Fingerprints) == 0 && !d.bad(tls) {
+			d.addKey(tls, Error, "write client_ca: FILE or fingerprints: [...]", "nothing says which client certificates may connect")
+		}
+		if t.Certificate == "" && c.Node.TLS == nil && !d.bad("node.tls") {
+			d.addKey(tls, Error, "write node.tls, or certificate and key here", "there is no certificate for this listener")
+		}
+		return
+	}
+	if listen.Loopback() || listen == "" || d.bad(at) || d.bad(where) {
+		return
+	}
+	if m.Exception == nil || m.Exception.Kind != "plaintext" {
+		d.add(where, "write tls: with client_ca, listen on 127.0.0.1, or state exception: {kind: plaintext, reason, owner, until}",
+			"plaintext on %s: anyone on that network could read results", listen)
+	} else if len(s.From) == 0 && !d.bad(join("sources", name)+".from") {
+		d.addKey(at, Error, "write from: [ADDRESS/32]", "a plaintext source proves itself only by its network, and from is missing")
+	}
+}
+
+func (d *decoder) pair(at string, cert, key Path) {
+	if (cert == "") != (key == "") && !d.bad(at) {
+		d.addKey(at, Error, "write both, or neither to use those of node.tls", "certificate and key belong together")
+	}
+}
+
+// checkException checks an exception against the section it stands in, and
+// warns of it: one that nobody sees is forgotten.
+func (d *decoder) checkException(e *Exception, at string, tls bool) {
+	if e == nil {
+		return
+	}
+	at += ".exception"
+	if d.bad(at) {
+		return
+	}
+	if e.Kind == "plaintext" && tls {
+		d.add(at+".kind", "remove tls:, or write kind: tls12", "a plaintext exception beside TLS settings")
+		return
+	}
+	if e.Kind == "tls12" && !tls {
+		d.add(at+".kind", "write tls:, or kind: plaintext", "a tls12 exception without TLS settings")
+		return
+	}
+	if d.opts.Now.IsZero() {
+		return
+	}
+	what := map[string]string{"plaintext": "plaintext", "tls12": "TLS 1.2"}[e.Kind]
+	d.addKey(at, Warning, "mend the cause, or set a later until with its reason", "%s %s; owner %s", what, e.state(d.opts.Now), e.Owner)
+}
+
+// DaysLeft counts the days from now to the last day, in UTC: 0 on the last day
+// itself, negative past it.
+func (e Exception) DaysLeft(now time.Time) int {
+	last := e.Until.End().AddDate(0, 0, -1)
+	y, m, day := now.UTC().Date()
+	return int(last.Sub(time.Date(y, m, day, 0, 0, 0, 0, time.UTC)) / (24 * time.Hour))
+}
+
+// Alarm returns which of the alarms at 30, 14, 7 and 1 days is due, 0 past the
+// last day, and -1 while none is.
+func (e Exception) Alarm(now time.Time) int {
+	left := e.DaysLeft(now)
+	if left < 0 {
+		return 0
+	}
+	for _, days := range []int{1, 7, 14, 30} {
+		if left <= days {
+			return days
+		}
+	}
+	return -1
+}
+
+func (e Exception) state(now time.Time) string {
+	left := e.DaysLeft(now)
+	switch alarm := e.Alarm(now); {
+	case alarm == 0:
+		return fmt.Sprintf("was allowed until %s, %s ago; it keeps running", e.Until, days(-left))
+	case left == 0:
+		return fmt.Sprintf("is allowed until %s, which is today", e.Until)
+	case alarm > 0:
+		return fmt.Sprintf("is allowed until %s, only %s left", e.Until, days(left))
+	}
+	return fmt.Sprintf("is allowed until %s, %s left", e.Until, days(left))
+}
+
+func days(n int) string {
+	if n == 1 {
+		return "1 day"
+	}
+	return fmt.Sprintf("%d days", n)
+}
+
+func (d *decoder) checkWitnesses(c *Config) {
+	kinds, names := map[string]bool{}, map[string]int{}
+	for i, w := range c.Witnesses {
+		at := fmt.Sprintf("witnesses[%d]", i)
+		kinds[w.Kind] = true
+		d.twice(names, w.Name, i, at+".name", "witness")
+		switch w.Kind {
+		case "http":
+			d.need(at, "url", w.URL != "", "write url: https://HOST/PATH", "an http witness")
+			d.need(at, "key", w.Key != "", "write key: and the witness's public key", "an http witness")
+			d.only(at, "path", w.Path == "", "a folder witness")
+		case "folder":
+			d.need(at, "path", w.Path != "", "write path: FOLDER", "a folder witness")
+			for key, absent := range map[string]bool{"url": w.URL == "", "key": w.Key == "", "token": w.Token == "", "ca": w.CA == ""} {
+				d.only(at, key, absent, "an http witness")
+			}
+		}
+	}
+	if len(kinds) < 2 && d.written("witnesses") {
+		d.addKey("witnesses", Warning, "add a witness of another kind", "%s of witness: two are advised", cmp.Or(map[int]string{1: "only one kind"}[len(kinds)], "no kind"))
+	}
+}
+
+// twice reports a name that an earlier entry of the list has.
+func (d *decoder) twice(names map[string]int, name string, i int, at, what string) {
+	if j, ok := names[name]; ok && name != "" {
+		d.add(at, "choose another name", "%s %d is called %s too", what, j+1, quote(name))
+		return
+	}
+	names[name] = i
+}

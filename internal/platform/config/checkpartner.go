@@ -1,0 +1,148 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+func (d *decoder) checkPartner(c *Config, name string) {
+	p, at := c.Partners[name], join("partners", name)
+	if r := p.Retry; r.First > r.Max && !d.bad(at+".retry") {
+		where := at + ".retry.first"
+		if !d.written(where) {
+			where = at + ".retry.max"
+		}
+		d.add(where, "make first the smaller of the two", "first, %s, is longer than max, %s", r.First, r.Max)
+	}
+	dest, at := p.Destination, at+".destination"
+	var kinds []string
+	for _, k := range []string{"mllp", "fhir", "http", "folder"} {
+		if d.written(at + "." + k) {
+			kinds = append(kinds, k)
+		}
+	}
+	if len(kinds) > 1 {
+		d.addKey(at+"."+kinds[1], Error, "keep one; make another partner for the other", "a destination is one of mllp, fhir, http and folder, here are %s", strings.Join(kinds, " and "))
+	} else if len(kinds) == 0 && d.written(at) && !d.bad(at) {
+		d.addKey(at, Error, "write mllp:, fhir:, http: or folder: below it", "the destination is empty")
+	}
+	switch {
+	case dest.MLLP != nil:
+		m := dest.MLLP
+		d.checkException(m.Exception, at+".mllp", m.TLS != nil)
+		d.clientTLS(m.TLS, at+".mllp.tls", true)
+		if m.TLS == nil && !m.Address.Loopback() && (m.Exception == nil || m.Exception.Kind != "plaintext") && !d.bad(at+".mllp") {
+			d.addKey(at+".mllp", Error, "write tls: with ca or fingerprint, or state exception: {kind: plaintext, reason, owner, until}",
+				"results would go to %s in plaintext", m.Address)
+		}
+	case dest.FHIR != nil:
+		f := dest.FHIR
+		d.web(f.Base, f.TLS, f.Exception, at+".fhir", "base")
+		d.checkAuth(c, f, at+".fhir")
+	case dest.HTTP != nil:
+		d.web(dest.HTTP.URL, dest.HTTP.TLS, dest.HTTP.Exception, at+".http", "url")
+	case dest.Folder != nil:
+		d.fileName(dest.Folder.Name, at+".folder.name")
+	}
+	if dest.Encrypt != nil {
+		d.checkEncrypt(dest, at+".encrypt")
+	}
+}
+
+func (d *decoder) clientTLS(t *ClientTLS, at string, mllp bool) {
+	if t == nil {
+		return
+	}
+	d.pair(at, t.Certificate, t.Key)
+	if mllp && t.CA == "" && t.Fingerprint == "" && !d.bad(at) {
+		d.addKey(at, Error, "write ca: FILE or fingerprint: HEX", "nothing says how the partner proves who it is")
+	}
+}
+
+func (d *decoder) web(u URL, t *ClientTLS, e *Exception, at, key string) {
+	d.checkException(e, at, u.TLS())
+	d.clientTLS(t, at+".tls", false)
+	if u.Plaintext() && (e == nil || e.Kind != "plaintext") && !d.bad(at) {
+		d.add(at+"."+key, "write https://, or state exception: {kind: plaintext, reason, owner, until}", "results would go there in plaintext")
+	}
+}
+
+func (d *decoder) checkAuth(c *Config, f *FHIRDestination, at string) {
+	a := f.Auth
+	auth := at + ".auth"
+	switch a.Kind {
+	case "oauth2":
+		d.need(auth, "token_url", a.TokenURL != "", "write token_url: https://HOST/PATH", "oauth2")
+		d.need(auth, "client_id", a.ClientID != "", "write client_id: NAME", "oauth2")
+		d.need(auth, "key", a.Key != "", "write key: vault:NAME or key: file:PATH", "oauth2")
+		if a.TokenURL.Plaintext() {
+			d.add(auth+".token_url", "write https://", "tokens would travel in plaintext")
+		}
+	case "mutual", "none":
+		d.only(auth, "token_url", a.TokenURL == "", "oauth2")
+		d.only(auth, "client_id", a.ClientID == "", "oauth2")
+		d.only(auth, "key", a.Key == "", "oauth2")
+		d.only(auth, "scope", a.Scope == "", "oauth2")
+		if a.Kind == "mutual" && c.Node.TLS == nil && (f.TLS == nil || f.TLS.Certificate == "") && f.Base.TLS() && !d.bad(at) && !d.bad("node.tls") {
+			d.addKey(at, Error, "write node.tls, tls: with certificate and key, or auth: {kind: oauth2, ...}", "there is no client certificate to show")
+		}
+	}
+}
+
+var placeholders = []string{"id", "time", "date", "partner", "route"}
+
+var placeholder = regexp.MustCompile(`\{([^{}]*)\}`)
+
+func (d *decoder) fileName(name, at string) {
+	for _, m := range placeholder.FindAllStringSubmatch(name, -1) {
+		if !slices.Contains(placeholders, m[1]) {
+			fix := "write {" + strings.Join(placeholders, "}, {") + "}"
+			if near := nearest(m[1], placeholders); near != "" {
+				fix = "write {" + near + "}"
+			}
+			d.add(at, fix, "unknown placeholder {%s}", m[1])
+			return
+		}
+	}
+	plain := placeholder.ReplaceAllString(name, "")
+	switch {
+	case !strings.Contains(name, "{id}"):
+		d.add(at, "write {time}-{id}.hl7", "without {id} one file would replace another")
+	case strings.ContainsAny(plain, "/\\{}:*?\"<>|") || strings.HasPrefix(plain, ".") && strings.HasPrefix(name, "."):
+		d.add(at, "use letters, digits, -, _ and .", "%s cannot be a file name", quote(name))
+	}
+}
+
+func (d *decoder) checkEncrypt(dest Destination, at string) {
+	e := dest.Encrypt
+	if dest.HTTP == nil && dest.Folder == nil {
+		d.addKey(at, Error, "remove it, or use http or folder", "encrypt is for destinations that carry files")
+		return
+	}
+	n := 0
+	for _, key := range []string{"age", "openpgp", "cms"} {
+		if d.written(at + "." + key) {
+			n++
+		}
+	}
+	if n != 1 && !d.bad(at) {
+		d.addKey(at, Error, "write one of age:, openpgp: and cms:", "encrypt needs exactly one of age, openpgp and cms, here are %d", n)
+	}
+	if d.written(at+".age") && len(e.Age) == 0 && !d.bad(at) {
+		d.add(at+".age", "write the partner's recipients: [age1...]", "the list is empty")
+	}
+	for i, r := range e.Age {
+		item := fmt.Sprintf("%s.age[%d]", at, i)
+		if strings.HasPrefix(strings.ToUpper(r), "AGE-SECRET-KEY-") {
+			p := d.add(item, "write the recipient, age1..., and change that key: it has been shown", "a secret must not stand in the configuration")
+			p.mask = p.Column
+		} else if !ageRecipient.MatchString(r) && !d.bad(item) {
+			d.add(item, "write what age-keygen -y shows: age1...", "%s is not an age recipient", quote(r))
+		}
+	}
+}
+
+// ageRecipient is the outer form; the encrypting code decodes it.
+var ageRecipient = regexp.MustCompile(`^age1[a-z0-9]{20,1000}[a-z0-9]{0,1000}$`)

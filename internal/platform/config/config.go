@@ -1,0 +1,110 @@
+package config
+
+// Config is a whole configuration. A nil pointer is a section that was not written.
+//
+// The tags of every field here and below: yaml is the key, doc the reference
+// text, default what holds when it is absent, rule the validation (required,
+// min=, max=, oneof=a|b, name, ref=source|partner, file, folder, one), ex what
+// the sample shows and key the example key of a map. sample:"off" shows a
+// section commented out.
+type Config struct {
+	Lab       Lab                `yaml:"lab" doc:"Who this laboratory is."`
+	Node      Node               `yaml:"node" doc:"What belongs to this machine alone. It is read from the file at every start and is no part of the applied revision."`
+	Sources   map[string]Source  `yaml:"sources" key:"lis" rule:"required" doc:"Who sends to us, by a name of your choice (letters, digits, - and _)."`
+	Partners  map[string]Partner `yaml:"partners" key:"riverside" doc:"Who receives results. A partner is its key here for good: deliveries, proofs and history carry it."`
+	Routes    []Route            `yaml:"routes" doc:"Which message goes where. Every route whose from and when hold is taken; a message no route takes is kept in quarantine."`
+	Tables    map[string]Table   `yaml:"tables" key:"units" sample:"off" doc:"Tables for the map step of a transform: what comes in, and what goes out instead."`
+	Retention Retention          `yaml:"retention" doc:"How long things are kept. Age and size never delete what a legal minimum or a hold protects; they raise an alarm."`
+	Alarms    Alarms             `yaml:"alarms" doc:"When a person is called."`
+	Witnesses []Witness          `yaml:"witnesses" sample:"off" doc:"Who outside this machine keeps our checkpoints, so that a database rolled back to yesterday is noticed. Two kinds are advised."`
+	Log       Log                `yaml:"log" doc:"What the program writes about itself; never patient data."`
+}
+
+// Table maps what comes in to what goes out.
+type Table map[string]string
+
+// Lab names the laboratory.
+type Lab struct {
+	Name string `yaml:"name" rule:"required" ex:"Millbrook Laboratory" doc:"The laboratory's name as people read it."`
+	ID   string `yaml:"id" rule:"required,name" ex:"millbrook" doc:"Short name: the origin of the ledger and the name of its key. It must not change once results have been carried."`
+}
+
+// Node is local to one machine.
+type Node struct {
+	Data     Path              `yaml:"data" default:"./data" doc:"Folder of the database and what belongs to it."`
+	Database Database          `yaml:"database" doc:"Where everything is stored."`
+	Seals    []Seal            `yaml:"seals" rule:"required" more:"{kind: passphrase}" doc:"What opens the vault at start. Use at least two, one of which needs no person, so that results flow again after a power cut."`
+	Metrics  Metrics           `yaml:"metrics" doc:"Metrics and health, on an address of their own."`
+	Control  Control           `yaml:"control" doc:"How the command line reaches a running hub."`
+	TLS      *KeyPair          `yaml:"tls" doc:"Our certificate, used by every listener and destination that names no other."`
+	Listen   map[string]Listen `yaml:"listen" key:"lis" sample:"off" ex:"192.0.2.10:2575" rule:"ref=source" doc:"Addresses of this machine for the listeners of sources, by the name of the source. They replace sources.NAME.mllp.listen."`
+}
+
+// Database says which engine keeps the data.
+type Database struct {
+	Engine  string `yaml:"engine" default:"sqlite" rule:"oneof=sqlite|postgres" doc:"sqlite is built in and enough for one machine. postgres lets several nodes share the work."`
+	URL     string `yaml:"url" doc:"For postgres: postgres://USER@HOST/DATABASE, without a password."`
+	DSNFile Path   `yaml:"dsn_file" rule:"file" doc:"For postgres: a file that holds the whole connection string, password included."`
+}
+
+// Seal opens the vault.
+type Seal struct {
+	Kind string `yaml:"kind" rule:"required,oneof=keyfile|passphrase|systemd" ex:"keyfile" doc:"keyfile reads a file; systemd a credential of the service manager; passphrase asks a person."`
+	Path Path   `yaml:"path" ex:"./keys/root.key" doc:"For keyfile: the file. Keep it apart from the data folder and its backups."`
+	Name string `yaml:"name" doc:"For systemd: the name of the credential."`
+}
+
+// Metrics is the address of metrics and health.
+type Metrics struct {
+	Listen Listen `yaml:"listen" default:"127.0.0.1:9464" doc:"IP:PORT for /metrics, /healthz and /readyz."`
+}
+
+// Control is the local command socket.
+type Control struct {
+	Socket Path `yaml:"socket" default:"./data/labwarden.sock" doc:"Unix socket; the kernel tells us which user calls."`
+}
+
+// KeyPair is a certificate and its key.
+type KeyPair struct {
+	Certificate Path `yaml:"certificate" rule:"required,file" ex:"./tls/hub.crt" doc:"PEM file with our certificate and its chain."`
+	Key         Path `yaml:"key" rule:"required,file" ex:"./tls/hub.key" doc:"PEM file with its private key."`
+}
+
+// Log is the program's own log.
+type Log struct {
+	Level  string `yaml:"level" default:"info" rule:"oneof=debug|info|warn|error" doc:"The least important line written."`
+	Format string `yaml:"format" default:"text" rule:"oneof=text|json" doc:"text for people, json for a collector."`
+}
+
+// Retention says how long things are kept.
+type Retention struct {
+	Messages Duration `yaml:"messages" default:"10y" rule:"min=30d,max=200y" doc:"Age at which a delivered message is erased, unless a legal minimum or a hold keeps it longer."`
+	MaxSize  Size     `yaml:"max_size" rule:"min=64MiB" doc:"Size of the stored messages above which an alarm is raised and the oldest that nothing protects are erased. No limit when absent."`
+	Minimum  Minimum  `yaml:"minimum" doc:"Legal minimum by kind of report, as far as federal law goes. States may ask for longer; shorter is refused."`
+}
+
+// Minimum is how long the law keeps each kind of report: 2 years,
+// immunohaematology 5, pathology 10 (42 CFR 493.1105(a)(6), not yet checked
+// against the rule's own text, so no page cites it).
+type Minimum struct {
+	Reports           Duration `yaml:"reports" default:"2y" rule:"min=2y,max=200y" doc:"Reports of any other kind."`
+	Immunohaematology Duration `yaml:"immunohaematology" default:"5y" rule:"min=5y,max=200y" doc:"Blood group, antibodies, crossmatch."`
+	Pathology         Duration `yaml:"pathology" default:"10y" rule:"min=10y,max=200y" doc:"Histology, cytology and other pathology."`
+}
+
+// Alarms says when a person is called.
+type Alarms struct {
+	CriticalAfter Duration `yaml:"critical_after" default:"10m" rule:"min=1m,max=24h" doc:"A critical or unreadable result not acknowledged within this time opens a phone task in the laboratory. The laboratory director sets it."`
+}
+
+// Witness keeps checkpoints outside.
+type Witness struct {
+	Kind  string   `yaml:"kind" rule:"required,oneof=http|folder" ex:"folder" doc:"http posts each checkpoint to a witness; folder writes it to a place another machine keeps."`
+	Name  string   `yaml:"name" rule:"required,name" ex:"second-site" doc:"How alarms and proofs call it."`
+	URL   URL      `yaml:"url" doc:"For http: where the witness takes checkpoints."`
+	Key   string   `yaml:"key" doc:"For http: the witness's public key, name+hash+key as its note verifier shows it."`
+	Token Secret   `yaml:"token" doc:"For http: a bearer token, as vault:NAME or file:PATH."`
+	CA    Path     `yaml:"ca" rule:"file" doc:"For http: PEM file of the authorities that may vouch for it; the system's when absent."`
+	Path  Path     `yaml:"path" ex:"/mnt/second-site/checkpoints" doc:"For folder: where to write."`
+	Every Duration `yaml:"every" default:"10m" rule:"min=1s,max=7d" doc:"How often, when there is something new."`
+}

@@ -1,0 +1,99 @@
+package config
+
+// Partner receives results.
+type Partner struct {
+	Name        string      `yaml:"name" rule:"required" ex:"Riverside Family Practice" doc:"The partner's name as people read it."`
+	Providers   []Provider  `yaml:"providers" doc:"Ordering providers that belong to it. A route with check: ordering_provider sends nothing else."`
+	Accounts    []string    `yaml:"accounts" doc:"Client account numbers that belong to it. A route with check: account sends nothing else."`
+	Destination Destination `yaml:"destination" rule:"required" doc:"Where its results go: exactly one of mllp, fhir, http and folder."`
+	Retry       Retry       `yaml:"retry" doc:"What happens while it cannot be reached."`
+	AlarmAfter  Duration    `yaml:"alarm_after" default:"15m" rule:"min=1m,max=7d" doc:"A result waiting longer than this raises an alarm."`
+}
+
+// Provider is an ordering provider's identifier.
+type Provider struct {
+	ID        string `yaml:"id" rule:"required" ex:"1234567893" doc:"The identifier as it stands in the order (OBR-16.1)."`
+	Authority string `yaml:"authority" rule:"required" ex:"NPI" doc:"Who assigned it (OBR-16.9). The same number from another authority is another person."`
+}
+
+// Destination is where results go. Exactly one of MLLP, FHIR, HTTP and Folder
+// is set.
+type Destination struct {
+	MLLP    *MLLPDestination   `yaml:"mllp" doc:"HL7 v2 over MLLP with TLS."`
+	FHIR    *FHIRDestination   `yaml:"fhir" sample:"off" doc:"A FHIR R4 transaction bundle over HTTPS."`
+	HTTP    *HTTPDestination   `yaml:"http" sample:"off" doc:"The message as the body of an HTTPS POST."`
+	Folder  *FolderDestination `yaml:"folder" sample:"off" doc:"One file per message, renamed into place when it is whole."`
+	Encrypt *Encrypt           `yaml:"encrypt" sample:"off" doc:"Encrypts each body to the partner's key, end to end; for http and folder."`
+}
+
+// MLLPDestination is a partner's MLLP listener.
+type MLLPDestination struct {
+	Address             Address    `yaml:"address" rule:"required" ex:"hl7.riverside.example:2576" doc:"HOST:PORT."`
+	TLS                 *ClientTLS `yaml:"tls" doc:"TLS 1.3. Without it the connection is plaintext, which needs an exception unless the partner is on this machine."`
+	ReplyTimeout        Duration   `yaml:"reply_timeout" default:"30s" rule:"min=1s,max=10m" doc:"How long to wait for the acknowledgement."`
+	AwaitApplicationAck bool       `yaml:"await_application_ack" doc:"In enhanced mode, wait for the application's acknowledgement after the commit acknowledgement."`
+	Exception           *Exception `yaml:"exception" sample:"off" doc:"Allows plaintext or TLS 1.2 for a stated time and reason."`
+}
+
+// ClientTLS is whom we accept at the other end, and who we are to them.
+type ClientTLS struct {
+	CA          Path        `yaml:"ca" rule:"file" ex:"./tls/riverside-ca.crt" doc:"PEM file of the authorities that may vouch for the partner. For https the system's when neither this nor fingerprint is given."`
+	Fingerprint Fingerprint `yaml:"fingerprint" doc:"SHA-256 fingerprint of the partner's certificate; no other is accepted."`
+	ServerName  string      `yaml:"server_name" doc:"The name its certificate carries, when it is not the host of the address."`
+	Certificate Path        `yaml:"certificate" rule:"file" doc:"Our client certificate here, when it is not the one of node.tls."`
+	Key         Path        `yaml:"key" rule:"file" doc:"Its private key."`
+}
+
+// FHIRDestination is a partner's FHIR R4 server.
+type FHIRDestination struct {
+	Base         URL        `yaml:"base" rule:"required" ex:"https://fhir.riverside.example/r4" doc:"Base address of the server."`
+	TLS          *ClientTLS `yaml:"tls" sample:"off" doc:"Whom we accept and who we are."`
+	Auth         Auth       `yaml:"auth" doc:"How we prove who we are."`
+	ReplyTimeout Duration   `yaml:"reply_timeout" default:"30s" rule:"min=1s,max=10m" doc:"How long to wait for the response."`
+	Exception    *Exception `yaml:"exception" sample:"off" doc:"Allows plaintext or TLS 1.2 for a stated time and reason."`
+}
+
+// Auth is how we prove who we are to a FHIR server.
+type Auth struct {
+	Kind     string `yaml:"kind" default:"mutual" rule:"oneof=none|mutual|oauth2" doc:"mutual shows our client certificate; oauth2 is client credentials with a signed assertion; none proves nothing."`
+	TokenURL URL    `yaml:"token_url" doc:"For oauth2: where tokens are issued."`
+	ClientID string `yaml:"client_id" doc:"For oauth2: our name there."`
+	Key      Secret `yaml:"key" doc:"For oauth2: the private key that signs, as vault:NAME or file:PATH."`
+	Scope    string `yaml:"scope" doc:"For oauth2: the scope to ask for; none when absent."`
+}
+
+// HTTPDestination takes the message as the body of a POST.
+type HTTPDestination struct {
+	URL          URL        `yaml:"url" rule:"required" ex:"https://intake.riverside.example/hl7" doc:"Where to post."`
+	TLS          *ClientTLS `yaml:"tls" sample:"off" doc:"Whom we accept and who we are."`
+	Token        Secret     `yaml:"token" doc:"A bearer token, as vault:NAME or file:PATH."`
+	ReplyTimeout Duration   `yaml:"reply_timeout" default:"30s" rule:"min=1s,max=10m" doc:"How long to wait for the response."`
+	Exception    *Exception `yaml:"exception" sample:"off" doc:"Allows plaintext or TLS 1.2 for a stated time and reason."`
+}
+
+// FolderDestination is a folder the partner collects from.
+type FolderDestination struct {
+	Path Path   `yaml:"path" rule:"required,folder" ex:"/srv/riverside/in" doc:"The folder; it must exist."`
+	Name string `yaml:"name" default:"{time}-{id}.hl7" doc:"File name: {id} (needed: the delivery), {time}, {date}, {partner}, {route} and plain characters. Never patient data."`
+}
+
+// Encrypt is whom a body is encrypted to. Exactly one of its fields is set.
+type Encrypt struct {
+	Age     []string `yaml:"age" doc:"age recipients (age1...)."`
+	OpenPGP Path     `yaml:"openpgp" rule:"file" doc:"File with the partner's OpenPGP public key."`
+	CMS     Path     `yaml:"cms" rule:"file" doc:"PEM file with the partner's certificate, for CMS (S/MIME) enveloped data."`
+}
+
+// Retry is what happens while a partner cannot be reached.
+type Retry struct {
+	First       Duration `yaml:"first" default:"5s" rule:"min=100ms,max=1h" doc:"Wait before the second attempt; it doubles, with jitter."`
+	Max         Duration `yaml:"max" default:"10m" rule:"min=1s,max=24h" doc:"The longest wait between attempts."`
+	GiveUpAfter Duration `yaml:"give_up_after" default:"72h" rule:"min=1m,max=366d" doc:"After this time a delivery goes to quarantine, where a person decides. Nothing is dropped."`
+	Breaker     Breaker  `yaml:"breaker" doc:"Stops trying for a while when nothing gets through."`
+}
+
+// Breaker is the circuit breaker of one partner.
+type Breaker struct {
+	Failures int      `yaml:"failures" default:"5" rule:"min=1,max=1000" doc:"Failures in a row that open it."`
+	Pause    Duration `yaml:"pause" default:"30s" rule:"min=1s,max=1h" doc:"How long it stays open before one delivery tries again."`
+}

@@ -1,0 +1,38 @@
+package config
+
+// Source is one sender.
+type Source struct {
+	MLLP            *MLLPListener `yaml:"mllp" rule:"required" doc:"Receives HL7 v2 over MLLP."`
+	From            []Network     `yaml:"from" ex:"127.0.0.1/32" doc:"Networks the source may connect from. Any when absent, if it shows a certificate."`
+	Site            string        `yaml:"site" ex:"main" doc:"The site of the laboratory it belongs to."`
+	ControlIDWindow Duration      `yaml:"control_id_window" default:"7d" rule:"min=1h,max=366d" doc:"How long the same MSH-10 from the same MSH-3 and MSH-4 means the same message. Shorter for a source that reuses its counter."`
+	Charset         string        `yaml:"charset" default:"ASCII" rule:"oneof=ASCII|8859/1|8859/2|8859/3|8859/4|8859/5|8859/6|8859/7|8859/8|8859/9|8859/15|UNICODE UTF-8" doc:"Character set (HL7 table 0211) of messages whose MSH-18 is empty."`
+	MaxMessage      Size          `yaml:"max_message" default:"32MiB" rule:"min=1KiB,max=256MiB" doc:"A longer message is refused; its first MiB, length and hash are kept."`
+	MaxConnections  int           `yaml:"max_connections" default:"64" rule:"min=1,max=10000" doc:"Connections of this source at one time."`
+	Idle            Duration      `yaml:"idle" default:"10m" rule:"min=5s,max=7d" doc:"A connection without a message is closed after this time."`
+	FrameTimeout    Duration      `yaml:"frame_timeout" default:"30s" rule:"min=1s,max=10m" doc:"The time one message may take from its first byte to its last."`
+}
+
+// MLLPListener is where a source connects.
+type MLLPListener struct {
+	Listen    Listen     `yaml:"listen" default:"127.0.0.1:2575" doc:"IP:PORT. A port alone listens on 127.0.0.1."`
+	TLS       *ServerTLS `yaml:"tls" doc:"TLS 1.3 with client certificates. Without it the listener speaks plaintext, which on any address but loopback needs an exception."`
+	Exception *Exception `yaml:"exception" sample:"off" doc:"Allows plaintext or TLS 1.2 for a stated time and reason."`
+}
+
+// ServerTLS is how a listener proves itself and whom it lets in.
+type ServerTLS struct {
+	ClientCA     Path          `yaml:"client_ca" rule:"file" ex:"./tls/lis-ca.crt" doc:"PEM file of the authorities that sign the source's client certificate. This or fingerprints is needed."`
+	Fingerprints []Fingerprint `yaml:"fingerprints" doc:"SHA-256 fingerprints of the client certificates that may connect, and no others."`
+	Certificate  Path          `yaml:"certificate" rule:"file" doc:"Our certificate here, when it is not the one of node.tls."`
+	Key          Path          `yaml:"key" rule:"file" doc:"Its private key."`
+}
+
+// Exception allows what is otherwise refused, until a day. It keeps running
+// past that day, loudly: a date never stops results by itself.
+type Exception struct {
+	Kind   string `yaml:"kind" rule:"required,oneof=plaintext|tls12" ex:"tls12" doc:"plaintext, or tls12 for TLS 1.2 with an AEAD suite."`
+	Reason string `yaml:"reason" rule:"required" ex:"LIS 4.2 speaks TLS 1.2 only, upgrade ordered" doc:"Why, in words an auditor reads."`
+	Owner  string `yaml:"owner" rule:"required" ex:"M. Okafor" doc:"The person who sees to its end."`
+	Until  Date   `yaml:"until" rule:"required" ex:"2027-06-30" doc:"Last day. Warnings come 30, 14, 7 and 1 days before; past it the channel keeps running and shouts."`
+}
