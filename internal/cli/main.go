@@ -15,7 +15,9 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		Short:         "Carries a laboratory's results: received, sealed, delivered in order, provable",
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Version:       Version(),
 	}
+	root.SetVersionTemplate("labwarden {{.Version}}\n")
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)

@@ -1,0 +1,20 @@
+package cli
+
+import "runtime/debug"
+
+// version is set by the linker when make builds (-X .../internal/cli.version=…).
+// Nothing in the program writes it.
+var version string
+
+// Version says which build this is: what make stamped, or else what the Go
+// toolchain recorded for `go install module@version`, or "unstamped". It never
+// returns an empty string.
+func Version() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "unstamped"
+}

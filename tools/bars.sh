@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Runs the bars: Go tests named TestBar…, told by LABWARDEN_BARS how big to be
+# ("small" in CI: fixed seed, few kill points, seconds of load; "whole" in a soak).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+size=${1:?small or whole}
+limit=5m
+[ "$size" = small ] || limit=3h
+mapfile -t packages < <(grep -rlE '^func TestBar[A-Z]' --include='*_test.go' cmd internal e2e 2>/dev/null | xargs -r -n1 dirname | sort -u | sed 's|^|./|')
+if [ ${#packages[@]} = 0 ]; then
+	echo "bars: NOTHING RUN: no test named TestBar… exists yet"
+	exit 0
+fi
+# -p 1: one bar at a time, or they measure each other.
+LABWARDEN_BARS=$size go test -v -count=1 -p 1 -timeout $limit -run '^TestBar' "${packages[@]}" 2>&1 | tee .test/bars.log

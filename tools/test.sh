@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# go vet and go test over the packages named (default: all). The whole output,
+# passing tests included, is kept in .test/test.log; the screen shows one line a
+# package, each skipped test with its reason, and everything of a failed package.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+[ $# -gt 0 ] || set -- ./...
+mkdir -p .test
+log=.test/test.log
+began=$SECONDS
+go vet "$@"
+status=0
+# -vet=off: just done. -count=1: a result from the cache tests nothing on this machine.
+go test -v -count=1 -vet=off -timeout 10m "$@" 2>&1 | tee "$log" | awk -f tools/test.awk || status=$?
+passed=$(grep -cE '^ *--- PASS' "$log" || true)
+skipped=$(grep -cE '^ *--- SKIP' "$log" || true)
+failed=$(grep -cE '^ *--- FAIL' "$log" || true)
+if [ $status = 0 ] && [ -n "${LABWARDEN_REQUIRE_POSTGRES:-}" ] &&
+	grep -E -B 3 '^ *--- SKIP' "$log" | grep -iE 'postgres'; then
+	echo "make test: FAILED: a test skipped its PostgreSQL half (above) although the server is there" >&2
+	exit 1
+fi
+if [ $status != 0 ]; then
+	echo "make test: FAILED ($failed tests failed, $passed passed, $skipped skipped); all output: $log" >&2
+	exit 1
+fi
+if [ "$passed" = 0 ]; then
+	echo "make test: FAILED: no test ran" >&2
+	exit 1
+fi
+echo "make test: passed: $passed tests passed, $skipped skipped, $((SECONDS - began)) s"
