@@ -90,9 +90,15 @@ func (s *Service) take(ctx context.Context, source string, from channel.Peer, bo
 		return s.refuse(ctx, source, &head, body, now, refusal{cause: CauseNoControlID, code: "101", location: "MSH(1)-10",
 			text: "MSH-10 (message control id) is empty. Every message needs one of its own."})
 	}
-	if err := s.wellFormed(&head, body); err != nil {
+	m := newLook(body, &head)
+	msg, err := m.Message()
+	if err == nil {
+		err = whole(msg, &head)
+	}
+	if err != nil {
 		return s.refuse(ctx, source, &head, body, now, unparsable(err))
 	}
+	flags := flagsOf(msg)
 	keys := keysPool.Get().(*hl7.Keys)
 	defer keysPool.Put(keys)
 	keys.AccessionFields = src.AccessionFields
@@ -100,7 +106,7 @@ func (s *Service) take(ctx context.Context, source string, from channel.Peer, bo
 		return s.refuse(ctx, source, &head, body, now, refusal{cause: CauseTooManyKeys, code: "104",
 			text: "The message names more identifiers than one message may. Send it in parts."})
 	}
-	plans, err := set.plan(source, newLook(body, &head))
+	plans, err := set.plan(source, m)
 	if err != nil {
 		return s.refuse(ctx, source, &head, body, now, refusal{cause: CauseRule, code: "207",
 			text: "A route's condition could not be answered for this message. It was kept apart for a person to look at."})
@@ -109,7 +115,10 @@ func (s *Service) take(ctx context.Context, source string, from channel.Peer, bo
 		return s.refuse(ctx, source, &head, body, now, refusal{cause: CauseNoRoute, code: "207",
 			text: "No route leads anywhere for this message. It was kept apart; it can be replayed once a route is there."})
 	}
-	return s.accept(ctx, set, src, &head, body, keys, plans, now)
+	if flags&FlagControl != 0 {
+		plans = nil // a control or proficiency specimen is taken and kept, and goes nowhere (SAFETY 12)
+	}
+	return s.accept(ctx, set, src, &head, body, keys, plans, flags, now)
 }
 
 func unparsable(err error) refusal {
@@ -126,7 +135,7 @@ func unparsable(err error) refusal {
 }
 
 // accept stores the message with all that follows from it in one transaction.
-func (s *Service) accept(ctx context.Context, set *Settings, src Source, head *hl7.Header, body []byte, keys *hl7.Keys, plans []plan, now time.Time) verdict {
+func (s *Service) accept(ctx context.Context, set *Settings, src Source, head *hl7.Header, body []byte, keys *hl7.Keys, plans []plan, flags int64, now time.Time) verdict {
 	id := event.NewID()
 	at := now.UnixMicro()
 	fail := func(err error) verdict {
@@ -150,7 +159,6 @@ func (s *Service) accept(ctx context.Context, set *Settings, src Source, head *h
 	lanes := s.lanes(src.Name, keys)
 	dup := s.vault.Index("control", []byte(src.Name), head.SendingApp, head.SendingFacility, head.ControlID)
 	tag := s.vault.Index("body", body)
-	flags := flagsOf(body, head)
 	cutoff := now.Add(-src.Window).UnixMicro()
 
 	var fresh bool

@@ -101,21 +101,40 @@ func planned(ps []plan, partner string) bool {
 // Flags of a stored message, as its sender marked it.
 const (
 	FlagCritical   = 1 << iota // a value the LIS flagged critical
-	FlagCorrection             // corrects or cancels an earlier result
+	FlagCorrection             // corrects, withdraws or cancels an earlier result
+	FlagControl                // a control or proficiency specimen: never leaves
+	FlagTest                   // MSH-11 says training or debugging
 )
 
-// wellFormed is the look at the whole message before it is taken: every line is
-// a segment. It does not judge content; that is the route's business.
-func (s *Service) wellFormed(h *hl7.Header, body []byte) error { return hl7.CheckSegments(body, h) }
-
-func flagsOf(body []byte, h *hl7.Header) int64 {
+func flagsOf(m *hl7.Message) int64 {
 	var f int64
-	m := hl7.ReadMarks(body, h)
-	if m.Critical {
-		f |= FlagCritical
-	}
-	if m.Correction {
-		f |= FlagCorrection
+	for _, s := range m.Signs() {
+		switch s.Kind {
+		case hl7.Critical:
+			f |= FlagCritical
+		case hl7.Corrected, hl7.Withdrawn, hl7.Cancelled:
+			f |= FlagCorrection
+		case hl7.QualityControl, hl7.Proficiency:
+			f |= FlagControl
+		case hl7.NotProduction:
+			f |= FlagTest
+		}
 	}
 	return f
+}
+
+// whole finds what shows that a result message lost its end on the way: a
+// result without a single order or observation. Whatever else a laboratory's
+// system writes against the standard is its own affair and passes.
+func whole(m *hl7.Message, h *hl7.Header) error {
+	if string(h.Code()) != "ORU" {
+		return nil
+	}
+	for range m.Segments("OBR") {
+		return nil
+	}
+	for range m.Segments("OBX") {
+		return nil
+	}
+	return &hl7.Error{Segment: "OBR", Code: "100", Msg: "a result message without an OBR or OBX segment; its end seems to be missing"}
 }

@@ -1,0 +1,18 @@
+-- The wrapped keys of the vault, and the applied configuration revisions.
+CREATE TABLE hub_book (
+  id BIGINT PRIMARY KEY CHECK (id = 1),
+  book BLOB NOT NULL
+);
+CREATE TABLE hub_revisions (
+  number INTEGER PRIMARY KEY,
+  revision TEXT NOT NULL,
+  applied_at BIGINT NOT NULL,
+  applied_by TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  leaf BIGINT NOT NULL,
+  source BLOB NOT NULL
+);
+CREATE TABLE hub_secrets (
+  name TEXT PRIMARY KEY,
+  value BLOB NOT NULL
+);

@@ -1,0 +1,187 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/platform/bus"
+	"github.com/labwarden/labwarden/internal/platform/config"
+	"github.com/labwarden/labwarden/internal/platform/store"
+	"github.com/labwarden/labwarden/internal/platform/vault"
+)
+
+//go:embed migrations/*.sql
+var files embed.FS
+
+func migrations() []store.Migrations {
+	sub, err := fs.Sub(files, "migrations")
+	if err != nil {
+		panic(err) // the folder is embedded above
+	}
+	return []store.Migrations{{Domain: "hub", Files: sub}, bus.Migrations(), results.Migrations()}
+}
+
+// purposes are the keys the hub needs besides those every vault has.
+var purposes = []vault.Purpose{"bodies", "receipts", "secrets"}
+
+// Hub is an opened laboratory: store, keys, ledger and the domains on them.
+type Hub struct {
+	DB      *store.DB
+	Log     *bus.Log
+	Vault   *vault.Vault
+	Results *results.Service
+
+	now  func() time.Time
+	slog *slog.Logger
+	lock *os.File
+}
+
+// Deps are the inputs from outside.
+type Deps struct {
+	Now  func() time.Time
+	Log  *slog.Logger
+	Node string // this node's name in ledger rows
+}
+
+// ErrNotInitialised: there is no laboratory in this data folder yet.
+var ErrNotInitialised = errors.New("there is no laboratory here yet: run `labwarden init` first")
+
+// openStore opens the configured database without changing anything in it.
+func openStore(ctx context.Context, n *config.Node) (*store.DB, error) {
+	if n.Database.Engine == "postgres" {
+		dsn := n.Database.URL
+		if n.Database.DSNFile != "" {
+			b, err := os.ReadFile(string(n.Database.DSNFile))
+			if err != nil {
+				return nil, fmt.Errorf("read the database address: %w", err)
+			}
+			dsn = strings.TrimSpace(string(b))
+		}
+		return store.OpenPostgres(ctx, dsn, store.Options{})
+	}
+	if err := os.MkdirAll(string(n.Data), 0o700); err != nil {
+		return nil, fmt.Errorf("make the data folder: %w", err)
+	}
+	return store.OpenSQLite(ctx, filepath.Join(string(n.Data), "labwarden.db"), store.Options{})
+}
+
+// Create makes a new laboratory: schema and keys. The shares are shown once
+// and stored nowhere.
+func Create(ctx context.Context, c *config.Config, seals []vault.Seal, shares, threshold int, d Deps) ([]vault.Share, error) {
+	lock, err := lockData(&c.Node)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	db, err := openStore(ctx, &c.Node)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	if err := db.Migrate(ctx, migrations()...); err != nil {
+		return nil, err
+	}
+	v, made, err := vault.Create(ctx, book{db}, rand.Reader, vault.CreateOptions{
+		Lab: c.Lab.ID, Seals: seals, Shares: shares, Threshold: threshold, Now: d.Now(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer v.Close()
+	for _, p := range purposes {
+		if err := v.EnsurePurpose(ctx, p, d.Now()); err != nil {
+			return nil, fmt.Errorf("make key for %s: %w", p, err)
+		}
+	}
+	return made, nil
+}
+
+// Open opens an existing laboratory. The keys are tried before anything is
+// written: with a wrong key the database stays as it is.
+func Open(ctx context.Context, c *config.Config, seals []vault.Seal, d Deps) (*Hub, error) {
+	lock, err := lockData(&c.Node)
+	if err != nil {
+		return nil, err
+	}
+	db, err := openStore(ctx, &c.Node)
+	if err != nil {
+		lock.Close()
+		return nil, err
+	}
+	h, err := open(ctx, db, seals, d)
+	if err != nil {
+		return nil, errors.Join(err, db.Close(), lock.Close())
+	}
+	h.lock = lock
+	return h, nil
+}
+
+func open(ctx context.Context, db *store.DB, seals []vault.Seal, d Deps) (*Hub, error) {
+	v, err := vault.Open(ctx, book{db}, seals...)
+	if store.IsMissingTable(err) || errors.Is(err, vault.ErrEmpty) {
+		return nil, ErrNotInitialised
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Migrate(ctx, migrations()...); err != nil {
+		v.Close()
+		return nil, err
+	}
+	log, err := bus.New(d.Node)
+	if err != nil {
+		v.Close()
+		return nil, err
+	}
+	log.Attach(db)
+	svc, err := results.New(db, log, v, d.Now, d.Log)
+	if err != nil {
+		v.Close()
+		return nil, err
+	}
+	return &Hub{DB: db, Log: log, Vault: v, Results: svc, now: d.Now, slog: d.Log}, nil
+}
+
+// Close ends the hub; what Serve started must have ended before.
+func (h *Hub) Close() error {
+	err := h.DB.Close()
+	h.Vault.Close()
+	if h.lock != nil {
+		err = errors.Join(err, h.lock.Close())
+	}
+	return err
+}
+
+// Seals makes the seals of the configuration. ask is called for a passphrase;
+// nil leaves passphrase seals out, so that an unattended start goes by the others.
+func Seals(n *config.Node, ask func() (string, error)) ([]vault.Seal, error) {
+	var out []vault.Seal
+	for _, s := range n.Seals {
+		switch s.Kind {
+		case "keyfile":
+			out = append(out, vault.KeyFile(string(s.Path)))
+		case "systemd":
+			out = append(out, vault.Credential(os.Getenv("CREDENTIALS_DIRECTORY"), s.Name))
+		case "passphrase":
+			if ask == nil {
+				continue
+			}
+			p, err := ask()
+			if err != nil {
+				return nil, fmt.Errorf("read passphrase: %w", err)
+			}
+			out = append(out, vault.Passphrase(p))
+		}
+	}
+	return out, nil
+}

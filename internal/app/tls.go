@@ -1,0 +1,95 @@
+package app
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+
+	"github.com/labwarden/labwarden/internal/channel"
+	"github.com/labwarden/labwarden/internal/platform/config"
+)
+
+// certificate loads a key pair; own beats the node's.
+func certificate(cert, key config.Path, node *config.KeyPair) (func() (*tls.Certificate, error), error) {
+	if cert == "" && node != nil {
+		cert, key = node.Certificate, node.Key
+	}
+	if cert == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(string(cert), string(key))
+	if err != nil {
+		return nil, fmt.Errorf("load certificate %s: %w", cert, err)
+	}
+	return func() (*tls.Certificate, error) { return &pair, nil }, nil
+}
+
+func roots(path config.Path) (*x509.CertPool, error) {
+	if path == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(string(path))
+	if err != nil {
+		return nil, fmt.Errorf("read authorities: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("read authorities: %s holds no certificate", path)
+	}
+	return pool, nil
+}
+
+func exception(e *config.Exception) *channel.Exception {
+	if e == nil {
+		return nil
+	}
+	return &channel.Exception{
+		Plaintext: e.Kind == "plaintext", TLS12: e.Kind == "tls12",
+		Reason: e.Reason, Owner: e.Owner, Until: e.Until.End(),
+	}
+}
+
+// onLoopback is the exception for a listener or partner on this machine, which
+// the configuration allows without one.
+func onLoopback(now config.Date) *channel.Exception {
+	return &channel.Exception{Plaintext: true, Reason: "this machine only (loopback)", Owner: "the configuration", Until: now.End()}
+}
+
+// clientTLS is our side of a connection to a partner.
+func clientTLS(t *config.ClientTLS, host string, node *config.KeyPair, e *channel.Exception) (*tls.Config, error) {
+	cert, err := certificate(t.Certificate, t.Key, node)
+	if err != nil {
+		return nil, err
+	}
+	ca, err := roots(t.CA)
+	if err != nil {
+		return nil, err
+	}
+	name := t.ServerName
+	if name == "" {
+		name = host
+	}
+	c := channel.TLS{Certificate: cert, Roots: ca, ServerName: name, Exception: e}
+	if t.Fingerprint != "" {
+		c.Pins = []string{string(t.Fingerprint)}
+	}
+	return c.Client()
+}
+
+// serverTLS is our side of a source's connections.
+func serverTLS(t *config.ServerTLS, node *config.KeyPair, e *channel.Exception) (*tls.Config, error) {
+	cert, err := certificate(t.Certificate, t.Key, node)
+	if err != nil {
+		return nil, err
+	}
+	ca, err := roots(t.ClientCA)
+	if err != nil {
+		return nil, err
+	}
+	c := channel.TLS{Certificate: cert, Roots: ca, Exception: e}
+	for _, f := range t.Fingerprints {
+		c.Pins = append(c.Pins, string(f))
+	}
+	return c.Server()
+}
