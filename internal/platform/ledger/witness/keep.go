@@ -1,0 +1,50 @@
+package witness
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// writeDurable puts data under name in dir so that after a power cut there is
+// either the old file, or the new one whole. With fresh it refuses to replace.
+func writeDurable(dir, name string, data []byte, fresh bool) (err error) {
+	f, err := os.CreateTemp(dir, ".new-*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	tmp := f.Name()
+	defer func() {
+		if rm := os.Remove(tmp); rm != nil && !errors.Is(rm, fs.ErrNotExist) {
+			err = errors.Join(err, rm)
+		}
+	}()
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	to := filepath.Join(dir, name)
+	if fresh {
+		// Rename would replace without asking. Not every file system can link
+		// (FAT on a stick), so look first; the folder has one writer.
+		if _, err := os.Lstat(to); err == nil {
+			return fmt.Errorf("write %s: %w", name, fs.ErrExist)
+		}
+	}
+	if err := os.Rename(tmp, to); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("flush folder: %w", err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return fmt.Errorf("flush folder: %w", err)
+	}
+	return nil
+}
