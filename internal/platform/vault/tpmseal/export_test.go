@@ -1,0 +1,3 @@
+package tpmseal
+
+var Under = under
