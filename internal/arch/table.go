@@ -54,7 +54,9 @@ var table = []rule{
 	{layer: "internal/platform/config", ours: onPlatform, modules: []string{"github.com/goccy/go-yaml"}},
 	{layer: "internal/platform/ledger", ours: onPlatform, modules: []string{"golang.org/x/mod", "golang.org/x/crypto"}},
 	{layer: "internal/platform/proof", ours: onPlatform, modules: []string{"golang.org/x/mod", "golang.org/x/crypto"}},
-	{layer: "internal/platform/vault", ours: onPlatform, modules: []string{"golang.org/x/mod", "golang.org/x/crypto"}},
+	{layer: "internal/platform/vault", ours: onPlatform, modules: []string{
+		"golang.org/x/mod", "golang.org/x/crypto", "golang.org/x/text", // text: a name is normalised before its blind index
+	}},
 	{layer: "internal/platform/*", ours: onPlatform},
 
 	{layer: "internal/domain/results", ours: onDomain, modules: []string{
