@@ -13,7 +13,12 @@ for script in tools/*.sh packaging/*.sh .ci/run; do
 done
 
 # PostgreSQL. The machine's own servers are the same before and after.
-others() { pgrep -u "$(id -u postgres 2>/dev/null || id -u)" -f 'bin/postgres' 2>/dev/null | sort || true; }
+others() { # process ids of PostgreSQL main processes
+	local f
+	for f in /proc/[0-9]*/cmdline; do
+		if tr '\0' ' ' <"$f" 2>/dev/null | grep -qE '^[^ ]*/postgres .*-D '; then echo "$f"; fi
+	done
+}
 before=$(others)
 tools/postgres.sh start
 dsn=$(tools/postgres.sh dsn)
@@ -23,6 +28,7 @@ ask() { psql -qAtX "$dsn" -c "$1" </dev/null; }
 [[ $(ask 'SHOW server_version_num') == 15* ]] || fail "not PostgreSQL 15"
 [[ $(ask 'SHOW unix_socket_directories') != /var/run/postgresql ]] || fail "socket in the machine's folder"
 if psql -qAtX "${dsn/:*@/:wrong@}" -c 'SELECT 1' </dev/null 2>/dev/null; then fail "a wrong password is let in"; fi
+[ "$before" != "$(others)" ] || fail "others() does not see a running PostgreSQL"
 data=$(ask 'SHOW data_directory')
 pid=$(head -n 1 "$data/postmaster.pid")
 kill -s KILL "$pid" # a run that was killed: start has to clean up and serve again
