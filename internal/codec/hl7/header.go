@@ -79,9 +79,8 @@ func delimiter(c byte) bool {
 // BHS (HL7 v2.5.1 2.5.4, 2.15.9.1) and returns where its third field starts:
 // the byte after the separator that ends field 2, or the end of MSH-2.
 func (h *Header) readDelimiters(b []byte) (int, error) {
-	seg := segmentName(b[:3])
 	fail := func(field, at int, msg string) error {
-		return &Error{Segment: seg, Occurrence: 1, Field: field, Line: 1, Offset: at, Code: "102", Msg: msg}
+		return &Error{Segment: segmentName(b[:3]), Occurrence: 1, Field: field, Line: 1, Offset: at, Code: "102", Msg: msg}
 	}
 	if len(b) < 4 || !delimiter(b[3]) {
 		return 0, fail(1, 3, "the field separator must be a printable character that is neither letter nor digit")

@@ -2,6 +2,7 @@ package hl7
 
 import (
 	"bytes"
+	"iter"
 	"strings"
 )
 
@@ -56,22 +57,29 @@ type mark struct {
 var markers = []struct {
 	segment string
 	field   int
+	parts   []int // components that hold a code
 	marks   []mark
 }{
-	{"MSH", 11, []mark{{NotProduction, "T", "HL7 table 0103"}, {NotProduction, "D", "HL7 table 0103"}}},
-	{"OBR", 25, []mark{{Corrected, "C", "HL7 table 0123"}, {Cancelled, "X", "HL7 table 0123"}}},
-	{"OBX", 8, []mark{{Critical, "HH", "HL7 table 0078"}, {Critical, "LL", "HL7 table 0078"},
+	{"MSH", 11, []int{1}, []mark{{NotProduction, "T", "HL7 table 0103"}, {NotProduction, "D", "HL7 table 0103"}}},
+	{"OBR", 15, []int{7}, specimenRole}, // SPS.7, HL7 v2.5.1 2.A.73
+	{"OBR", 25, []int{1}, []mark{{Corrected, "C", "HL7 table 0123"}, {Cancelled, "X", "HL7 table 0123"}}},
+	{"OBX", 8, []int{1, 4}, []mark{{Critical, "HH", "HL7 table 0078"}, {Critical, "LL", "HL7 table 0078"},
 		{Critical, "AA", "HL7 table 0078"}, {QualityControl, "QCF", "HL7 table 0078"}}},
-	{"OBX", 11, []mark{{Corrected, "C", "HL7 table 0085"}, {Withdrawn, "D", "HL7 table 0085"},
+	{"OBX", 11, []int{1}, []mark{{Corrected, "C", "HL7 table 0085"}, {Withdrawn, "D", "HL7 table 0085"},
 		{Withdrawn, "W", "HL7 table 0085"}, {Cancelled, "X", "HL7 table 0085"}}},
-	{"SPM", 11, []mark{{QualityControl, "Q", "HL7 table 0369"}, {QualityControl, "C", "HL7 table 0369"},
-		{QualityControl, "B", "HL7 table 0369"}, {QualityControl, "E", "HL7 table 0369"},
-		{QualityControl, "V", "HL7 table 0369"}, {Proficiency, "F", "HL7 table 0369"},
-		{Proficiency, "O", "HL7 table 0369"}}},
+	{"SPM", 11, []int{1, 4}, specimenRole}, // HL7 v2.5.1 7.4.3.11
 }
 
-// maxSigns bounds what Signs returns: a message of a million flagged results is
-// critical after the first thousand as well.
+// specimenRole: R is a patient's sample run again as a control.
+var specimenRole = []mark{
+	{QualityControl, "Q", "HL7 table 0369"}, {QualityControl, "C", "HL7 table 0369"},
+	{QualityControl, "B", "HL7 table 0369"}, {QualityControl, "E", "HL7 table 0369"},
+	{QualityControl, "V", "HL7 table 0369"}, {QualityControl, "R", "HL7 table 0369"},
+	{Proficiency, "F", "HL7 table 0369"}, {Proficiency, "O", "HL7 table 0369"},
+}
+
+// maxSigns bounds what Signs returns for each field: a message of a million
+// flagged results is critical after the first thousand as well.
 const maxSigns = 1000
 
 // Signs reads what the LIS marked: critical flags, corrections, cancellations,
@@ -82,31 +90,47 @@ const maxSigns = 1000
 func (m *Message) Signs(critical ...string) []Sign {
 	var out []Sign
 	for _, w := range markers {
-		for s := range m.Segments(w.segment) {
-			for r, v := range s.Field(w.field).Repetitions() {
-				for _, n := range [...]int{1, 4} {
-					code := strings.ToUpper(string(bytes.TrimSpace(v.Part(n).Raw())))
-					if code == "" || n == 4 && w.segment != "OBX" && w.segment != "SPM" {
-						continue
-					}
-					k, ok := lookup(w.marks, code)
-					if !ok && w.segment == "OBX" && w.field == 8 {
-						k, ok = local(critical, code)
-					}
-					if !ok {
-						continue
-					}
-					if len(out) == maxSigns {
-						return out
-					}
-					out = append(out, Sign{Kind: k.kind, Line: s.Line(), Code: code, Clause: k.clause,
-						At: Path{Segment: w.segment, Occurrence: s.occurrence, Field: w.field, Repetition: r, Component: n}})
-					break
+		have := len(out)
+		for seg, v := range m.repetitions(w.segment, w.field) {
+			for _, n := range w.parts {
+				code := strings.ToUpper(string(bytes.TrimSpace(v.Part(n).Subpart(1).Raw())))
+				if code == "" {
+					continue
 				}
+				k, ok := lookup(w.marks, code)
+				if !ok && w.segment == "OBX" && w.field == 8 {
+					k, ok = local(critical, code)
+				}
+				if !ok {
+					continue
+				}
+				out = append(out, Sign{Kind: k.kind, Line: seg.Line(), Code: code, Clause: k.clause,
+					At: Path{Segment: w.segment, Occurrence: seg.occurrence, Field: w.field, Repetition: v.n, Component: n}})
+				break
+			}
+			if len(out)-have == maxSigns {
+				break
 			}
 		}
 	}
 	return out
+}
+
+type repetition struct {
+	Value
+	n int
+}
+
+func (m *Message) repetitions(segment string, field int) iter.Seq2[Segment, repetition] {
+	return func(yield func(Segment, repetition) bool) {
+		for s := range m.Segments(segment) {
+			for n, v := range s.Field(field).Repetitions() {
+				if !yield(s, repetition{v, n}) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func lookup(marks []mark, code string) (mark, bool) {
