@@ -32,6 +32,11 @@ func (s *fhirStore) search(typ, query string) ([]string, error) {
 	if err != nil || len(q) == 0 {
 		return nil, refusal{412, "search criteria cannot be read"}
 	}
+	for name := range q {
+		if name != "identifier" && name != "_tag" && name != "_id" {
+			return nil, refuse(412, "search parameter %.40q is not supported", name)
+		}
+	}
 	var out []string
 	for _, ref := range slices.Sorted(maps.Keys(s.versions)) {
 		t, id, _ := strings.Cut(ref, "/")
@@ -48,8 +53,6 @@ func (s *fhirStore) search(typ, query string) ([]string, error) {
 					all = all && hasToken(objects(object(s.latest(ref), "meta")["tag"]), "code", v)
 				case "_id":
 					all = all && id == v
-				default:
-					return nil, refuse(412, "search parameter %.40q is not supported", name)
 				}
 			}
 		}

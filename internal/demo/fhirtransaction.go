@@ -124,9 +124,10 @@ func (s *fhirStore) planPut(req, res resource, typ, url string, fresh func() str
 		case len(found) > 1:
 			return step{}, refuse(412, "conditional PUT matches %d resources", len(found))
 		case len(found) == 0:
-			return step{fresh(), res, true, "201 Created"}, nil
+			ref = fresh()
+		default:
+			ref = found[0]
 		}
-		ref = found[0]
 	} else if id := text(res, "id"); id == "" || url != typ+"/"+id {
 		return step{}, refuse(400, "PUT whose address is not the resource's type and id")
 	}

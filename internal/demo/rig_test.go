@@ -55,7 +55,7 @@ func counterpart(kind string, args []string) int {
 func lisOptions(dir, hub string) LISOptions {
 	// A clinic stands in for the hub, so it is the server to expect.
 	return LISOptions{Hub: hub, Certs: dir, Name: "hub", Server: Riverside, List: filepath.Join(dir, "lis.jsonl"),
-		Connections: 3, AckTimeout: 300 * time.Millisecond, RetryEvery: 5 * time.Millisecond, Attempts: 8}
+		Connections: 3, AckTimeout: 1500 * time.Millisecond, RetryEvery: 5 * time.Millisecond, Attempts: 8}
 }
 
 func clinicOptions(dir, kind, name string) ClinicOptions {
@@ -173,3 +173,5 @@ func events(l []LISLine, event string) (n int) {
 	}
 	return n
 }
+
+func newReader(r io.Reader) *bufio.Reader { return bufio.NewReaderSize(r, 4096) }
