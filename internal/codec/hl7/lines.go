@@ -1,0 +1,72 @@
+package hl7
+
+import "bytes"
+
+// lines cuts a message into segments without allocating and in linear time.
+//
+// The standard ends a segment with CR (HL7 v2.5.1 2.5.1). CRLF and LF occur in
+// files, and every kind is kept as it came. A bare LF is an end when the
+// message began with LF ends; in a message of CR ends it is data, save where a
+// segment plainly follows it or nothing does: overlooking a PID there would put
+// a result into the wrong patient's lane.
+type lines struct {
+	b       []byte
+	fs      byte
+	pos     int
+	cr, lf  int // next CR and LF at or after pos; len(b) if none
+	lfEnds  bool
+	started bool
+}
+
+func newLines(b []byte, fs byte) lines { return lines{b: b, fs: fs} }
+
+func indexFrom(b []byte, from int, c byte) int {
+	if from >= len(b) {
+		return len(b)
+	}
+	if i := bytes.IndexByte(b[from:], c); i >= 0 {
+		return from + i
+	}
+	return len(b)
+}
+
+// next returns the bounds of the next segment's text and where the one after it
+// begins; ok is false at the end. Empty lines are returned as empty segments.
+func (l *lines) next() (start, end, after int, ok bool) {
+	if l.pos >= len(l.b) {
+		return 0, 0, 0, false
+	}
+	if !l.started {
+		l.started = true
+		l.cr, l.lf = indexFrom(l.b, l.pos, '\r'), indexFrom(l.b, l.pos, '\n')
+		l.lfEnds = l.lf < l.cr
+	}
+	start = l.pos
+	if l.cr < start {
+		l.cr = indexFrom(l.b, start, '\r')
+	}
+	if l.lf < start {
+		l.lf = indexFrom(l.b, start, '\n')
+	}
+	for l.lf < l.cr && !l.lfEnds && !l.segmentAt(l.lf+1) {
+		l.lf = indexFrom(l.b, l.lf+1, '\n')
+	}
+	end = min(l.cr, l.lf)
+	after = end
+	if after < len(l.b) {
+		after++
+		if l.b[end] == '\r' && after < len(l.b) && l.b[after] == '\n' {
+			after++
+		}
+	}
+	l.pos = after
+	return start, end, after, true
+}
+
+// segmentAt reports whether a segment, or nothing more, follows at i.
+func (l *lines) segmentAt(i int) bool {
+	if i >= len(l.b) {
+		return true
+	}
+	return i+3 < len(l.b) && l.b[i+3] == l.fs && validSegmentID(l.b[i:i+3])
+}

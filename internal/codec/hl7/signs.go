@@ -1,0 +1,128 @@
+package hl7
+
+import (
+	"bytes"
+	"strings"
+)
+
+// SignKind is what the laboratory's system marked.
+type SignKind int
+
+const (
+	// Critical: a result the LIS flagged beyond panic limits.
+	Critical SignKind = iota + 1
+	// Corrected: it replaces a result sent before.
+	Corrected
+	// Withdrawn: a result sent before is deleted or was wrong.
+	Withdrawn
+	// Cancelled: no result can be obtained, or the order was cancelled.
+	Cancelled
+	// QualityControl: a control, calibrator or blind specimen, no patient's.
+	QualityControl
+	// Proficiency: a proficiency-testing specimen.
+	Proficiency
+	// NotProduction: a message for training or debugging.
+	NotProduction
+)
+
+func (k SignKind) String() string {
+	names := [...]string{"none", "critical", "corrected", "withdrawn", "cancelled", "quality control", "proficiency", "not production"}
+	if k < 0 || int(k) >= len(names) {
+		return "unknown"
+	}
+	return names[k]
+}
+
+// Sign is one mark and where it stands.
+type Sign struct {
+	Kind SignKind
+	// At is the field, Line its segment's line.
+	At   Path
+	Line int
+	// Code is the mark, as it stands in the table.
+	Code string
+	// Clause is the source of its meaning.
+	Clause string
+}
+
+type mark struct {
+	kind   SignKind
+	code   string
+	clause string
+}
+
+// markers are the codes that are read: nothing is computed from a value.
+// "P" in SPM-11 is an ordinary patient specimen (table 0369).
+var markers = []struct {
+	segment string
+	field   int
+	marks   []mark
+}{
+	{"MSH", 11, []mark{{NotProduction, "T", "HL7 table 0103"}, {NotProduction, "D", "HL7 table 0103"}}},
+	{"OBR", 25, []mark{{Corrected, "C", "HL7 table 0123"}, {Cancelled, "X", "HL7 table 0123"}}},
+	{"OBX", 8, []mark{{Critical, "HH", "HL7 table 0078"}, {Critical, "LL", "HL7 table 0078"},
+		{Critical, "AA", "HL7 table 0078"}, {QualityControl, "QCF", "HL7 table 0078"}}},
+	{"OBX", 11, []mark{{Corrected, "C", "HL7 table 0085"}, {Withdrawn, "D", "HL7 table 0085"},
+		{Withdrawn, "W", "HL7 table 0085"}, {Cancelled, "X", "HL7 table 0085"}}},
+	{"SPM", 11, []mark{{QualityControl, "Q", "HL7 table 0369"}, {QualityControl, "C", "HL7 table 0369"},
+		{QualityControl, "B", "HL7 table 0369"}, {QualityControl, "E", "HL7 table 0369"},
+		{QualityControl, "V", "HL7 table 0369"}, {Proficiency, "F", "HL7 table 0369"},
+		{Proficiency, "O", "HL7 table 0369"}}},
+}
+
+// maxSigns bounds what Signs returns: a message of a million flagged results is
+// critical after the first thousand as well.
+const maxSigns = 1000
+
+// Signs reads what the LIS marked: critical flags, corrections, cancellations,
+// and specimens that are no patient's. Further codes the laboratory uses as
+// critical flags in OBX-8 come as critical. Codes are compared without regard to
+// case, in each repetition, as identifier and as alternate identifier; a mark
+// read too many holds a message, one missed may harm a patient.
+func (m *Message) Signs(critical ...string) []Sign {
+	var out []Sign
+	for _, w := range markers {
+		for s := range m.Segments(w.segment) {
+			for r, v := range s.Field(w.field).Repetitions() {
+				for _, n := range [...]int{1, 4} {
+					code := strings.ToUpper(string(bytes.TrimSpace(v.Part(n).Raw())))
+					if code == "" || n == 4 && w.segment != "OBX" && w.segment != "SPM" {
+						continue
+					}
+					k, ok := lookup(w.marks, code)
+					if !ok && w.segment == "OBX" && w.field == 8 {
+						k, ok = local(critical, code)
+					}
+					if !ok {
+						continue
+					}
+					if len(out) == maxSigns {
+						return out
+					}
+					out = append(out, Sign{Kind: k.kind, Line: s.Line(), Code: code, Clause: k.clause,
+						At: Path{Segment: w.segment, Occurrence: s.occurrence, Field: w.field, Repetition: r, Component: n}})
+					break
+				}
+			}
+		}
+	}
+	return out
+}
+
+func lookup(marks []mark, code string) (mark, bool) {
+	for _, k := range marks {
+		if k.code == code {
+			return k, true
+		}
+	}
+	return mark{}, false
+}
+
+func local(critical []string, code string) (mark, bool) {
+	for _, c := range critical {
+		if strings.EqualFold(c, code) {
+			return mark{Critical, code, "the laboratory's own flag"}, true
+		}
+	}
+	return mark{}, false
+}
