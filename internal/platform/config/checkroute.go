@@ -38,6 +38,9 @@ func (d *decoder) checkRoutes(c *Config) {
 			d.checkTransform(c, &r.Transform[j], fmt.Sprintf("%s.transform[%d]", at, j))
 		}
 	}
+	if len(d.problems.Errors()) > 0 {
+		return // the route may be there, and misspelt
+	}
 	for _, name := range sources {
 		if !heard[name] {
 			d.addKey(join("sources", name), Warning, "write a route with from: "+name, "no route takes messages from %s; they would all go to quarantine", name)

@@ -17,7 +17,6 @@ type decoder struct {
 	opts     Options
 	problems Problems
 	pos      map[string]position
-	root     *node
 }
 
 // add reports an error at the value of path, or where it would have to be.
@@ -152,6 +151,8 @@ func hint(f field) string {
 		return f.example
 	case len(f.oneof) > 0:
 		return strings.Join(f.oneof, " or ")
+	case f.typ.Kind() == reflect.Slice && f.typ.Elem().Kind() == reflect.Struct:
+		return "and its entries below it, each with -"
 	case f.typ.Kind() == reflect.Slice:
 		return "[…]"
 	case element(f.typ).Kind() == reflect.Struct || f.typ.Kind() == reflect.Map:
@@ -168,18 +169,23 @@ func (d *decoder) unknown(e entry, path, sub string, known []string) {
 	if near := nearest(e.key, known); near != "" {
 		fix = "write " + near
 	}
-	name := cmp.Or(path, "the top of the file")
-	p := d.put(e.line, e.col, e.width, sub, Error, fix, "unknown key %s in %s", quote(e.key), name)
+	name := "in " + path
+	if path == "" {
+		name = "at the top of the file"
+	}
+	p := d.put(e.line, e.col, e.width, sub, Error, fix, "unknown key %s %s", quote(e.key), name)
 	p.mask = e.col + e.width // a misspelt key may stand before a secret
 }
 
 var (
-	namePattern  = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$`)
-	keyPattern   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
-	errNullFixes = "write a value, or remove the key"
+	namePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$`)
+	keyPattern  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
 )
 
 func (d *decoder) value(v reflect.Value, n *node, path string, f field) {
+	if n.refused { // said already
+		return
+	}
 	if v.Kind() == reflect.Pointer {
 		v.Set(reflect.New(v.Type().Elem()))
 		v = v.Elem()
@@ -260,8 +266,8 @@ func (d *decoder) scalar(v reflect.Value, n *node, path string, f field) {
 	_, secret := s.(*Secret)
 	k := v.Kind()
 	if n.kind == kNull {
-		if f.required || k != reflect.String || own {
-			d.add(path, errNullFixes, "the value is empty")
+		if f.required || k != reflect.String || own || f.def != "" || len(f.oneof) > 0 {
+			d.add(path, "write a value, or remove the key", "the value is empty")
 		}
 		return
 	}

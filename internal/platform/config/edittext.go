@@ -231,12 +231,17 @@ func (e *editor) rewrite(x entry, v any) {
 // fill gives a key without a value one.
 func (e *editor) fill(f found, v any, section bool) error {
 	x := *f.entry
+	rs := []rune(e.lines[x.line-1])
+	i := x.col - 1 + x.width
 	if section && !f.flow {
+		after := strings.TrimSpace(strings.TrimPrefix(string(rs[min(i, len(rs)):]), ":"))
+		if lines := blockEntry(x.key, v, x.col-1)[1:]; len(lines) > 0 && (after == "" || after[0] == '#') {
+			e.insert(e.end(x), lines) // below the comments that may stand there
+			return nil
+		}
 		e.rewrite(x, v)
 		return nil
 	}
-	rs := []rune(e.lines[x.line-1])
-	i := x.col - 1 + x.width
 	for i < len(rs) && rs[i] == ' ' {
 		i++
 	}

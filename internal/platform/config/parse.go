@@ -35,16 +35,15 @@ type Validators struct {
 // alone do not keep it from running.
 func Parse(file string, src []byte, opts Options) (*Config, Problems) {
 	root, problems := readTree(file, src)
-	if root == nil {
+	if root == nil || root.refused {
 		problems.sort()
 		return nil, problems
 	}
-	d := &decoder{file: file, opts: opts, pos: map[string]position{}, root: root}
+	d := &decoder{file: file, opts: opts, problems: problems, pos: map[string]position{}}
 	c := &Config{}
 	d.structure(reflect.ValueOf(c).Elem(), root, "")
 	d.check(c)
-	problems = append(problems, d.problems...)
-	problems = withoutEchoes(problems)
+	problems = withoutEchoes(d.problems)
 	problems.sort()
 	if len(problems.Errors()) > 0 {
 		return nil, problems

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -142,6 +143,7 @@ func caret(b *bytes.Buffer, p Problem, line string, mask int) {
 			rs[i] = ' '
 		}
 	}
+	rs = hide(rs)
 	if mask > 0 && mask-1 < len(rs) {
 		rs = append(rs[:mask-1:mask-1], '…')
 	}
@@ -155,6 +157,27 @@ func caret(b *bytes.Buffer, p Problem, line string, mask int) {
 	width := min(max(p.width, 1), max(len(rs)-p.Column+1, 1))
 	fmt.Fprintf(b, "  %4d | %s\n       | %s%s\n", p.Line, string(rs),
 		strings.Repeat(" ", max(p.Column-1, 0)), strings.Repeat("^", width))
+}
+
+// secretText finds what looks like a secret on a line no rule has read: after a
+// key of such a name, and before the @ of a URL.
+var secretText = regexp.MustCompile(`(?i)(?:(?:token|key|secret|passw(?:or)?d|passphrase|pwd)["']?\s*[:=]\s*|://[^/@\s:]*:)([^\s,}\]@]+)`)
+
+// hide covers such text, one star for one character, so that columns stay.
+func hide(line []rune) []rune {
+	s := string(line)
+	var out []rune
+	done := 0
+	for _, m := range secretText.FindAllStringSubmatchIndex(s, -1) {
+		value := strings.Trim(s[m[2]:m[3]], `"'`)
+		if strings.HasPrefix(value, "vault:") || strings.HasPrefix(value, "file:") || strings.HasPrefix(value, "./") || strings.HasPrefix(value, "/") {
+			continue
+		}
+		out = append(out, []rune(s[done:m[2]])...)
+		out = append(out, []rune(strings.Repeat("*", utf8.RuneCountInString(s[m[2]:m[3]])))...)
+		done = m[3]
+	}
+	return append(out, []rune(s[done:])...)
 }
 
 func (ps Problems) sort() {

@@ -44,6 +44,7 @@ type node struct {
 	text    string // of a scalar
 	quoted  bool
 	block   bool // a literal or folded block
+	refused bool // a problem says why
 	flow    bool // a map or list in braces
 	entries []entry
 	items   []*node
@@ -90,6 +91,14 @@ func normalise(src []byte) []byte {
 type treeReader struct {
 	file     string
 	problems Problems
+}
+
+// refuse reports a node that is not read at all. What stands there may be
+// anything, so the line is not shown from there on.
+func (t *treeReader) refuse(n *node, path, fix, format string, args ...any) {
+	t.add(n.line, n.col, 1, path, fix, format, args...)
+	t.problems[len(t.problems)-1].mask = n.col
+	n.refused = true
 }
 
 func (t *treeReader) add(line, col, width int, path, fix, format string, args ...any) {
@@ -208,7 +217,7 @@ func (t *treeReader) convert(n ast.Node, path string, depth int) *node {
 	line, col := start(n)
 	out := &node{line: line, col: col}
 	if depth > maxDepth {
-		t.add(line, col, 1, path, "", "nested deeper than %d levels", maxDepth)
+		t.refuse(out, path, "", "nested deeper than %d levels", maxDepth)
 		return out
 	}
 	switch v := n.(type) {
@@ -241,11 +250,11 @@ func (t *treeReader) convert(n ast.Node, path string, depth int) *node {
 			out.text = v.Value.Value
 		}
 	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode:
-		t.add(line, col, 1, path, "write the value out where it is used", "anchors and aliases (&, *, <<) are not read here")
+		t.refuse(out, path, "write the value out where it is used", "anchors and aliases (&, *, <<) are not read here")
 	case *ast.TagNode:
-		t.add(line, col, 1, path, "leave the tag away; put text in \"quotes\"", "a tag (!) is not read here")
+		t.refuse(out, path, "leave the tag away; put text in \"quotes\"", "a tag (!) is not read here")
 	default:
-		t.add(line, col, 1, path, "write plain YAML: key: value", "this kind of YAML is not read here")
+		t.refuse(out, path, "write plain YAML: key: value", "this kind of YAML is not read here")
 	}
 	return out
 }

@@ -324,11 +324,11 @@ type Path string
 func (p Path) String() string { return string(p) }
 
 func (p *Path) read(text string) (string, string) {
-	if strings.TrimSpace(text) == "" || strings.ContainsAny(text, "\x00\n\r") {
-		return quote(text) + " is not a path", "write a path like ./tls/hub.crt"
-	}
 	if strings.Contains(text, "-----BEGIN") {
 		return "the text of a key or certificate stands where a path is needed", "save it as a file and write its path"
+	}
+	if strings.TrimSpace(text) == "" || strings.ContainsAny(text, "\x00\n\r") {
+		return quote(text) + " is not a path", "write a path like ./tls/hub.crt"
 	}
 	*p = Path(text)
 	return "", ""
