@@ -1,6 +1,9 @@
 package channel
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // Class says what a failed transmission means for the message.
 type Class int
@@ -50,7 +53,10 @@ type Error struct {
 	Reply []byte
 	// Peer is the other end as far as it was known when it failed.
 	Peer Peer
-	Err  error
+	// RetryAfter is how long the partner asked to be left alone (HTTP
+	// Retry-After), zero where it said nothing.
+	RetryAfter time.Duration
+	Err        error
 }
 
 func (e *Error) Error() string {
