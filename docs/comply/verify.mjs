@@ -294,7 +294,7 @@ function main(args) {
     for (const line of readFileSync(0, 'utf8').split('\n')) {
       if (line === '') continue;
       const t = JSON.parse(line);
-      console.log(JSON.stringify(verify(Buffer.from(t.proof, 'base64'), Buffer.from(t.message, 'base64'), t.key)));
+      console.log(JSON.stringify(verify(Buffer.from(t.proof ?? '', 'base64'), Buffer.from(t.message, 'base64'), t.key)));
     }
     return 0;
   }

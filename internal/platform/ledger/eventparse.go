@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -57,21 +56,21 @@ func ParseEvent(b []byte) (Event, error) {
 // eventTime reads "at" from the start of canonical event bytes without parsing
 // the rest; 0 where b is not an event.
 func eventTime(b []byte) int64 {
-	rest, ok := bytes.CutPrefix(b, []byte(`{"v":1,"kind":"`))
-	if !ok {
+	const head, mid = `{"v":1,"kind":"`, `","at":`
+	if len(b) < len(head) || string(b[:len(head)]) != head {
 		return 0
 	}
-	_, rest, ok = bytes.Cut(rest, []byte(`","at":`))
-	if !ok {
+	b = b[len(head):]
+	i := bytes.IndexByte(b, '"')
+	if i < 0 || len(b) < i+len(mid) || string(b[i:i+len(mid)]) != mid {
 		return 0
 	}
-	n := 0
-	for n < len(rest) && n < 17 && rest[n] >= '0' && rest[n] <= '9' {
-		n++
-	}
-	at, err := strconv.ParseInt(string(rest[:n]), 10, 64)
-	if err != nil {
-		return 0
+	at := int64(0)
+	for _, c := range b[i+len(mid):] {
+		if c < '0' || c > '9' || at > MaxNumber/10 {
+			break
+		}
+		at = at*10 + int64(c-'0')
 	}
 	return at
 }
