@@ -39,8 +39,9 @@ func (f facts) keys() []string {
 	return k
 }
 
-// segment splits by the message's own field separator; seg[n] is field n. For
-// MSH, field 1 is the separator itself (HL7 v2.5.1 2.14.9.1).
+// segments splits by the message's own field separator; seg[n] is field n. For
+// MSH, field 1 is the separator itself (HL7 v2.5.1 2.14.9.1). enc is MSH-2, or
+// empty where it cannot be used.
 func segments(body []byte) (segs [][]string, enc string) {
 	if len(body) < 4 || !bytes.HasPrefix(body, []byte("MSH")) {
 		return nil, ""
@@ -53,10 +54,23 @@ func segments(body []byte) (segs [][]string, enc string) {
 		}
 		segs = append(segs, f)
 	}
-	if len(segs[0]) > 2 {
+	if len(segs[0]) > 2 && delimiters(sep+segs[0][2]) {
 		enc = segs[0][2]
 	}
 	return segs, enc
+}
+
+// delimiters reports that s can part fields: printable, no letters or digits,
+// none twice.
+func delimiters(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		letter := c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'
+		if c <= ' ' || c >= 0x7f || letter || strings.IndexByte(s[i+1:], c) >= 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func field(seg []string, n int) string {
