@@ -133,7 +133,7 @@ func ParseAssuming(b []byte, l Limits, undeclared Charset) (*Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cs.name == "" {
+	if blank(first(h.Charset, h.Repetition)) {
 		cs = undeclared
 	}
 	m := &Message{src: b, head: h, cs: cs.resolve(b)}
