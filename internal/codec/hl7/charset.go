@@ -102,11 +102,14 @@ func (h *Header) charset() (Charset, error) {
 	v := h.Charset
 	for n := 1; ; n++ {
 		rep := first(v, h.Repetition)
-		name := string(nth(rep, h.Component, 1))
-		if name == `""` {
-			name = ""
+		name := nth(rep, h.Component, 1)
+		if blank(name) {
+			name = nil
 		}
-		got, ok := LookupCharset(name)
+		got, ok := charsets[string(name)] // as the table writes it: the common case
+		if !ok {
+			got, ok = LookupCharset(string(name))
+		}
 		if !ok {
 			return Charset{}, &Error{Segment: "MSH", Occurrence: 1, Field: 18, Repetition: n, Line: 1, Code: "103",
 				Msg: "the character set is not one that can be read here (ASCII, 8859/1 to 8859/16, UNICODE UTF-8 and windows-125x can)"}

@@ -2,7 +2,9 @@ package hl7
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math"
+	"math/bits"
 )
 
 // Limits bound what Parse and Split take. A zero field means its default.
@@ -82,10 +84,21 @@ func (s *segment) field(n int) (start, end int, ok bool) {
 	return int(s.fields[n]), int(s.fields[n+1]) - 1, true
 }
 
-// index appends the field index of text to idx.
+// index appends the field index of text to idx. It looks at eight bytes at once:
+// this loop is most of the time a parse takes.
 func index(idx []uint32, text []byte, fs byte) []uint32 {
+	const ones, low = 0x0101010101010101, 0x7f7f7f7f7f7f7f7f
 	idx = append(idx, 0)
-	for i := 0; i < len(text); i++ {
+	pattern := uint64(fs) * ones
+	i := 0
+	for ; i+8 <= len(text); i += 8 {
+		x := binary.LittleEndian.Uint64(text[i:]) ^ pattern
+		// The high bit of each byte that is zero in x, and of no other.
+		for hit := ^((x&low + low) | x | low); hit != 0; hit &= hit - 1 {
+			idx = append(idx, uint32(i+bits.TrailingZeros64(hit)/8+1))
+		}
+	}
+	for ; i < len(text); i++ {
 		if text[i] == fs {
 			idx = append(idx, uint32(i+1))
 		}
@@ -102,6 +115,12 @@ func Parse(b []byte) (*Message, error) { return ParseLimits(b, Limits{}) }
 // not supported, a limit is passed or a second header follows. Segments that
 // fit no grammar are kept; Check finds them.
 func ParseLimits(b []byte, l Limits) (*Message, error) {
+	return ParseAssuming(b, l, Charset{})
+}
+
+// ParseAssuming is ParseLimits for a source that is known to write the character
+// set undeclared without saying so in MSH-18. What MSH-18 says comes first.
+func ParseAssuming(b []byte, l Limits, undeclared Charset) (*Message, error) {
 	l = l.orDefault()
 	if len(b) > l.Bytes {
 		return nil, &Error{Line: 1, Offset: l.Bytes, Code: "207", Msg: "the message is longer than the limit"}
@@ -113,6 +132,9 @@ func ParseLimits(b []byte, l Limits) (*Message, error) {
 	cs, err := h.charset()
 	if err != nil {
 		return nil, err
+	}
+	if blank(first(h.Charset, h.Repetition)) {
+		cs = undeclared
 	}
 	m := &Message{src: b, head: h, cs: cs.resolve(b)}
 	if err := m.index(l); err != nil {

@@ -191,6 +191,25 @@ func TestCharsets(t *testing.T) {
 	}
 }
 
+func TestParseAssuming(t *testing.T) {
+	latin2, ok := LookupCharset("iso-8859-2")
+	if !ok {
+		t.Fatal("8859/2 is not known")
+	}
+	for in, want := range map[string]string{
+		"MSH|^~\\&|\xB1\r":                      "ą", // undeclared: as assumed
+		"MSH|^~\\&|\xB1|||||||||||||||8859/1\r": "±", // declared
+	} {
+		m, err := ParseAssuming([]byte(in), Limits{}, latin2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := m.Get("MSH-3"); got != want || m.Charset().Guessed() {
+			t.Errorf("%q: got %q in %s", in, got, m.Charset().Name())
+		}
+	}
+}
+
 func TestEscapes(t *testing.T) {
 	m := mustParse(t, sample)
 	for raw, want := range map[string]string{

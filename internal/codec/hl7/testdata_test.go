@@ -20,6 +20,9 @@ var sample = strings.Join([]string{
 	`OBX|4|NM|2160-0^Creatinine^LN||0.9|mg/dL|0.6-1.1|N|||F|||20260302070000|||||20260302081300||||Northlab^^^^^CLIA^XX^^^34D0000001|1 Lab Way^^Springfield^MA^01101`,
 	`OBX|5|TX|8251-1^Comment^LN||Repeated \T\ confirmed\.br\called 08:14 \E\ read back||||||F|||20260302070000|||||20260302081300||||Northlab^^^^^CLIA^XX^^^34D0000001|1 Lab Way^^Springfield^MA^01101`,
 	`NTE|1|L|Specimen slightly haemolysed.`,
+	`OBX|6|NM|17861-6^Calcium^LN||9.4|mg/dL|8.6-10.3|N|||F|||20260302070000|||||20260302081300||||Northlab^^^^^CLIA^XX^^^34D0000001|1 Lab Way^^Springfield^MA^01101`,
+	`OBX|7|NM|1975-2^Bilirubin^LN||0.8|mg/dL|0.2-1.2|N|||F|||20260302070000|||||20260302081300||||Northlab^^^^^CLIA^XX^^^34D0000001|1 Lab Way^^Springfield^MA^01101`,
+	`OBX|8|NM|1751-7^Albumin^LN||4.2|g/dL|3.5-5.0|N|||F|||20260302070000|||||20260302081300||||Northlab^^^^^CLIA^XX^^^34D0000001|1 Lab Way^^Springfield^MA^01101`,
 	`SPM|1|SP77&CLINIC^SP88&LABSYS||119297000^Blood^SCT|||||||P^Patient^HL70369||||||20260302070000|20260302072000`,
 	`ZLB|1|local^data|""`,
 }, "\r") + "\r"

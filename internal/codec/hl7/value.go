@@ -159,8 +159,9 @@ func (m *Message) Segments(name string) iter.Seq[Segment] {
 		for i := range m.segs {
 			id := m.segs[i].name()
 			if name == "" {
-				n = seen[string(id)] + 1
-				seen[string(id)] = n
+				known := segmentName(id) // a line that is no segment may be megabytes long
+				n = seen[known] + 1
+				seen[known] = n
 			} else if string(id) == name {
 				n++
 			} else {
