@@ -32,6 +32,9 @@ func (d *decoder) addKey(path string, sev Severity, fix, format string, args ...
 }
 
 func (d *decoder) put(line, col, width int, path string, sev Severity, fix, format string, args ...any) *Problem {
+	if len(d.problems) >= maxProblems {
+		return &Problem{}
+	}
 	d.problems = append(d.problems, Problem{File: d.file, Line: line, Column: col, Path: path,
 		Message: fmt.Sprintf(format, args...), Fix: fix, Severity: sev, width: width})
 	return &d.problems[len(d.problems)-1]
