@@ -43,7 +43,7 @@ func Parse(file string, src []byte, opts Options) (*Config, Problems) {
 	c := &Config{}
 	d.structure(reflect.ValueOf(c).Elem(), root, "")
 	d.check(c)
-	full := len(d.problems) >= maxProblems
+	full := d.count[Error] >= maxProblems || len(problems) >= maxProblems
 	problems = withoutEchoes(d.problems)
 	problems.sort()
 	if full {
