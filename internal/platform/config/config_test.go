@@ -246,6 +246,7 @@ func TestHostileBytes(t *testing.T) {
 		"many aliases":      "a: &a [x]\nb: &b [*a,*a]\nc: [*b,*b]\n",
 		"many nulls":        strings.Repeat("a:\n", 100000),
 		"many unknown keys": manyKeys(3000),
+		"lone return":       "lab: {}\r.: x",
 		"only colons":       ":::::",
 		"only a dash":       "-",
 		"lone percent":      "%",

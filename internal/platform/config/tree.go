@@ -132,7 +132,7 @@ func readTree(file string, src []byte) (root *node, problems Problems) {
 	}
 	src = normalise(src)
 	if line, col, ok := badCharacter(src); ok {
-		t.add(line, col, 1, "", "save the file as UTF-8 text", "a byte that is not UTF-8 text")
+		t.add(line, col, 1, "", "save the file as UTF-8 text with ordinary line ends", "a character that does not belong into a text file")
 		return nil, t.problems
 	}
 	tokens := lexer.Tokenize(string(src))
@@ -175,7 +175,7 @@ func badCharacter(src []byte) (line, col int, found bool) {
 	line, col = 1, 1
 	for i := 0; i < len(src); {
 		r, n := utf8.DecodeRune(src[i:])
-		if (r == utf8.RuneError && n == 1) || r == 0 {
+		if (r == utf8.RuneError && n == 1) || r == 0 || r == '\r' {
 			return line, col, true
 		}
 		i += n
