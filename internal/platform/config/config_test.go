@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -243,6 +244,9 @@ func TestHostileBytes(t *testing.T) {
 		"deep tags":         strings.Repeat("!a ", 100000),
 		"deep anchors":      strings.Repeat("&a ", 100000),
 		"many aliases":      "a: &a [x]\nb: &b [*a,*a]\nc: [*b,*b]\n",
+		"many nulls":        strings.Repeat("a:\n", 100000),
+		"many unknown keys": manyKeys(3000),
+		"lone return":       "lab: {}\r.: x",
 		"only colons":       ":::::",
 		"only a dash":       "-",
 		"lone percent":      "%",
@@ -261,6 +265,14 @@ func TestHostileBytes(t *testing.T) {
 			}
 		}
 	}
+}
+
+func manyKeys(n int) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString("k" + strconv.Itoa(i) + ": v\n")
+	}
+	return b.String()
 }
 
 func nestedIndents(n int) string {

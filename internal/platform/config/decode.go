@@ -16,6 +16,7 @@ type decoder struct {
 	file     string
 	opts     Options
 	problems Problems
+	count    [Warning + 1]int
 	pos      map[string]position
 }
 
@@ -32,6 +33,11 @@ func (d *decoder) addKey(path string, sev Severity, fix, format string, args ...
 }
 
 func (d *decoder) put(line, col, width int, path string, sev Severity, fix, format string, args ...any) *Problem {
+	// Counted apart: many warnings must neither stop a file nor hide an error.
+	if d.count[sev] >= maxProblems {
+		return &Problem{}
+	}
+	d.count[sev]++
 	d.problems = append(d.problems, Problem{File: d.file, Line: line, Column: col, Path: path,
 		Message: fmt.Sprintf(format, args...), Fix: fix, Severity: sev, width: width})
 	return &d.problems[len(d.problems)-1]

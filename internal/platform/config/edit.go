@@ -29,7 +29,14 @@ func RemovePath(src []byte, path string) ([]byte, error) {
 
 // edit changes the text, and then makes sure that the text says what the same
 // change to the plain values says.
-func edit(src []byte, path string, change func(*editor, []step) error, model func(any, []step) (any, error)) ([]byte, error) {
+func edit(src []byte, path string, change func(*editor, []step) error, model func(any, []step) (any, error)) (changed []byte, err error) {
+	defer func() {
+		// The positions come from a parser that is not ours; nothing is
+		// changed in place, so a wrong one costs only this edit.
+		if recover() != nil {
+			changed, err = nil, fmt.Errorf("edit %s: %w", path, errByHand)
+		}
+	}()
 	steps, err := splitPath(path)
 	if err != nil {
 		return nil, err

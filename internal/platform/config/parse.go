@@ -43,8 +43,14 @@ func Parse(file string, src []byte, opts Options) (*Config, Problems) {
 	c := &Config{}
 	d.structure(reflect.ValueOf(c).Elem(), root, "")
 	d.check(c)
+	full := d.count[Error] >= maxProblems || len(problems) >= maxProblems
 	problems = withoutEchoes(d.problems)
 	problems.sort()
+	if full {
+		p := problems[len(problems)-1]
+		problems = append(problems, Problem{File: file, Line: p.Line, Column: p.Column, Severity: Error,
+			Message: "there are more problems than are shown", Fix: "mend these first"})
+	}
 	if len(problems.Errors()) > 0 {
 		return nil, problems
 	}

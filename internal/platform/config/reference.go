@@ -105,7 +105,7 @@ func Reference() []byte {
 file does nothing until it is applied. Only the ` + "`node`" + ` section is read from the file at every start.
 [labwarden.yaml](labwarden.yaml) beside this page is a sample with every setting.
 
-The file is plain YAML in UTF-8, at most 1 MiB: no anchors, no tags, no key twice, no unknown key.
+The file is plain YAML in UTF-8, at most 512 KiB: no anchors, no tags, no key twice, no unknown key.
 
 | kind | how it is written |
 |---|---|

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -16,9 +15,15 @@ import (
 )
 
 // MaxSize is the largest file Parse reads, in bytes.
-const MaxSize = 1 << 20
+const MaxSize = 512 << 10
 
-const maxDepth = 40
+// Limits that no file written by a person meets: the parser takes time in the
+// square of the keys without a value.
+const (
+	maxDepth    = 40
+	maxNulls    = 1000
+	maxProblems = 1000
+)
 
 type kind int
 
@@ -102,6 +107,9 @@ func (t *treeReader) refuse(n *node, path, fix, format string, args ...any) {
 }
 
 func (t *treeReader) add(line, col, width int, path, fix, format string, args ...any) {
+	if len(t.problems) >= maxProblems {
+		return
+	}
 	t.problems = append(t.problems, Problem{File: t.file, Line: line, Column: col, Path: path,
 		Message: fmt.Sprintf(format, args...), Fix: fix, Severity: Error, width: width})
 }
@@ -124,10 +132,14 @@ func readTree(file string, src []byte) (root *node, problems Problems) {
 	}
 	src = normalise(src)
 	if line, col, ok := badCharacter(src); ok {
-		t.add(line, col, 1, "", "save the file as UTF-8 text", "a byte that is not UTF-8 text")
+		t.add(line, col, 1, "", "save the file as UTF-8 text with ordinary line ends", "a character that does not belong into a text file")
 		return nil, t.problems
 	}
 	tokens := lexer.Tokenize(string(src))
+	if tk := tooManyNulls(tokens); tk != nil {
+		t.add(tk.Position.Line, tk.Position.Column, 1, "", "write values, or remove the keys", "more than %d keys without a value", maxNulls)
+		return nil, t.problems
+	}
 	if tk := tooDeep(tokens); tk != nil {
 		t.add(tk.Position.Line, tk.Position.Column, 1, "", "", "nested deeper than %d levels", maxDepth)
 		return nil, t.problems
@@ -163,7 +175,7 @@ func badCharacter(src []byte) (line, col int, found bool) {
 	line, col = 1, 1
 	for i := 0; i < len(src); {
 		r, n := utf8.DecodeRune(src[i:])
-		if (r == utf8.RuneError && n == 1) || r == 0 {
+		if (r == utf8.RuneError && n == 1) || r == 0 || r == '\r' {
 			return line, col, true
 		}
 		i += n
@@ -195,6 +207,21 @@ func tooDeep(tokens token.Tokens) *token.Token {
 		}
 		if depth > maxDepth || run > maxDepth {
 			return tk
+		}
+	}
+	return nil
+}
+
+// tooManyNulls counts keys that nothing follows.
+func tooManyNulls(tokens token.Tokens) *token.Token {
+	n := 0
+	for i := 1; i+1 < len(tokens); i++ {
+		key, next := tokens[i-1].Position, tokens[i+1].Position
+		if tokens[i].Type == token.MappingValueType && next.Line > tokens[i].Position.Line && next.Column <= key.Column &&
+			tokens[i+1].Type != token.SequenceEntryType {
+			if n++; n > maxNulls {
+				return tokens[i]
+			}
 		}
 	}
 	return nil
@@ -260,30 +287,30 @@ func (t *treeReader) convert(n ast.Node, path string, depth int) *node {
 }
 
 func (t *treeReader) entries(out *node, values []*ast.MappingValueNode, path string, depth int) {
+	firstLine := make(map[string]int, len(values))
 	for _, mv := range values {
 		line, col := start(mv.Key)
 		key, ok := mv.Key.(ast.ScalarNode)
-		if _, isMerge := mv.Key.(*ast.MergeKeyNode); isMerge || !ok || mv.Key.Type() == ast.AnchorType ||
-			mv.Key.Type() == ast.TagType || mv.Key.Type() == ast.AliasType {
+		switch mv.Key.(type) {
+		case *ast.MergeKeyNode, *ast.AnchorNode, *ast.TagNode, *ast.AliasNode, *ast.LiteralNode:
+			ok = false
+		}
+		if !ok {
 			t.add(line, col, 1, path, "write key: value", "a key must be plain text")
 			continue
 		}
 		tk := key.GetToken()
 		e := entry{key: tk.Value, line: line, col: col, width: utf8.RuneCountInString(tk.Value)}
-		if lit, isLit := mv.Key.(*ast.LiteralNode); isLit {
-			t.add(line, col, 1, path, "write key: value", "a key must be plain text")
-			_ = lit
-			continue
-		}
 		if tk.Type == token.SingleQuoteType || tk.Type == token.DoubleQuoteType {
 			e.quoted, e.width = true, e.width+2
 		}
 		sub := join(path, e.key)
-		if i := slices.IndexFunc(out.entries, func(o entry) bool { return o.key == e.key }); i >= 0 {
-			t.add(line, col, e.width, sub, fmt.Sprintf("keep one of the two; the first is on line %d", out.entries[i].line),
+		if first, twice := firstLine[e.key]; twice {
+			t.add(line, col, e.width, sub, fmt.Sprintf("keep one of the two; the first is on line %d", first),
 				"%s is written twice", quote(e.key))
 			continue
 		}
+		firstLine[e.key] = line
 		if mv.Value == nil {
 			e.val = &node{kind: kNull, line: line, col: col}
 		} else {
