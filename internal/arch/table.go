@@ -32,7 +32,9 @@ var pure = []string{
 // docs/develop/dependencies.md.
 var table = []rule{
 	{layer: "cmd/*", ours: []string{"all"}},
-	{layer: "internal/app", ours: []string{"all"}, modules: []string{"github.com/prometheus/client_golang"}},
+	{layer: "internal/app", ours: []string{"all"}, modules: []string{
+		"github.com/prometheus/client_golang", "golang.org/x/sync",
+	}},
 	{layer: "internal/cli", ours: []string{"all"}, modules: []string{
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term", "github.com/mattn/go-isatty",
 	}},
@@ -56,6 +58,8 @@ var table = []rule{
 		"golang.org/x/mod", "golang.org/x/crypto", "github.com/klauspost/compress", // compress: a group's events are one packed row
 	}},
 	{layer: "internal/platform/proof", ours: onPlatform, modules: []string{"golang.org/x/mod", "golang.org/x/crypto"}},
+	{layer: "internal/platform/event", ours: onPlatform, modules: []string{"github.com/google/uuid"}},
+	{layer: "internal/platform/vault/tpmseal", ours: onPlatform, modules: []string{"github.com/google/go-tpm"}},
 	{layer: "internal/platform/vault", ours: onPlatform, modules: []string{
 		"golang.org/x/mod", "golang.org/x/crypto", "golang.org/x/text", // text: a name is normalised before its blind index
 	}},

@@ -2,29 +2,86 @@
 package cli
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"io"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
 
 // Main runs the command line and returns the process's exit status: 0 done,
-// 1 failed, 2 wrong usage.
+// 1 failed, 2 wrong usage. SIGINT and SIGTERM ask it to stop.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := command()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errSilent):
+		return 1
+	case errors.As(err, &usage):
+		fmt.Fprintf(stderr, "labwarden: %v\nSee `%s --help`.\n", usage.err, usage.command)
+		return 2
+	}
+	fmt.Fprintf(stderr, "labwarden: %v\n", err)
+	return 1
+}
+
+// usageError is a command line that cannot be understood.
+type usageError struct {
+	command string
+	err     error
+}
+
+func (u usageError) Error() string { return u.err.Error() }
+
+// errSilent ends with status 1 after everything has been said already.
+var errSilent = errors.New("failed")
+
+// command builds the whole tree.
+func command() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "labwarden",
 		Short:         "Carries a laboratory's results: received, sealed, delivered in order, provable",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       Version(),
+		Args:          cobra.NoArgs,
 	}
 	root.SetVersionTemplate("labwarden {{.Version}}\n")
-	root.SetArgs(args)
-	root.SetIn(stdin)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	if err := root.Execute(); err != nil {
-		_, _ = io.WriteString(stderr, "labwarden: "+err.Error()+"\n")
-		return 1
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{c.CommandPath(), err} })
+	root.AddCommand(initCommand(), serveCommand(), demoCommand(), demoLISCommand(), demoClinicCommand(), benchCommand())
+	for _, c := range root.Commands() {
+		usageArgs(c)
 	}
-	return 0
+	return root
+}
+
+// usageArgs makes a wrong number of arguments a usage error, so that the exit
+// status tells it from a failure.
+func usageArgs(c *cobra.Command) {
+	check := c.Args
+	if check == nil {
+		check = cobra.NoArgs
+	}
+	c.Args = func(c *cobra.Command, args []string) error {
+		if err := check(c, args); err != nil {
+			return usageError{c.CommandPath(), err}
+		}
+		return nil
+	}
+	for _, sub := range c.Commands() {
+		usageArgs(sub)
+	}
 }

@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/labwarden/labwarden/internal/app"
+	"github.com/labwarden/labwarden/internal/demo"
+	"github.com/labwarden/labwarden/internal/platform/vault"
+)
+
+var labID = regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}$`)
+
+func initCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "init [FOLDER]",
+		Short: "Make a new laboratory: keys, database, certificates and a first configuration",
+		Long: `Make a new laboratory in FOLDER (here, if none is given): a key file, an empty
+database with its own keys, certificates for the hub and for a first sender, and
+a commented configuration that listens on this machine only.
+
+The recovery shares are shown once and stored nowhere. Give each to another
+person or place: any three of the five bring everything back if the key file is
+lost; two bring back nothing.`,
+		Args: cobra.MaximumNArgs(1),
+	}
+	name := c.Flags().String("name", "", "the laboratory's name (needed)")
+	id := c.Flags().String("id", "", "its short name in proofs, lower-case letters, digits and dashes (needed)")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if *name == "" || !labID.MatchString(*id) {
+			return usageError{c.CommandPath(), errors.New(`give --name "Millbrook Laboratory" and --id millbrook (lower-case letters, digits, dashes)`)}
+		}
+		dir := "."
+		if len(args) == 1 {
+			dir = args[0]
+		}
+		return runInit(c, dir, *name, *id)
+	}
+	return c
+}
+
+func runInit(c *cobra.Command, dir, name, id string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make folder: %w", err)
+	}
+	path := filepath.Join(dir, "labwarden.yaml")
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is a laboratory in %s already; choose an empty folder", dir)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "keys"), 0o700); err != nil {
+		return fmt.Errorf("make folder: %w", err)
+	}
+	key := filepath.Join(dir, "keys", "root.key")
+	if err := vault.CreateKeyFile(key, rand.Reader); err != nil {
+		return err
+	}
+	ca, err := demo.NewCA(time.Now(), 2*365*24*time.Hour)
+	if err != nil {
+		return err
+	}
+	if err := ca.Write(filepath.Join(dir, "tls"), "hub", "lis"); err != nil {
+		return err
+	}
+	if err := os.WriteFile(path, fmt.Appendf(nil, firstConfiguration, name, id), 0o600); err != nil {
+		return fmt.Errorf("write configuration: %w", err)
+	}
+	conf, err := loadConfig(path, time.Now(), c.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	seals := []vault.Seal{vault.KeyFile(string(conf.Node.Seals[0].Path))}
+	shares, err := app.Create(c.Context(), conf, seals, 5, 3, app.Deps{Now: time.Now, Log: logger(conf.Log, c.ErrOrStderr()), Node: id})
+	if err != nil {
+		return err
+	}
+	out := c.OutOrStdout()
+	fmt.Fprintf(out, "The laboratory %q is ready in %s.\n\n", name, dir)
+	fmt.Fprintf(out, "Recovery shares, shown this once. Any 3 of the 5 recover everything:\n\n")
+	for i, s := range shares {
+		fmt.Fprintf(out, "Share %d\n%s\n\n", i+1, s.Text())
+	}
+	fmt.Fprintf(out, "Next: keep a copy of keys/root.key away from this machine, look at labwarden.yaml, then run\n  labwarden serve --config %s\n", path)
+	return nil
+}
+
+// firstConfiguration takes results in and keeps them: the first partner is the
+// reader's own.
+const firstConfiguration = `# Labwarden's configuration. The reference of every setting: docs/operate/configuration.md
+lab: {name: %q, id: %s}
+node:
+  data: ./data
+  seals:
+    - {kind: keyfile, path: ./keys/root.key}
+  tls: {certificate: ./tls/hub.pem, key: ./tls/hub.key}
+sources:
+  lis:
+    # The laboratory's system connects here with the certificate tls/lis.pem.
+    mllp: {listen: 127.0.0.1:2575, tls: {client_ca: ./tls/ca.pem}}
+    from: [127.0.0.1/32]
+partners:
+  # The first partner: replace name, provider and address by real ones.
+  first:
+    name: First Partner
+    providers: [{id: "0000000000", authority: NPI}]
+    destination:
+      mllp: {address: "127.0.0.1:2576", tls: {ca: ./tls/ca.pem, server_name: first}}
+routes:
+  # shadow records what would be sent and sends nothing.
+  - {name: first-results, from: lis, to: [first], stage: shadow}
+`
