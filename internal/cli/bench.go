@@ -3,7 +3,10 @@ package cli
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"os"
+	"runtime/pprof"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,6 +29,7 @@ within one run; absolute figures are this machine's at this moment.`,
 	f.IntVar(&o.Conns, "connections", 64, "connections")
 	f.IntVar(&o.Partners, "destinations", 1, "destinations of each message")
 	f.DurationVar(&o.Time, "time", 10*time.Second, "length of each measurement")
+	profile := f.String("cpuprofile", "", "write a CPU profile of the whole run to this file")
 	asJSON := f.Bool("json", false, "print the report as JSON")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if (o.Engine == "postgres") != (o.DSN != "") {
@@ -34,6 +38,17 @@ within one run; absolute figures are this machine's at this moment.`,
 		o.Out = c.OutOrStdout()
 		if *asJSON {
 			o.Out = io.Discard
+		}
+		if *profile != "" {
+			w, err := os.Create(*profile)
+			if err != nil {
+				return fmt.Errorf("write profile: %w", err)
+			}
+			defer w.Close()
+			if err := pprof.StartCPUProfile(w); err != nil {
+				return fmt.Errorf("write profile: %w", err)
+			}
+			defer pprof.StopCPUProfile()
 		}
 		r, err := bench.Run(c.Context(), o)
 		if err != nil {
