@@ -118,7 +118,7 @@ func (s *Service) take(ctx context.Context, source string, from channel.Peer, bo
 	if flags&FlagControl != 0 {
 		plans = nil // a control or proficiency specimen is taken and kept, and goes nowhere (SAFETY 12)
 	}
-	return s.accept(ctx, set, src, &head, body, keys, plans, flags, now)
+	return s.accept(ctx, set, src, from, &head, body, keys, plans, flags, now)
 }
 
 func unparsable(err error) refusal {
@@ -135,7 +135,7 @@ func unparsable(err error) refusal {
 }
 
 // accept stores the message with all that follows from it in one transaction.
-func (s *Service) accept(ctx context.Context, set *Settings, src Source, head *hl7.Header, body []byte, keys *hl7.Keys, plans []plan, flags int64, now time.Time) verdict {
+func (s *Service) accept(ctx context.Context, set *Settings, src Source, from channel.Peer, head *hl7.Header, body []byte, keys *hl7.Keys, plans []plan, flags int64, now time.Time) verdict {
 	id := event.NewID()
 	at := now.UnixMicro()
 	fail := func(err error) verdict {
@@ -152,11 +152,11 @@ func (s *Service) accept(ctx context.Context, set *Settings, src Source, head *h
 	if err != nil {
 		return fail(err)
 	}
-	ev, err := received(id, src.Name, set.Revision, at, len(body), salt, body)
+	lanes := s.lanes(src.Name, keys)
+	ev, err := received(&intakeFact{id, src.Name, from, set.Revision, now, flags, lanes, plans}, salt, body)
 	if err != nil {
 		return fail(err)
 	}
-	lanes := s.lanes(src.Name, keys)
 	dup := s.vault.Index("control", []byte(src.Name), head.SendingApp, head.SendingFacility, head.ControlID)
 	tag := s.vault.Index("body", body)
 	cutoff := now.Add(-src.Window).UnixMicro()
