@@ -33,6 +33,7 @@ var pure = []string{
 var table = []rule{
 	{layer: "cmd/*", ours: []string{"all"}},
 	{layer: "internal/app", ours: []string{"all"}, modules: []string{
+		"github.com/google/uuid",
 		"github.com/prometheus/client_golang", "golang.org/x/sync",
 	}},
 	{layer: "internal/cli", ours: []string{"all"}, modules: []string{

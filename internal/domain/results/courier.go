@@ -165,7 +165,11 @@ func (c *courier) load(ctx context.Context) error {
 	if c.stale && c.flying == 0 {
 		c.q, c.stale, c.full = newQueue(), false, false
 	}
-	for !c.full && !c.stale && c.q.readyCount() < loadLow {
+	low := loadLow
+	if !c.down.since.IsZero() {
+		low = 1 // a partner that is down is only probed
+	}
+	for !c.full && !c.stale && c.q.readyCount() < low {
 		n := 0
 		err := c.s.db.Query(ctx, `SELECT seq, lanes, state, next_at FROM results_deliveries
 			WHERE partner = $1 AND state < 3 AND seq > $2 ORDER BY seq LIMIT $3`,
@@ -200,6 +204,7 @@ type delivery struct {
 	route    string
 	attempts int64
 	firstAt  *int64
+	received int64 // microseconds
 	body     []byte
 	salt     ledger.Salt
 }
@@ -207,9 +212,9 @@ type delivery struct {
 func (s *Service) delivery(ctx context.Context, seq int64) (*delivery, error) {
 	d := &delivery{seq: seq}
 	var id, sealed []byte
-	err := s.db.QueryRow(ctx, `SELECT d.partner, d.route, d.attempts, d.first_at, m.id, m.body FROM results_deliveries d
+	err := s.db.QueryRow(ctx, `SELECT d.partner, d.route, d.attempts, d.first_at, m.id, m.received_at, m.body FROM results_deliveries d
 		JOIN results_messages m ON m.leaf = d.message WHERE d.seq = $1`, seq).
-		Scan(&d.partner, &d.route, &d.attempts, &d.firstAt, &id, &sealed)
+		Scan(&d.partner, &d.route, &d.attempts, &d.firstAt, &id, &d.received, &sealed)
 	if err != nil {
 		return nil, fmt.Errorf("read delivery: %w", err)
 	}
@@ -272,6 +277,12 @@ func (c *courier) attempt(ctx context.Context, p *Partner, seq int64) func() {
 	if err != nil {
 		return c.stop(ctx, d, "the message to send is not readable", seq)
 	}
+	if p.Render != nil {
+		if m, err = p.Render(Rendering{m, d.route, time.UnixMicro(d.received).UTC()}); err != nil {
+			s.slog.Error("a message could not be put into the partner's form", "partner", c.partner, "message", d.id.String(), "error", err)
+			return c.stop(ctx, d, "it cannot be put into the form this partner takes", seq)
+		}
+	}
 	receipt, err := p.Sender.Send(ctx, m)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -280,7 +291,7 @@ func (c *courier) attempt(ctx context.Context, p *Partner, seq int64) func() {
 		return c.failed(ctx, p, d, err)
 	}
 	receipt.At = s.now()
-	err = s.complete(ctx, set, d, &receipt, sent)
+	err = s.complete(ctx, set, d, &receipt, m.Body)
 	if errors.Is(err, errGone) {
 		s.slog.Warn("a result was sent while a person ended its delivery", "partner", c.partner, "message", d.id.String())
 		return func() { c.q.done(seq) }
