@@ -81,6 +81,10 @@ var table = []rule{
 	{layer: "internal/demo", modules: []string{"filippo.io/age"}, ours: []string{
 		"internal/codec/*", "internal/channel", "internal/channel/*",
 	}},
+
+	// End to end: the programs as they are built. What judges them are the
+	// demo's lists and the ledger's audit.
+	{layer: "e2e/*", ours: []string{"internal/app", "internal/demo", "internal/platform/*"}},
 }
 
 var (
