@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/labwarden/labwarden/internal/app"
 	"github.com/labwarden/labwarden/internal/demo"
 	"github.com/labwarden/labwarden/internal/platform/config"
+	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/vault"
 )
 
@@ -36,6 +38,13 @@ func makeCerts(dir string) (string, error) {
 // startLab runs a hub whose messages go to the partners at the addresses: to
 // all of them, or with turns each to one of them.
 func startLab(ctx context.Context, o Options, dir string, partners []string, turns bool) (*lab, error) {
+	if o.Engine == "postgres" {
+		dsn, err := schema(ctx, o.DSN, "lab_"+filepath.Base(dir))
+		if err != nil {
+			return nil, err
+		}
+		o.DSN = dsn
+	}
 	certs := filepath.Join(dir, "tls")
 	if _, err := os.Stat(certs); err != nil {
 		if certs, err = makeCerts(dir); err != nil {
@@ -77,6 +86,30 @@ func startLab(ctx context.Context, o Options, dir string, partners []string, tur
 		cancel()
 		return nil, fmt.Errorf("start: %w", err)
 	}
+}
+
+// schema makes an empty schema and returns the address that uses it.
+func schema(ctx context.Context, dsn, name string) (string, error) {
+	db, err := store.OpenPostgres(ctx, dsn, store.Options{Readers: 1})
+	if err != nil {
+		return "", err
+	}
+	defer db.Close()
+	err = db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.Exec(ctx, "CREATE SCHEMA "+name)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("make a schema (the database must be an empty one): %w", err)
+	}
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return "", fmt.Errorf("read the database address: %w", err)
+	}
+	q := u.Query()
+	q.Set("search_path", name)
+	u.RawQuery = q.Encode()
+	return u.String(), nil
 }
 
 func configuration(o Options, dir, certs string, partners []string, turns bool) string {
