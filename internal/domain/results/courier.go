@@ -32,9 +32,15 @@ type courier struct {
 	q      *queue
 	full   bool // the last load found everything there was
 	stale  bool // a person changed something: load anew
-	flying int
+	flying int  // being prepared or sent
+	noting int  // answered, and being written down
 	down   down
 }
+
+// maxNoting bounds how many answered deliveries may wait for their commit
+// before no more are sent: what is not written down yet is sent again after a
+// crash.
+const maxNoting = 64
 
 // down is the partner's circuit breaker.
 type down struct {
@@ -136,7 +142,7 @@ func (c *courier) run(ctx context.Context) {
 func (c *courier) launch(ctx context.Context, p *Partner, wg *sync.WaitGroup) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	limit := max(1, p.Parallel)
+	limit := max(1, p.Parallel) + 2 // while some are on the wire, the next are read and rendered
 	now := c.s.now()
 	if !c.down.since.IsZero() {
 		limit = 1 // a partner that is down is only probed
@@ -144,7 +150,7 @@ func (c *courier) launch(ctx context.Context, p *Partner, wg *sync.WaitGroup) ti
 			return min(wait, poll)
 		}
 	}
-	for c.flying < limit {
+	for c.flying < limit && c.noting < maxNoting {
 		seq, ok, at := c.q.next(now)
 		if !ok {
 			if at.IsZero() {
@@ -162,10 +168,14 @@ func (c *courier) launch(ctx context.Context, p *Partner, wg *sync.WaitGroup) ti
 func (c *courier) load(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stale && c.flying == 0 {
+	if c.stale && c.flying+c.noting == 0 {
 		c.q, c.stale, c.full = newQueue(), false, false
 	}
-	for !c.full && !c.stale && c.q.readyCount() < loadLow {
+	low := loadLow
+	if !c.down.since.IsZero() {
+		low = 1 // a partner that is down is only probed
+	}
+	for !c.full && !c.stale && c.q.readyCount() < low {
 		n := 0
 		err := c.s.db.Query(ctx, `SELECT seq, lanes, state, next_at FROM results_deliveries
 			WHERE partner = $1 AND state < 3 AND seq > $2 ORDER BY seq LIMIT $3`,
@@ -200,6 +210,7 @@ type delivery struct {
 	route    string
 	attempts int64
 	firstAt  *int64
+	received int64 // microseconds
 	body     []byte
 	salt     ledger.Salt
 }
@@ -207,9 +218,9 @@ type delivery struct {
 func (s *Service) delivery(ctx context.Context, seq int64) (*delivery, error) {
 	d := &delivery{seq: seq}
 	var id, sealed []byte
-	err := s.db.QueryRow(ctx, `SELECT d.partner, d.route, d.attempts, d.first_at, m.id, m.body FROM results_deliveries d
+	err := s.db.QueryRow(ctx, `SELECT d.partner, d.route, d.attempts, d.first_at, m.id, m.received_at, m.body FROM results_deliveries d
 		JOIN results_messages m ON m.leaf = d.message WHERE d.seq = $1`, seq).
-		Scan(&d.partner, &d.route, &d.attempts, &d.firstAt, &id, &sealed)
+		Scan(&d.partner, &d.route, &d.attempts, &d.firstAt, &id, &d.received, &sealed)
 	if err != nil {
 		return nil, fmt.Errorf("read delivery: %w", err)
 	}
@@ -222,9 +233,25 @@ func (s *Service) delivery(ctx context.Context, seq int64) (*delivery, error) {
 
 // try makes one attempt and writes down what came of it.
 func (c *courier) try(ctx context.Context, p *Partner, seq int64) {
-	next := c.attempt(ctx, p, seq)
+	next, note := c.attempt(ctx, p, seq)
 	c.mu.Lock()
 	c.flying--
+	if note != nil {
+		c.noting++
+	}
+	if next != nil {
+		next()
+	}
+	c.mu.Unlock()
+	c.wakeSelf()
+	if note == nil {
+		return
+	}
+	// The connection is free again while this waits for its commit; the lanes
+	// are not.
+	next = note()
+	c.mu.Lock()
+	c.noting--
 	next()
 	c.mu.Unlock()
 	c.wakeSelf()
@@ -237,9 +264,10 @@ func (c *courier) wakeSelf() {
 	}
 }
 
-// attempt sends one delivery. What it returns is applied to the queue under
-// the courier's lock.
-func (c *courier) attempt(ctx context.Context, p *Partner, seq int64) func() {
+// attempt sends one delivery. It returns either what to apply to the queue,
+// under the courier's lock, or, when the partner has answered, the note to
+// write down first, which returns that.
+func (c *courier) attempt(ctx context.Context, p *Partner, seq int64) (next func(), note func() func()) {
 	s := c.s
 	later := func(after time.Duration) func() {
 		due := s.now().Add(after)
@@ -251,36 +279,48 @@ func (c *courier) attempt(ctx context.Context, p *Partner, seq int64) func() {
 			// Damaged or unreadable: never sent, never skipped; a person must look.
 			s.slog.Error("a waiting result could not be read", "partner", c.partner, "delivery", seq, "error", err)
 			if errors.Is(err, store.ErrNoRows) {
-				return func() { c.q.done(seq) }
+				return func() { c.q.done(seq) }, nil
 			}
 		}
-		return later(poll * 30)
+		return later(poll * 30), nil
 	}
 	set := s.settings.Load()
 	route, ok := set.route(d.route)
 	if !ok {
-		return c.stop(ctx, d, "the route "+d.route+" is no longer in the configuration", seq)
+		return c.stop(ctx, d, "the route "+d.route+" is no longer in the configuration", seq), nil
 	}
 	sent := d.body
 	if route.Transform != nil {
 		if sent, err = route.Transform(d.body); err != nil {
 			s.slog.Error("a transformation failed", "route", route.Name, "message", d.id.String())
-			return c.stop(ctx, d, "the transformation of route "+route.Name+" failed", seq)
+			return c.stop(ctx, d, "the transformation of route "+route.Name+" failed", seq), nil
 		}
 	}
 	m, err := outgoing(d, sent)
 	if err != nil {
-		return c.stop(ctx, d, "the message to send is not readable", seq)
+		return c.stop(ctx, d, "the message to send is not readable", seq), nil
+	}
+	if p.Render != nil {
+		if m, err = p.Render(Rendering{m, d.route, time.UnixMicro(d.received).UTC()}); err != nil {
+			s.slog.Error("a message could not be put into the partner's form", "partner", c.partner, "message", d.id.String(), "error", err)
+			return c.stop(ctx, d, "it cannot be put into the form this partner takes", seq), nil
+		}
 	}
 	receipt, err := p.Sender.Send(ctx, m)
 	if err != nil {
 		if ctx.Err() != nil {
-			return later(0)
+			return later(0), nil
 		}
-		return c.failed(ctx, p, d, err)
+		return c.failed(ctx, p, d, err), nil
 	}
 	receipt.At = s.now()
-	err = s.complete(ctx, set, d, &receipt, sent)
+	return nil, func() func() { return c.answered(ctx, set, d, receipt, m.Body) }
+}
+
+// answered writes a delivery down that the partner has answered.
+func (c *courier) answered(ctx context.Context, set *Settings, d *delivery, receipt channel.Receipt, sent []byte) func() {
+	s, seq := c.s, d.seq
+	err := s.complete(ctx, set, d, &receipt, sent)
 	if errors.Is(err, errGone) {
 		s.slog.Warn("a result was sent while a person ended its delivery", "partner", c.partner, "message", d.id.String())
 		return func() { c.q.done(seq) }
@@ -289,7 +329,8 @@ func (c *courier) attempt(ctx context.Context, p *Partner, seq int64) func() {
 		// The partner has it; only our note of it is missing. It is sent again:
 		// at least once, and the partner's own duplicate check catches it.
 		s.slog.Error("a delivery could not be recorded", "partner", c.partner, "message", d.id.String(), "error", err)
-		return later(poll)
+		due := s.now().Add(poll)
+		return func() { c.q.again(seq, due) }
 	}
 	s.counts.delivered.Add(1)
 	return func() {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"sync"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -18,6 +19,15 @@ func OpenSQLite(ctx context.Context, path string, opts Options) (*DB, error) {
 		extra.Add("_pragma", "busy_timeout(5000)")
 		extra.Add("_pragma", "foreign_keys(1)")
 		return (&url.URL{Scheme: "file", Opaque: url.PathEscape(path), RawQuery: extra.Encode()}).String()
+	}
+	// Made before the driver does, so that nobody else on the machine can read
+	// it; its journal takes the same mode.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
 	}
 	wdb, err := sql.Open("sqlite", dsn(url.Values{"_pragma": {
 		"page_size(4096)", "auto_vacuum(2)", "journal_mode(WAL)", "synchronous(FULL)",
