@@ -67,7 +67,7 @@ func (a *auditor) messages(ctx context.Context, b *batch) error {
 		switch {
 		case err != nil || id.String() != x.e.IDs.Get("message"):
 			return bad("its id is not that of the ledger's entry: it was changed or moved")
-		case source != x.e.IDs.Get("source") || at != x.e.At || size != number(x.e, "bytes") || flags != number(x.e, "flags"):
+		case source != x.e.IDs.Get("source") || at != x.e.At || size != numberOf(x.e, "bytes") || flags != numberOf(x.e, "flags"):
 			return bad("source, time, size or marks are not those of the ledger's entry")
 		}
 		if sealed == nil {
@@ -104,7 +104,7 @@ func (a *auditor) wasErased(ctx context.Context, id event.ID) (bool, error) {
 	return a.erased[id], err
 }
 
-func number(e ledger.Event, key string) int64 {
+func numberOf(e ledger.Event, key string) int64 {
 	for _, n := range e.Numbers {
 		if n.K == key {
 			return n.N
@@ -215,7 +215,7 @@ func (a *auditor) deliveries(ctx context.Context, b *batch) error {
 
 // planned closes a message's deliveries: all that were planned are there.
 func (a *auditor) planned(leaf int64, x *expected) {
-	for ; x.next < number(x.e, "deliveries"); x.next++ {
+	for ; x.next < numberOf(x.e, "deliveries"); x.next++ {
 		a.find("results_deliveries", leaf*maxPlans+x.next, "it is missing: the ledger says that it was planned")
 		x.badPlace = true
 	}
@@ -235,7 +235,7 @@ func (a *auditor) delivery(ctx context.Context, x *expected, d *deliveryRow) err
 		x.badPlace = true
 	}
 	x.next++
-	if n >= number(x.e, "deliveries") {
+	if n >= numberOf(x.e, "deliveries") {
 		a.find("results_deliveries", d.seq, noEvent)
 		x.badPlace = true
 		return nil
