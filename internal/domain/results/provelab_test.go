@@ -128,12 +128,17 @@ func (l *provelab) deliver() {
 }
 
 // exec changes rows behind the program's back.
-func (l *provelab) exec(query string, args ...any) {
+func (l *provelab) exec(query string, args ...any) { l.t.Helper(); l.change(1, query, args...) }
+
+// exec0 is exec where nothing may change.
+func (l *provelab) exec0(query string) { l.t.Helper(); l.change(0, query) }
+
+func (l *provelab) change(atLeast int64, query string, args ...any) {
 	l.t.Helper()
 	l.db.SetHook(nil)
 	err := l.db.Do(l.t.Context(), func(ctx context.Context, tx *store.Tx) error {
 		n, err := tx.Exec(ctx, query, args...)
-		if err == nil && n == 0 {
+		if err == nil && n < atLeast {
 			return fmt.Errorf("nothing was changed by %s", query)
 		}
 		return err
