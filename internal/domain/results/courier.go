@@ -34,6 +34,7 @@ type courier struct {
 	stale  bool // a person changed something: load anew
 	flying int
 	down   down
+	heard  time.Time // when the partner last took something, since the process started
 }
 
 // down is the partner's circuit breaker.
@@ -296,7 +297,7 @@ func (c *courier) attempt(ctx context.Context, p *Partner, seq int64) func() {
 		if !c.down.since.IsZero() {
 			s.slog.Info("the partner answers again", "partner", c.partner, "down_since", c.down.since.UTC())
 		}
-		c.down = down{}
+		c.down, c.heard = down{}, receipt.At
 		c.q.done(seq)
 	}
 }
