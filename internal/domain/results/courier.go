@@ -35,6 +35,7 @@ type courier struct {
 	flying int  // being prepared or sent
 	noting int  // answered, and being written down
 	down   down
+	heard  time.Time // when the partner last took something, since the process started
 }
 
 // maxNoting bounds how many answered deliveries may wait for their commit
@@ -337,7 +338,7 @@ func (c *courier) answered(ctx context.Context, set *Settings, d *delivery, rece
 		if !c.down.since.IsZero() {
 			s.slog.Info("the partner answers again", "partner", c.partner, "down_since", c.down.since.UTC())
 		}
-		c.down = down{}
+		c.down, c.heard = down{}, receipt.At
 		c.q.done(seq)
 	}
 }

@@ -308,8 +308,12 @@ func (b *box) Send(ctx context.Context, m channel.Message) (channel.Receipt, err
 		Peer: channel.Peer{Name: "north", Proof: "certificate", Fingerprint: strings.Repeat("ab", 32), TLS: "TLS 1.3 TLS_AES_128_GCM_SHA256"}}, nil
 }
 
-func (b *box) list() []string { b.mu.Lock(); defer b.mu.Unlock(); return append([]string(nil), b.got...) }
-func (b *box) tried() int     { b.mu.Lock(); defer b.mu.Unlock(); return b.tries }
+func (b *box) list() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]string(nil), b.got...)
+}
+func (b *box) tried() int { b.mu.Lock(); defer b.mu.Unlock(); return b.tries }
 func (b *box) set(f func(channel.Message) error) {
 	b.mu.Lock()
 	b.answer = f
