@@ -13,6 +13,7 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
+	"github.com/labwarden/labwarden/internal/platform/vault"
 )
 
 // How many deliveries a courier keeps loaded beyond those that are stopped.
@@ -136,6 +137,9 @@ func (c *courier) run(ctx context.Context) {
 func (c *courier) launch(ctx context.Context, p *Partner, wg *sync.WaitGroup) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.stale {
+		return poll // a person changed something: what is under way ends, then the queue is read anew
+	}
 	limit := max(1, p.Parallel)
 	now := c.s.now()
 	if !c.down.since.IsZero() {
@@ -198,26 +202,40 @@ type delivery struct {
 	id       event.ID // of the message
 	partner  string
 	route    string
+	state    State
 	attempts int64
 	firstAt  *int64
 	body     []byte
 	salt     ledger.Salt
 }
 
+// errUnreadable: the row is there, its body cannot be opened.
+var errUnreadable = errors.New("the stored message cannot be read")
+
+// delivery reads one delivery with its message. With errUnreadable it returns
+// what it could read.
 func (s *Service) delivery(ctx context.Context, seq int64) (*delivery, error) {
 	d := &delivery{seq: seq}
 	var id, sealed []byte
-	err := s.db.QueryRow(ctx, `SELECT d.partner, d.route, d.attempts, d.first_at, m.id, m.body FROM results_deliveries d
+	var state int64
+	err := s.db.QueryRow(ctx, `SELECT d.partner, d.route, d.state, d.attempts, d.first_at, m.id, m.body FROM results_deliveries d
 		JOIN results_messages m ON m.leaf = d.message WHERE d.seq = $1`, seq).
-		Scan(&d.partner, &d.route, &d.attempts, &d.firstAt, &id, &sealed)
+		Scan(&d.partner, &d.route, &state, &d.attempts, &d.firstAt, &id, &sealed)
 	if err != nil {
 		return nil, fmt.Errorf("read delivery: %w", err)
 	}
+	d.state = State(state)
 	if d.id, err = event.IDFromBytes(id); err != nil {
 		return nil, err
 	}
 	d.salt, d.body, err = s.seal.open("results_messages", d.id, sealed)
-	return d, err
+	switch {
+	case errors.Is(err, vault.ErrUnknownKey) || errors.Is(err, vault.ErrClosed):
+		return nil, err // another node has rotated, or we are ending: no fault of the row
+	case err != nil:
+		return d, fmt.Errorf("%w: %w", errUnreadable, err)
+	}
+	return d, nil
 }
 
 // try makes one attempt and writes down what came of it.
@@ -246,15 +264,23 @@ func (c *courier) attempt(ctx context.Context, p *Partner, seq int64) func() {
 		return func() { c.q.again(seq, due) }
 	}
 	d, err := s.delivery(ctx, seq)
-	if err != nil {
-		if ctx.Err() == nil {
-			// Damaged or unreadable: never sent, never skipped; a person must look.
-			s.slog.Error("a waiting result could not be read", "partner", c.partner, "delivery", seq, "error", err)
-			if errors.Is(err, store.ErrNoRows) {
-				return func() { c.q.done(seq) }
-			}
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return later(0)
+	case err != nil:
+		s.slog.Error("a waiting result could not be read", "partner", c.partner, "delivery", seq, "error", err)
+		switch {
+		case errors.Is(err, store.ErrNoRows):
+			return func() { c.q.done(seq) }
+		case errors.Is(err, errUnreadable) && d.state == Waiting:
+			// Never sent, never skipped; a person must look.
+			return c.stop(ctx, d, errUnreadable.Error(), seq)
 		}
 		return later(poll * 30)
+	case d.state >= Done:
+		return func() { c.q.done(seq) }
+	case d.state != Waiting: // a person was faster than the queue
+		return func() { c.q.set(seq, d.state) }
 	}
 	set := s.settings.Load()
 	route, ok := set.route(d.route)
@@ -322,7 +348,8 @@ func (c *courier) failed(ctx context.Context, p *Partner, d *delivery, err error
 		code = ce.Code
 	}
 	now := s.now()
-	first := now
+	silent := class == channel.Unreachable || class == channel.Misconfigured
+	first := now // of the bad answers in a row: an outage is none and ends the row
 	if d.firstAt != nil {
 		first = time.UnixMicro(*d.firstAt)
 	}
@@ -330,16 +357,19 @@ func (c *courier) failed(ctx context.Context, p *Partner, d *delivery, err error
 	if class == channel.Rejected {
 		return c.stop(ctx, d, "the partner's system refused it ("+ledger.Code(code)+")", d.seq)
 	}
-	if class != channel.Unreachable && class != channel.Misconfigured && now.Sub(first) > r.GiveUpAfter {
+	if !silent && now.Sub(first) > r.GiveUpAfter {
 		return c.stop(ctx, d, "no usable answer for longer than the policy allows", d.seq)
 	}
 	pause := backoff(r, d.attempts)
+	if silent {
+		first = time.Time{}
+	}
 	c.note(ctx, d, first, now.Add(pause), class.String()+" "+ledger.Code(code))
 	return func() {
 		c.q.again(d.seq, now.Add(pause))
 		c.down.failures++
 		c.down.class, c.down.code = class, code
-		if class == channel.Unreachable || class == channel.Misconfigured || c.down.failures >= r.Breaker {
+		if silent || c.down.failures >= r.Breaker {
 			if c.down.since.IsZero() {
 				c.down.since = now
 				s.slog.Warn("the partner is down; results wait and the connection is probed", "partner", c.partner, "class", class.String())
@@ -353,9 +383,9 @@ func (c *courier) failed(ctx context.Context, p *Partner, d *delivery, err error
 // backoff doubles from First to Max and varies by a quarter, so that partners
 // that failed together do not return together.
 func backoff(r Retry, attempts int64) time.Duration {
-	d := r.Max
-	if attempts < 20 {
-		d = min(r.First<<attempts, r.Max)
+	d := min(r.First, r.Max)
+	for ; attempts > 0 && d < r.Max; attempts-- {
+		d = min(2*min(d, r.Max/2+1), r.Max)
 	}
 	return d - time.Duration(rand.Int64N(int64(d)/4+1))
 }
