@@ -96,7 +96,7 @@ func (l *lab) attach() {
 	}
 	l.Service, l.log = s, log
 	l.Apply(l.standard())
-	l.t.Cleanup(func() { l.halt() })
+	l.t.Cleanup(l.close)
 }
 
 // standard: source lis to both partners.
@@ -108,7 +108,7 @@ func (l *lab) standard() *Settings {
 		Routes:   []Route{{Name: "all", From: "lis", To: []string{"north", "south"}, Stage: Carry}},
 	}
 	for key, b := range l.boxes {
-		set.Partners[key] = &Partner{Key: key, Sender: b, Retry: Retry{First: time.Second, Max: time.Minute, GiveUpAfter: time.Hour}}
+		set.Partners[key] = &Partner{Key: key, Sender: b, Retry: Retry{First: time.Second, Max: time.Minute, GiveUpAfter: 20 * time.Minute}}
 	}
 	return set
 }
