@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/labwarden/labwarden/internal/domain/results"
@@ -32,7 +33,7 @@ func migrations() []store.Migrations {
 }
 
 // purposes are the keys the hub needs besides those every vault has.
-var purposes = []vault.Purpose{"bodies", "receipts", "secrets"}
+var purposes = []vault.Purpose{"bodies", "receipts", "secrets", vault.PurposeConfig}
 
 // Hub is an opened laboratory: store, keys, ledger and the domains on them.
 type Hub struct {
@@ -44,6 +45,9 @@ type Hub struct {
 	now  func() time.Time
 	slog *slog.Logger
 	lock *os.File
+
+	applying sync.Mutex // one configuration change at a time
+	running  *reconciler
 }
 
 // Deps are the inputs from outside.

@@ -65,6 +65,14 @@ func (c *courier) wake() {
 	}
 }
 
+// fresh forgets that the partner did not answer: it is reached another way now.
+func (c *courier) fresh() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.down = down{}
+	c.q.hurry(c.s.now())
+}
+
 // changed makes the courier load its deliveries anew.
 func (c *courier) changed() {
 	c.mu.Lock()
@@ -153,7 +161,7 @@ func (c *courier) launch(ctx context.Context, p *Partner, wg *sync.WaitGroup) ti
 			return min(max(at.Sub(now), time.Millisecond), poll)
 		}
 		c.flying++
-		wg.Go(func() { c.try(ctx, p, seq) })
+		wg.Go(func() { c.try(ctx, seq) })
 	}
 	return poll
 }
@@ -221,11 +229,18 @@ func (s *Service) delivery(ctx context.Context, seq int64) (*delivery, error) {
 }
 
 // try makes one attempt and writes down what came of it.
-func (c *courier) try(ctx context.Context, p *Partner, seq int64) {
-	next := c.attempt(ctx, p, seq)
+func (c *courier) try(ctx context.Context, seq int64) {
+	set := c.s.use()
+	next := c.attempt(ctx, set, seq)
+	c.s.release(set)
 	c.mu.Lock()
 	c.flying--
 	next()
+	was, is := set.Partners[c.partner], c.s.settings.Load().Partners[c.partner]
+	if was != nil && is != nil && was.Sender != is.Sender {
+		c.down = down{} // that was the old way to the partner; it says nothing about the new one
+		c.q.hurry(c.s.now())
+	}
 	c.mu.Unlock()
 	c.wakeSelf()
 }
@@ -239,7 +254,7 @@ func (c *courier) wakeSelf() {
 
 // attempt sends one delivery. What it returns is applied to the queue under
 // the courier's lock.
-func (c *courier) attempt(ctx context.Context, p *Partner, seq int64) func() {
+func (c *courier) attempt(ctx context.Context, set *Settings, seq int64) func() {
 	s := c.s
 	later := func(after time.Duration) func() {
 		due := s.now().Add(after)
@@ -256,7 +271,12 @@ func (c *courier) attempt(ctx context.Context, p *Partner, seq int64) func() {
 		}
 		return later(poll * 30)
 	}
-	set := s.settings.Load()
+	// Partner, route and revision come from one value: the delivery names the
+	// revision whose sender really carried it.
+	p := set.Partners[c.partner]
+	if p == nil {
+		return later(poll)
+	}
 	route, ok := set.route(d.route)
 	if !ok {
 		return c.stop(ctx, d, "the route "+d.route+" is no longer in the configuration", seq)
