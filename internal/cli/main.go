@@ -61,7 +61,8 @@ func command() *cobra.Command {
 	}
 	root.SetVersionTemplate("labwarden {{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{c.CommandPath(), err} })
-	root.AddCommand(initCommand(), serveCommand(), demoCommand(), demoLISCommand(), demoClinicCommand(), benchCommand())
+	root.AddCommand(initCommand(), serveCommand(), demoCommand(), demoLISCommand(), demoClinicCommand(), benchCommand(),
+		checkCommand(), configCommand(), secretCommand())
 	for _, c := range root.Commands() {
 		usageArgs(c)
 	}
