@@ -137,7 +137,7 @@ func TestPostgresStoppedAndStarted(t *testing.T) {
 			l.beginClinics()
 			l.begin()
 			pid := l.hub.cmd.Process.Pid
-			const n = 2000
+			const n = 1000
 			lis := l.beginLIS(n, faultSeed, "--pace", "5ms")
 			until(t, time.Minute, "something is taken", func() bool { yes, _ := l.replies(); return yes > 100 })
 			s.end(sig)
