@@ -11,10 +11,10 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/labwarden/labwarden/internal/app/control"
+	"github.com/labwarden/labwarden/internal/platform/event"
 )
 
 // exported is a line of the manifest.
@@ -109,7 +109,7 @@ func (e *exporter) run(ids []string, filter control.Filter) error {
 
 func (e *exporter) one(id string) error {
 	// The id becomes a file name: nothing but a message's id may be one.
-	u, err := uuid.Parse(id)
+	u, err := event.ParseID(id)
 	if err != nil {
 		return usageError{e.c.CommandPath(), fmt.Errorf("%q is not the id of a message", id)}
 	}

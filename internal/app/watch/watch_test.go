@@ -73,7 +73,8 @@ func get(t *testing.T, h http.Handler, path string) (int, string) {
 }
 
 func TestMetricsSayWhatIs(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
+		db := open(store.Options{})
 		l, c := &lab{}, &clock{}
 		h, err := watch.Handler(hub(t, db, l, c))
 		if err != nil {
@@ -146,7 +147,8 @@ func TestPageNamesEveryMetric(t *testing.T) {
 }
 
 func TestReadyNeedsAWriteThatReachesTheStore(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
+		db := open(store.Options{})
 		c := &clock{}
 		h, err := watch.Handler(hub(t, db, &lab{}, c))
 		if err != nil {
