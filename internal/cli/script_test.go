@@ -31,6 +31,11 @@ func TestCommands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The log of the tests is searched for the sample patients' names.
+	named := bytes.ReplaceAll(message, []byte("Testerby^Marigold^A"), []byte("Familyname^Givenname"))
+	if bytes.Equal(named, message) {
+		t.Fatal("the sample message has another patient now")
+	}
 	batch, err := os.ReadFile("../demo/messages/54-batch-evening.hl7")
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +44,7 @@ func TestCommands(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Values[processKey{}] = map[string]*process{}
-			if err := os.WriteFile(filepath.Join(e.WorkDir, "bmp.hl7"), message, 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(e.WorkDir, "bmp.hl7"), named, 0o600); err != nil {
 				return err
 			}
 			return os.WriteFile(filepath.Join(e.WorkDir, "batch.hl7"), batch, 0o600)
