@@ -62,6 +62,8 @@ func command() *cobra.Command {
 	root.SetVersionTemplate("labwarden {{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{c.CommandPath(), err} })
 	root.AddCommand(initCommand(), serveCommand(), demoCommand(), demoLISCommand(), demoClinicCommand(), benchCommand(), benchLoadCommand())
+	root.AddCommand(verifyCommand(), witnessCommand())
+	under(root, "keys", "The laboratory's keys", keysPublicCommand())
 	for _, c := range root.Commands() {
 		usageArgs(c)
 	}
