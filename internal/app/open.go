@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/labwarden/labwarden/internal/domain/results"
@@ -41,9 +42,10 @@ type Hub struct {
 	Vault   *vault.Vault
 	Results *results.Service
 
-	now  func() time.Time
-	slog *slog.Logger
-	lock *os.File
+	now   func() time.Time
+	slog  *slog.Logger
+	lock  *os.File
+	guard atomic.Pointer[guard] // while serving
 }
 
 // Deps are the inputs from outside.

@@ -39,6 +39,14 @@ func (h *Hub) Serve(ctx context.Context, c *config.Config, ready func(map[string
 	}
 	h.Results.Apply(set)
 
+	guard, err := newGuard(h, c)
+	if err != nil {
+		return err
+	}
+	guard.views()
+	h.guard.Store(guard)
+	defer h.guard.Store(nil)
+
 	var doors []*listener
 	addrs := map[string]string{}
 	for _, source := range sorted(c.Sources) {
@@ -54,6 +62,7 @@ func (h *Hub) Serve(ctx context.Context, c *config.Config, ready func(map[string
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return h.Results.Run(ctx) })
+	g.Go(func() error { return guard.run(ctx) })
 	for _, d := range doors {
 		g.Go(func() error {
 			if err := d.server.Serve(ctx, d.ln); err != nil {

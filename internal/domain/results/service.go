@@ -35,6 +35,7 @@ type Service struct {
 	slog  *slog.Logger
 
 	settings atomic.Pointer[Settings]
+	closed   atomic.Pointer[string] // why raw messages are not shown
 	change   chan struct{} // closed and replaced by Apply, under mu
 
 	mu       sync.Mutex
