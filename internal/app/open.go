@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/labwarden/labwarden/internal/app/watch"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/config"
@@ -29,7 +30,7 @@ func migrations() []store.Migrations {
 	if err != nil {
 		panic(err) // the folder is embedded above
 	}
-	return []store.Migrations{{Domain: "hub", Files: sub}, bus.Migrations(), results.Migrations()}
+	return []store.Migrations{{Domain: "hub", Files: sub}, bus.Migrations(), results.Migrations(), watch.Migrations()}
 }
 
 // purposes are the keys the hub needs besides those every vault has.
@@ -42,10 +43,11 @@ type Hub struct {
 	Vault   *vault.Vault
 	Results *results.Service
 
-	now   func() time.Time
-	slog  *slog.Logger
-	lock  *os.File
-	guard atomic.Pointer[guard] // while serving
+	now           func() time.Time
+	slog          *slog.Logger
+	lock          *os.File
+	node, version string
+	guard         atomic.Pointer[guard] // while serving
 }
 
 // Deps are the inputs from outside.
@@ -53,6 +55,8 @@ type Deps struct {
 	Now  func() time.Time
 	Log  *slog.Logger
 	Node string // this node's name in ledger rows
+	// Version is the program's, for status and metrics.
+	Version string
 }
 
 // ErrNotInitialised: there is no laboratory in this data folder yet.
@@ -151,7 +155,7 @@ func open(ctx context.Context, db *store.DB, seals []vault.Seal, d Deps) (*Hub, 
 		v.Close()
 		return nil, err
 	}
-	return &Hub{DB: db, Log: log, Vault: v, Results: svc, now: d.Now, slog: d.Log}, nil
+	return &Hub{DB: db, Log: log, Vault: v, Results: svc, now: d.Now, slog: d.Log, node: d.Node, version: d.Version}, nil
 }
 
 // Close ends the hub; what Serve started must have ended before.

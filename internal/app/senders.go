@@ -118,7 +118,7 @@ func encrypted(below channel.Sender, e *config.Encrypt) (channel.Sender, error) 
 		}
 	case e.CMS != "":
 		var certs []*x509.Certificate
-		if certs, err = certificates(e.CMS); err == nil {
+		if certs, err = readCertificates(e.CMS); err == nil {
 			enc, err = envelope.NewCMS(certs, nil)
 		}
 	default:

@@ -60,9 +60,17 @@ func (h *Hub) Serve(ctx context.Context, c *config.Config, ready func(map[string
 		doors = append(doors, l)
 		addrs[source] = l.ln.Addr().String()
 	}
+	side, err := h.openSide(ctx, c, addrs)
+	if err != nil {
+		for _, d := range doors {
+			err = errors.Join(err, d.ln.Close())
+		}
+		return err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return h.Results.Run(ctx) })
 	g.Go(func() error { return guard.run(ctx) })
+	g.Go(func() error { return side.serve(ctx) })
 	for _, d := range doors {
 		g.Go(func() error {
 			if err := d.server.Serve(ctx, d.ln); err != nil {

@@ -35,7 +35,7 @@ and then stops within ten seconds; what it has acknowledged is on disk.`,
 		if err != nil {
 			return fmt.Errorf("find this machine's name: %w", err)
 		}
-		h, err := app.Open(c.Context(), conf, seals, app.Deps{Now: time.Now, Log: log, Node: node})
+		h, err := app.Open(c.Context(), conf, seals, app.Deps{Now: time.Now, Log: log, Node: node, Version: Version()})
 		if err != nil {
 			return err
 		}

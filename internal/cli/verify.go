@@ -72,7 +72,7 @@ func runVerify(c *cobra.Command, message, file, key string, asJSON bool) error {
 		max  int64
 	}{{message, maxVerified}, {file, proof.MaxProof}, {key, maxKeyFile}} {
 		var err error
-		if in[i], err = readLimited(f.path, f.max); err != nil {
+		if in[i], err = readUpTo(f.path, f.max); err != nil {
 			return usageError{c.CommandPath(), err}
 		}
 	}
@@ -96,9 +96,9 @@ func runVerify(c *cobra.Command, message, file, key string, asJSON bool) error {
 	return nil
 }
 
-// readLimited reads one byte more than max at most, so that what is too large
+// readUpTo reads one byte more than max at most, so that what is too large
 // is judged as such by whoever reads it.
-func readLimited(path string, max int64) ([]byte, error) {
+func readUpTo(path string, max int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

@@ -100,16 +100,3 @@ what partners and auditors need to check proofs. The hub must be stopped.`,
 	}
 	return c
 }
-
-// under puts a command into a group of the tree, which is made if it is not there.
-func under(root *cobra.Command, name, short string, sub *cobra.Command) {
-	for _, c := range root.Commands() {
-		if c.Name() == name {
-			c.AddCommand(sub)
-			return
-		}
-	}
-	c := &cobra.Command{Use: name, Short: short}
-	c.AddCommand(sub)
-	root.AddCommand(c)
-}

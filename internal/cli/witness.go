@@ -68,7 +68,7 @@ func loopback(host string) bool {
 }
 
 func runWitness(c *cobra.Command, o *witnessOptions) error {
-	text, err := readLimited(o.logKey, maxKeyFile)
+	text, err := readUpTo(o.logKey, maxKeyFile)
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func witnessKey(folder, name string) (secret, public string, err error) {
 		return "", "", fmt.Errorf("make folder: %w", err)
 	}
 	path := filepath.Join(folder, "witness.key")
-	b, err := readLimited(path, maxKeyFile)
+	b, err := readUpTo(path, maxKeyFile)
 	if err == nil {
 		secret, public, _ = strings.Cut(strings.TrimSpace(string(b)), "\n")
 		return secret, public, nil

@@ -96,7 +96,7 @@ func (l *lab) attach() {
 	}
 	l.Service, l.log = s, log
 	l.Apply(l.standard())
-	l.t.Cleanup(func() { l.halt() })
+	l.t.Cleanup(l.close)
 }
 
 // standard: source lis to both partners.
@@ -108,7 +108,7 @@ func (l *lab) standard() *Settings {
 		Routes:   []Route{{Name: "all", From: "lis", To: []string{"north", "south"}, Stage: Carry}},
 	}
 	for key, b := range l.boxes {
-		set.Partners[key] = &Partner{Key: key, Sender: b, Retry: Retry{First: time.Second, Max: time.Minute, GiveUpAfter: time.Hour}}
+		set.Partners[key] = &Partner{Key: key, Sender: b, Retry: Retry{First: time.Second, Max: time.Minute, GiveUpAfter: 20 * time.Minute}}
 	}
 	return set
 }
@@ -308,8 +308,12 @@ func (b *box) Send(ctx context.Context, m channel.Message) (channel.Receipt, err
 		Peer: channel.Peer{Name: "north", Proof: "certificate", Fingerprint: strings.Repeat("ab", 32), TLS: "TLS 1.3 TLS_AES_128_GCM_SHA256"}}, nil
 }
 
-func (b *box) list() []string { b.mu.Lock(); defer b.mu.Unlock(); return append([]string(nil), b.got...) }
-func (b *box) tried() int     { b.mu.Lock(); defer b.mu.Unlock(); return b.tries }
+func (b *box) list() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]string(nil), b.got...)
+}
+func (b *box) tried() int { b.mu.Lock(); defer b.mu.Unlock(); return b.tries }
 func (b *box) set(f func(channel.Message) error) {
 	b.mu.Lock()
 	b.answer = f

@@ -1,9 +1,12 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"testing/fstest"
@@ -213,4 +216,45 @@ func TestCloseAnswersEverybody(t *testing.T) {
 			t.Fatalf("%d rows, %d were promised", n, want)
 		}
 	})
+}
+
+// Opening and closing a database leaves its file as it was: a start that is
+// refused (a wrong key) has not written.
+func TestOpeningWritesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	for i := range 2 {
+		db, err := store.OpenSQLite(t.Context(), path, store.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = db.Do(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+			_, err := tx.Exec(ctx, fmt.Sprintf("CREATE TABLE t%d (a BIGINT)", i))
+			return err
+		})
+		if err := errors.Join(err, db.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := store.OpenSQLite(t.Context(), path, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mode int64
+	if err := db.QueryRow(t.Context(), "PRAGMA auto_vacuum").Scan(&mode); err != nil || mode != 2 {
+		t.Errorf("auto_vacuum is %d, %v; want 2 (incremental)", mode, err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(before, after) {
+		t.Error("opening changed the file")
+	}
 }
