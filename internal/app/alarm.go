@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/labwarden/labwarden/internal/app/control"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/ledger/witness"
@@ -296,4 +297,34 @@ func (h *Hub) DecideAlarm(ctx context.Context, by, reason string) error {
 	h.slog.Warn("a person has decided about the ledger's alarms", "by", ledger.Code(by), "alarms", len(alarms))
 	g.views()
 	return nil
+}
+
+// alarms are the sentences of `labwarden status` about ledger and witnesses.
+func (h *Hub) alarms() []string {
+	st, ok := h.Witnesses()
+	if !ok {
+		return nil
+	}
+	out := st.Alarms
+	if len(out) > 0 {
+		out = append(out, "Views of patient data are closed; results flow. Once you know why, run `labwarden ledger decide --reason WHY`.")
+	}
+	for _, w := range st.Witnesses {
+		if w.Late {
+			out = append(out, fmt.Sprintf("Witness %s has not confirmed the ledger for more than %d of its intervals: %s.", w.Name, lateAfter, w.Problem))
+		}
+	}
+	return out
+}
+
+// decide is DecideAlarm for the control socket.
+func (h *Hub) decide(ctx context.Context, by, reason string) error {
+	err := h.DecideAlarm(ctx, by, reason)
+	switch {
+	case errors.Is(err, ErrNoAlarm):
+		return &control.Error{Kind: control.Conflict, Message: "There is no alarm about the ledger to decide about."}
+	case errors.Is(err, ErrNoDecision):
+		return &control.Error{Kind: control.Invalid, Message: "Name who decides and why."}
+	}
+	return err
 }
