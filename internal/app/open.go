@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/labwarden/labwarden/internal/app/watch"
@@ -50,6 +51,7 @@ type Hub struct {
 
 	applying sync.Mutex // one configuration change at a time
 	running  *reconciler
+	guard    atomic.Pointer[guard] // while serving
 }
 
 // Deps are the inputs from outside.

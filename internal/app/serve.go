@@ -13,6 +13,13 @@ import (
 // ready is called with the addresses once all doors are open. While it runs,
 // Apply changes sources, partners and routes without a restart.
 func (h *Hub) Serve(ctx context.Context, c *config.Config, ready func(map[string]string)) error {
+	guard, err := newGuard(h, c)
+	if err != nil {
+		return err
+	}
+	guard.views()
+	h.guard.Store(guard)
+	defer h.guard.Store(nil)
 	g, ctx := errgroup.WithContext(ctx)
 	r := newReconciler(ctx, g, h)
 	h.applying.Lock()
@@ -22,6 +29,7 @@ func (h *Hub) Serve(ctx context.Context, c *config.Config, ready func(map[string
 		return err
 	}
 	g.Go(func() error { return h.Results.Run(ctx) })
+	g.Go(func() error { return guard.run(ctx) })
 	err = st.commit()
 	h.running = r
 	h.applying.Unlock()

@@ -57,6 +57,10 @@ func (h *Hub) settings(c *config.Config, senders map[string]results.Sender) (*re
 	return set, nil
 }
 
+// Offline are the settings of the configuration for a hub that is not to run:
+// nothing can be sent with them.
+func (h *Hub) Offline(c *config.Config) (*results.Settings, error) { return h.settings(c, nil) }
+
 // parallel is how many messages of different lanes may be under way: one per
 // connection over MLLP, several where requests are independent of each other.
 func parallel(d config.Destination) int {

@@ -276,6 +276,13 @@ func (d *demoRun) hubSay(ctx context.Context) (demo.HubSay, error) {
 // prove makes the proof of every completed delivery and checks it with the
 // lab's public key alone.
 func (d *demoRun) prove(ctx context.Context) error {
+	a, err := d.hub.Results.Audit(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if len(a.Findings) > 0 {
+		return fmt.Errorf("stored rows do not fit the ledger: %v", a.Findings)
+	}
 	key := d.hub.Vault.VerifierKey()
 	return d.hub.Results.EachDelivered(ctx, func(seq int64, body []byte) error {
 		p, err := d.hub.Results.Proof(ctx, seq)

@@ -9,7 +9,7 @@ import (
 
 func ledgerCommand() *cobra.Command {
 	c := group(&cobra.Command{Use: "ledger", Short: "The ledger of everything that happened"})
-	c.AddCommand(ledgerVerifyCommand())
+	c.AddCommand(ledgerVerifyCommand(), ledgerDecideCommand())
 	return c
 }
 
@@ -44,10 +44,44 @@ func verifyLedger(c *cobra.Command, f *hubFlags) error {
 			fmt.Fprintln(w, "This shows that nothing inside was changed. That it was not exchanged as a whole only a witness outside shows.")
 			return
 		}
-		fmt.Fprintf(w, "The ledger is DAMAGED: %s.\nThe %d facts before it are sound. Keep the database as it is and call for help.\n", a.Damage, a.Leaves)
+		if a.Damage != "" {
+			fmt.Fprintf(w, "The ledger is DAMAGED: %s.\nThe %d facts before it are sound.\n", a.Damage, a.Leaves)
+		}
+		for _, f := range a.Findings {
+			fmt.Fprintln(w, f)
+		}
+		fmt.Fprintln(w, "Rows were changed, moved or removed. Keep the database as it is and call for help.")
 	})
 	if err == nil && !a.Sound {
 		return errSilent
 	}
 	return err
+}
+
+func ledgerDecideCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "decide",
+		Short: "Decide about a ledger that its witnesses do not recognise: views open again",
+		Long: `Record that you have looked at every alarm about the ledger (` + "`labwarden status`" + ` shows
+them) and take the database as it is, for example after restoring a backup on
+purpose. Views of patient data open again. Your name and reason become a fact in
+the ledger. A witness that remembers another ledger keeps remembering it: give it
+an empty memory, and a new key, afterwards.`,
+	}
+	f, reason := addHubFlags(c), reasonFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := needReason(c, *reason); err != nil {
+			return err
+		}
+		client, err := f.client(c)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		if err := client.Decide(c.Context(), *reason); err != nil {
+			return err
+		}
+		return f.show(c, struct{}{}, func(w io.Writer) { fmt.Fprintln(w, "Recorded. Views of patient data are open again.") })
+	}
+	return c
 }

@@ -19,8 +19,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// The demo starts its counterparts by running this program again.
-	if len(os.Args) > 1 && strings.HasPrefix(os.Args[1], "demo-") {
+	// The demo and a witness test start their counterparts by running this program again.
+	if len(os.Args) > 1 && (strings.HasPrefix(os.Args[1], "demo-") || os.Args[1] == "witness") {
 		os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	testscript.Main(m, map[string]func(){

@@ -132,9 +132,11 @@ type Audit struct {
 	Root   string `json:"root"`
 	Damage string `json:"damage,omitempty"`
 	// Leaf is the first fact that can no longer be relied on.
-	Leaf   *int64    `json:"first_damaged_leaf,omitempty"`
-	At     time.Time `json:"checked_at"`
-	TookMS int64     `json:"took_ms"`
+	Leaf *int64 `json:"first_damaged_leaf,omitempty"`
+	// Findings are the rows that do not fit, each named with its table.
+	Findings []string  `json:"findings,omitempty"`
+	At       time.Time `json:"checked_at"`
+	TookMS   int64     `json:"took_ms"`
 }
 
 // Reloaded names what was taken over.

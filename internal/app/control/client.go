@@ -166,6 +166,12 @@ func (c *Client) Audit(ctx context.Context) (Audit, error) {
 	return ask[Audit](ctx, c, "/v1/ledger/audit", struct{}{})
 }
 
+// Decide records a decision about the ledger's alarms.
+func (c *Client) Decide(ctx context.Context, reason string) error {
+	_, err := ask[struct{}](ctx, c, "/v1/ledger/decide", Why{reason})
+	return err
+}
+
 // Reload asks the hub to take over what changed outside.
 func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
 	return ask[Reloaded](ctx, c, "/v1/reload", struct{}{})

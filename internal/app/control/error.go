@@ -42,7 +42,7 @@ func kindOf(err error) Kind {
 		return Invalid
 	case errors.Is(err, results.ErrNotFound):
 		return NotFound
-	case errors.Is(err, results.ErrConflict), errors.Is(err, results.ErrErased), errors.Is(err, vault.ErrConflict):
+	case errors.Is(err, results.ErrConflict), errors.Is(err, results.ErrErased), errors.Is(err, results.ErrViewsClosed), errors.Is(err, vault.ErrConflict):
 		return Conflict
 	case errors.Is(err, store.ErrClosed), errors.Is(err, vault.ErrClosed), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return Unavailable

@@ -90,6 +90,22 @@ func (s *Server) publish(ctx context.Context, e ledger.Event) error {
 	})
 }
 
+// decide takes a person's decision about the ledger's alarms.
+func (s *Server) decide(r *http.Request) (any, error) {
+	var why Why
+	if err := read(r, &why); err != nil {
+		return nil, err
+	}
+	if s.Decide == nil {
+		return nil, &Error{Conflict, "this hub has no witnesses to decide about"}
+	}
+	who := by(r, why.Reason)
+	if err := s.Decide(r.Context(), who.Who, who.Reason); err != nil {
+		return nil, err
+	}
+	return struct{}{}, nil
+}
+
 // audit recomputes the ledger. That it was done, by whom and with which outcome
 // is itself a fact.
 func (s *Server) audit(r *http.Request) (any, error) {
@@ -102,7 +118,18 @@ func (s *Server) audit(r *http.Request) (any, error) {
 		Sound: damage == nil, Leaves: done.Leaves, Rows: done.Rows, Root: hex.EncodeToString(done.Root[:]),
 		At: begin.UTC(), TookMS: s.Now().Sub(begin).Milliseconds(),
 	}
+	rows, err := s.Results.Audit(r.Context(), nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range rows.Findings {
+		a.Findings = append(a.Findings, f.String())
+	}
 	outcome := "sound"
+	if len(a.Findings) > 0 {
+		outcome, a.Sound = "damaged", false
+		s.Slog.Error("stored rows do not fit the ledger", "rows", len(a.Findings), "first", a.Findings[0])
+	}
 	if damage != nil {
 		outcome, a.Damage, a.Leaf = "damaged", damage.String(), &damage.Leaf
 		s.Slog.Error("the ledger is damaged", "damage", damage.String())
@@ -113,7 +140,7 @@ func (s *Server) audit(r *http.Request) (any, error) {
 		Codes:   ledger.Pairs{{K: "outcome", V: outcome}},
 		Numbers: []ledger.Number{{K: "leaves", N: done.Leaves}},
 	})
-	if err != nil && damage == nil {
+	if err != nil && a.Sound {
 		return nil, err
 	}
 	return a, nil // damage is told even if nothing can be written any more

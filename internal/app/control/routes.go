@@ -32,6 +32,7 @@ func (s *Server) routes() map[string]route {
 		"GET /v1/keys":                         s.keys,
 		"POST /v1/keys/rotate":                 s.rotate,
 		auditRoute:                             s.audit,
+		"POST /v1/ledger/decide":               s.decide,
 		"POST /v1/reload":                      s.reload,
 	}
 }

@@ -61,6 +61,12 @@ type Server struct {
 	Facts   Facts
 	// Reload takes over what changed outside and names it; nil is not offered.
 	Reload func(ctx context.Context) ([]string, error)
+	// Alarms are what a person must decide about the ledger or look at in its
+	// witnesses, in sentences; nil for none.
+	Alarms func() []string
+	// Decide records a person's decision about the ledger's alarms; nil is not
+	// offered.
+	Decide func(ctx context.Context, by, reason string) error
 	UID    int // the hub's own user, answered besides root
 	Limits Limits
 	Now    func() time.Time

@@ -123,6 +123,9 @@ func (s *Server) status(r *http.Request) (any, error) {
 		return nil, err
 	}
 	need := slices.Clone(f.Faults)
+	if s.Alarms != nil {
+		need = append(need, s.Alarms()...)
+	}
 	for _, of := range slices.Sorted(maps.Keys(f.Exceptions)) {
 		e := f.Exceptions[of]
 		if w := fmt.Sprintf("The %s: %s", of, e.Warning(now)); e.Expired(now) {

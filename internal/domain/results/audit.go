@@ -85,7 +85,7 @@ func (s *Service) Audit(ctx context.Context, progress func(done, total int64)) (
 	}
 	a := &auditor{s: s, head: head, acted: map[int64]deed{}, erased: map[event.ID]bool{}, near: nearby{log: s.log}}
 	a.out.Leaves, a.out.Root, a.out.Findings = head.Size, head.Root().String(), []Finding{}
-	_, damage, err := s.log.AuditTo(ctx, head)
+	_, damage, err := s.log.AuditTo(ctx, 0, head)
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,9 @@ func (s *Service) EachDelivered(ctx context.Context, each func(seq int64, sent [
 		id, sealed, receipt []byte
 	}
 	for last := int64(-1); ; {
+		if err := s.mayShow(); err != nil {
+			return err
+		}
 		var batch []row
 		err := s.db.Query(ctx, `SELECT d.seq, d.receipt, m.id, m.body FROM results_deliveries d JOIN results_messages m ON m.leaf = d.message
 			WHERE d.seq > $1 AND d.state = 3 ORDER BY d.seq LIMIT 200`, []any{last}, func(r store.Scanner) error {

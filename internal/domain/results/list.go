@@ -124,6 +124,9 @@ func (s *Service) Message(ctx context.Context, id event.ID) (Summary, []byte, er
 	if err != nil {
 		return m, nil, err
 	}
+	if err := s.mayShow(); err != nil {
+		return m, nil, err
+	}
 	if err := s.db.QueryRow(ctx, "SELECT body FROM results_messages WHERE leaf = $1", m.Leaf).Scan(&sealed); err != nil {
 		return m, nil, fmt.Errorf("read message: %w", err)
 	}

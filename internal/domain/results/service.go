@@ -35,7 +35,8 @@ type Service struct {
 	slog  *slog.Logger
 
 	settings atomic.Pointer[Settings]
-	change   chan struct{} // closed and replaced by Apply, under mu
+	closed   atomic.Pointer[string] // why raw messages are not shown
+	change   chan struct{}          // closed and replaced by Apply, under mu
 
 	mu       sync.Mutex
 	couriers map[string]*courier // by partner, while Run runs

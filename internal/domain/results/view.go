@@ -50,6 +50,9 @@ func (s *Service) ViewQuarantined(ctx context.Context, id event.ID, by By) (Apar
 	if err := by.check(); err != nil {
 		return Apart{}, nil, err
 	}
+	if err := s.mayShow(); err != nil {
+		return Apart{}, nil, err
+	}
 	var sealed []byte
 	var at, last, state int64
 	a := Apart{ID: id}

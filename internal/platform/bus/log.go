@@ -159,7 +159,7 @@ func (l *Log) Audit(ctx context.Context, from int64) (ledger.Audited, *ledger.Da
 	if err != nil {
 		return ledger.Audited{}, nil, err
 	}
-	return ledger.Audit(ctx, groups{l}, l.codec, from, head)
+	return l.AuditTo(ctx, from, head)
 }
 
 // groups is the ledger's view of the table.

@@ -64,10 +64,10 @@ func (l *Log) Events(ctx context.Context, leaf int64) (first int64, events [][]b
 	return g.First, events, err
 }
 
-// AuditTo recomputes the ledger up to head, which may have grown since it was
-// read, and names the first damage.
-func (l *Log) AuditTo(ctx context.Context, head ledger.Head) (ledger.Audited, *ledger.Damage, error) {
-	done, damage, err := ledger.Audit(ctx, until{groups{l}, head.Size}, l.codec, 0, head)
+// AuditTo recomputes the ledger from leaf from (the start of a row; 0 for all)
+// up to head, which may have grown since it was read, and names the first damage.
+func (l *Log) AuditTo(ctx context.Context, from int64, head ledger.Head) (ledger.Audited, *ledger.Damage, error) {
+	done, damage, err := ledger.Audit(ctx, until{groups{l}, head.Size}, l.codec, from, head)
 	if err != nil || damage != nil {
 		return done, damage, err
 	}
