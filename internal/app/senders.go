@@ -1,10 +1,18 @@
 package app
 
 import (
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"os"
 
 	"github.com/labwarden/labwarden/internal/channel"
+	"github.com/labwarden/labwarden/internal/channel/envelope"
+	"github.com/labwarden/labwarden/internal/channel/fhirhttp"
+	"github.com/labwarden/labwarden/internal/channel/folder"
+	"github.com/labwarden/labwarden/internal/channel/httppost"
 	"github.com/labwarden/labwarden/internal/channel/mllp"
 	"github.com/labwarden/labwarden/internal/platform/config"
 )
@@ -16,17 +24,33 @@ const mllpLanes = 1
 // sender builds what carries messages to a partner.
 func (h *Hub) sender(c *config.Config, key string) (channel.Sender, error) {
 	d := c.Partners[key].Destination
+	var s channel.Sender
+	var err error
 	switch {
 	case d.MLLP != nil:
-		return h.mllpSender(c, key, d.MLLP)
+		s, err = h.mllpSender(c, key, d.MLLP)
+	case d.FHIR != nil:
+		s, err = h.fhirSender(c, key, d.FHIR)
+	case d.HTTP != nil:
+		s, err = h.httpSender(c, key, d.HTTP)
+	case d.Folder != nil:
+		s, err = folder.NewSender(folder.Config{Name: key, Dir: string(d.Folder.Path), SameName: d.Encrypt != nil, Now: h.now})
+	default:
+		err = errors.New("it has no destination")
 	}
-	return nil, fmt.Errorf("partner %s: its kind of destination is not built yet", key)
+	if err == nil && d.Encrypt != nil {
+		s, err = encrypted(s, d.Encrypt)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("partner %s: %w", key, err)
+	}
+	return s, nil
 }
 
 func (h *Hub) mllpSender(c *config.Config, key string, d *config.MLLPDestination) (channel.Sender, error) {
 	host, _, err := net.SplitHostPort(string(d.Address))
 	if err != nil {
-		return nil, fmt.Errorf("partner %s: %w", key, err)
+		return nil, err
 	}
 	m := mllp.Config{
 		Name: key, Addr: string(d.Address), Lanes: mllpLanes, ReplyTimeout: d.ReplyTimeout.Std(),
@@ -34,16 +58,76 @@ func (h *Hub) mllpSender(c *config.Config, key string, d *config.MLLPDestination
 	}
 	if d.TLS != nil {
 		if m.TLS, err = clientTLS(d.TLS, host, c.Node.TLS, m.Exception); err != nil {
-			return nil, fmt.Errorf("partner %s: %w", key, err)
+			return nil, err
 		}
 	} else if m.Exception == nil {
 		m.Exception = onLoopback(forever)
 	}
-	s, err := mllp.NewSender(m)
+	return mllp.NewSender(m)
+}
+
+func (h *Hub) httpSender(c *config.Config, key string, d *config.HTTPDestination) (channel.Sender, error) {
+	e := exception(d.Exception)
+	conf, err := webTLS(d.TLS, string(d.URL), c.Node.TLS, e, true)
 	if err != nil {
-		return nil, fmt.Errorf("partner %s: %w", key, err)
+		return nil, err
 	}
-	return s, nil
+	o := httppost.Config{Name: key, URL: string(d.URL), TLS: conf, Exception: e, Timeout: d.ReplyTimeout.Std(), Now: h.now}
+	if d.Token != "" {
+		token, err := h.secret(d.Token)
+		if err != nil {
+			return nil, err
+		}
+		o.Header = http.Header{"Authorization": {"Bearer " + string(token)}}
+	}
+	return httppost.NewSender(o)
+}
+
+func (h *Hub) fhirSender(c *config.Config, key string, d *config.FHIRDestination) (channel.Sender, error) {
+	e := exception(d.Exception)
+	conf, err := webTLS(d.TLS, string(d.Base), c.Node.TLS, e, d.Auth.Kind == "mutual")
+	if err != nil {
+		return nil, err
+	}
+	o := fhirhttp.Config{Name: key, URL: string(d.Base), TLS: conf, Exception: e, Timeout: d.ReplyTimeout.Std(), Now: h.now}
+	if d.Auth.Kind == "oauth2" {
+		pem, err := h.secret(d.Auth.Key)
+		if err != nil {
+			return nil, err
+		}
+		signer, err := privateKey(pem)
+		if err != nil {
+			return nil, fmt.Errorf("key that signs for %s: %w", key, err)
+		}
+		o.OAuth = &fhirhttp.OAuth{TokenURL: string(d.Auth.TokenURL), ClientID: d.Auth.ClientID, Scope: d.Auth.Scope, Key: signer}
+	}
+	return fhirhttp.New(o)
+}
+
+// encrypted puts the partner's keys over a transport that carries files.
+func encrypted(below channel.Sender, e *config.Encrypt) (channel.Sender, error) {
+	var enc envelope.Encrypter
+	var err error
+	switch {
+	case len(e.Age) > 0:
+		enc, err = envelope.NewAge(e.Age...)
+	case e.OpenPGP != "":
+		var ring []byte
+		if ring, err = os.ReadFile(string(e.OpenPGP)); err == nil {
+			enc, err = envelope.NewOpenPGP(envelope.OpenPGPConfig{Keys: ring})
+		}
+	case e.CMS != "":
+		var certs []*x509.Certificate
+		if certs, err = readCertificates(e.CMS); err == nil {
+			enc, err = envelope.NewCMS(certs, nil)
+		}
+	default:
+		err = errors.New("encrypt names no key")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("encryption: %w", err)
+	}
+	return envelope.New(below, enc)
 }
 
 // forever ends the exception for loopback: it needs no date, but the type asks

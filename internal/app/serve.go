@@ -33,7 +33,7 @@ func (h *Hub) Serve(ctx context.Context, c *config.Config, ready func(map[string
 		open = append(open, s)
 		senders[key] = s
 	}
-	set, err := settings(c, senders)
+	set, err := h.settings(c, senders)
 	if err != nil {
 		return err
 	}

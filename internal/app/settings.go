@@ -22,7 +22,7 @@ func Validators() config.Validators {
 
 // settings turns the applied configuration into what the results domain uses.
 // senders holds an open sender for each partner.
-func settings(c *config.Config, senders map[string]results.Sender) (*results.Settings, error) {
+func (h *Hub) settings(c *config.Config, senders map[string]results.Sender) (*results.Settings, error) {
 	set := &results.Settings{
 		Revision: c.Revision(),
 		Sources:  map[string]results.Source{},
@@ -39,7 +39,7 @@ func settings(c *config.Config, senders map[string]results.Sender) (*results.Set
 		}
 		owns[key] = b
 		set.Partners[key] = &results.Partner{
-			Key: key, Name: p.Name, Sender: senders[key], AlarmAfter: p.AlarmAfter.Std(), Parallel: parallel(p.Destination),
+			Key: key, Name: p.Name, Sender: senders[key], Render: h.render(c, key), AlarmAfter: p.AlarmAfter.Std(), Parallel: parallel(p.Destination),
 			Retry: results.Retry{
 				First: p.Retry.First.Std(), Max: p.Retry.Max.Std(), GiveUpAfter: p.Retry.GiveUpAfter.Std(), Breaker: p.Retry.Breaker.Failures,
 			},

@@ -1,9 +1,13 @@
 package app
 
 import (
+	"crypto"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
+	"errors"
 	"fmt"
+	"net/url"
 	"os"
 
 	"github.com/labwarden/labwarden/internal/channel"
@@ -92,4 +96,82 @@ func serverTLS(t *config.ServerTLS, node *config.KeyPair, e *channel.Exception) 
 		c.Pins = append(c.Pins, string(f))
 	}
 	return c.Server()
+}
+
+// webTLS is our side of an https connection. show says whether we show our own
+// certificate.
+func webTLS(t *config.ClientTLS, address string, node *config.KeyPair, e *channel.Exception, show bool) (*tls.Config, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, fmt.Errorf("read address: %w", err)
+	}
+	if t == nil {
+		t = &config.ClientTLS{}
+	}
+	ca, err := roots(t.CA)
+	if err != nil {
+		return nil, err
+	}
+	if ca == nil && t.Fingerprint == "" {
+		if ca, err = x509.SystemCertPool(); err != nil {
+			return nil, fmt.Errorf("read the system's authorities: %w", err)
+		}
+	}
+	cert, err := certificate(t.Certificate, t.Key, node)
+	if err != nil {
+		return nil, err
+	}
+	if !show {
+		// A server that knows us by a token, or needs not know us: ours to choose
+		// in the configuration, so no exception stands for it.
+		cert = func() (*tls.Certificate, error) { return &tls.Certificate{}, nil }
+	}
+	c := channel.TLS{Certificate: cert, Roots: ca, ServerName: t.ServerName, Exception: e}
+	if c.ServerName == "" {
+		c.ServerName = u.Hostname()
+	}
+	if t.Fingerprint != "" {
+		c.Pins = []string{string(t.Fingerprint)}
+	}
+	return c.Client()
+}
+
+// readCertificates reads every certificate of a PEM file.
+func readCertificates(path config.Path) ([]*x509.Certificate, error) {
+	b, err := os.ReadFile(string(path))
+	if err != nil {
+		return nil, fmt.Errorf("read certificates: %w", err)
+	}
+	var out []*x509.Certificate
+	for block, rest := pem.Decode(b); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("read certificate in %s: %w", path, err)
+		}
+		out = append(out, c)
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%s holds no certificate", path)
+	}
+	return out, nil
+}
+
+// privateKey reads a PKCS #8 key in PEM.
+func privateKey(b []byte) (crypto.Signer, error) {
+	block, _ := pem.Decode(b)
+	if block == nil {
+		return nil, errors.New("it is not PEM")
+	}
+	k, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, errors.New("it is not a PKCS #8 private key")
+	}
+	s, ok := k.(crypto.Signer)
+	if !ok {
+		return nil, errors.New("it is not a key that signs")
+	}
+	return s, nil
 }

@@ -16,10 +16,10 @@ const (
 	// connection closed, an answer that names another message). The partner may
 	// have it; a retry may double it there.
 	Unanswered
-	// Busy: the partner answered that it cannot now (AR or CR by HL7 policy,
+	// Busy: the partner answered that it cannot now (AR unless configured otherwise,
 	// HTTP 429 and 5xx). Retry.
 	Busy
-	// Rejected: the partner read the message and refuses it (AE, CE, HTTP 4xx).
+	// Rejected: the partner read the message and refuses it (AE, CE, CR, HTTP 4xx).
 	// Repeating the same bytes will not help; a person must look.
 	Rejected
 	// Misconfigured: our side cannot send at all (bad key, missing folder).

@@ -68,6 +68,7 @@ func waitLines(t *testing.T, path string, n int) []ClinicLine {
 			}
 			return l
 		}
+		<-time.After(5 * time.Millisecond)
 	}
 }
 

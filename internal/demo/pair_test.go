@@ -197,6 +197,7 @@ func TestProcessesAndRestart(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("the LIS does not get on")
 		}
+		<-time.After(time.Millisecond)
 	}
 	_ = lis.Process.Kill()
 	_ = lis.Wait()

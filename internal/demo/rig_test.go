@@ -66,6 +66,18 @@ func clinicOptions(dir, kind, name string) ClinicOptions {
 func certs(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
+	writeCerts(t, dir)
+	return dir
+}
+
+func benchClinic(b *testing.B, dir string) (addr string, stop func()) {
+	b.Helper()
+	writeCerts(b, dir)
+	return startClinic(b, clinicOptions(dir, KindMLLP, Riverside))
+}
+
+func writeCerts(t testing.TB, dir string) {
+	t.Helper()
 	ca, err := NewCA(time.Now(), time.Hour)
 	if err != nil {
 		t.Fatal(err)
@@ -73,11 +85,10 @@ func certs(t *testing.T) string {
 	if err := ca.Write(dir, "hub", "lis", Riverside, StBrigid); err != nil {
 		t.Fatal(err)
 	}
-	return dir
 }
 
 // startClinic runs a clinic in this process until the test ends or stop.
-func startClinic(t *testing.T, o ClinicOptions) (addr string, stop func()) {
+func startClinic(t testing.TB, o ClinicOptions) (addr string, stop func()) {
 	t.Helper()
 	r, w := io.Pipe()
 	o.Out = w

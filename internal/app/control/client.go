@@ -175,3 +175,8 @@ func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
 func (c *Client) Keys(ctx context.Context) (vault.Status, error) {
 	return ask[vault.Status](ctx, c, "/v1/keys", nil)
 }
+
+// Decide releases, replays or refuses a quarantined message.
+func (c *Client) Decide(ctx context.Context, act, id, reason string) (Decided, error) {
+	return ask[Decided](ctx, c, "/v1/quarantine/"+url.PathEscape(id)+"/"+url.PathEscape(act), Why{reason})
+}

@@ -3,7 +3,6 @@ package fhirhttp
 import (
 	"crypto"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -19,13 +18,11 @@ type Config struct {
 	URL string
 	// Name is the partner's configured name, for receipts.
 	Name string
-	// Roots are the authorities trusted for the server and the token endpoint;
-	// nil means those of the system.
-	Roots *x509.CertPool
-	// Certificate is ours for mutual TLS; nil for none.
-	Certificate *tls.Certificate
-	// MinTLS12 allows TLS 1.2 (AEAD suites of crypto/tls) as a named exception.
-	MinTLS12 bool
+	// TLS is the connecting side's configuration, from channel.TLS.Client: with
+	// our certificate for mutual TLS, pins, and a named exception for TLS 1.2.
+	TLS *tls.Config
+	// Exception is the one TLS was made with, for Warning; nil for none.
+	Exception *channel.Exception
 	// OAuth, when set, gets a bearer token for each request.
 	OAuth *OAuth
 	// ConnectTimeout bounds dialling and the TLS handshake (default 10 s),
@@ -43,6 +40,9 @@ type Config struct {
 type OAuth struct {
 	// TokenURL is the token endpoint, https.
 	TokenURL string
+	// TLS is that of the token endpoint, where it is another host; nil means
+	// Config.TLS.
+	TLS      *tls.Config
 	ClientID string
 	// Scope such as "system/*.cruds"; sent as it stands.
 	Scope string
@@ -64,6 +64,14 @@ func (c *Config) fill() error {
 	}
 	if u.RawQuery != "" || u.Fragment != "" {
 		return fmt.Errorf("%w: url: no query and no fragment, please", errConfig)
+	}
+	if c.TLS == nil {
+		return fmt.Errorf("%w: TLS configuration is missing", errConfig)
+	}
+	if c.Exception != nil {
+		if err := c.Exception.Validate(); err != nil {
+			return fmt.Errorf("%w: %w", errConfig, err)
+		}
 	}
 	if c.ConnectTimeout <= 0 {
 		c.ConnectTimeout = 10 * time.Second

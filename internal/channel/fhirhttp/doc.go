@@ -1,7 +1,7 @@
 // Package fhirhttp sends a FHIR R4 transaction bundle over HTTPS.
 //
 // Guarantees:
-//   - HTTPS only, TLS 1.3 unless Config.MinTLS12 asks for 1.2; no redirect is
+//   - HTTPS only, TLS as channel.TLS has it (1.3 without an exception); no redirect is
 //     followed, no cookie kept, no proxy taken from the environment.
 //   - A Receipt (level Accepted) only when the server answered 2xx with a
 //     transaction-response in which every entry's status is 2xx, one for each

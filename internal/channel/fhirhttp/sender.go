@@ -4,9 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/tls"
-	"encoding/hex"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,8 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"strconv"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,9 +24,14 @@ import (
 
 // Sender posts transaction bundles to one server. It is safe for concurrent use.
 type Sender struct {
-	cfg  Config
-	http *http.Client
-	tr   *http.Transport
+	cfg          Config
+	http, tokens *http.Client
+
+	ctx   context.Context // ends with Close
+	end   context.CancelFunc
+	mu    sync.Mutex // orders Close after the Sends it saw begin
+	shut  bool
+	sends sync.WaitGroup
 
 	fetch  chan struct{} // guards bearer and until
 	bearer string
@@ -39,17 +45,21 @@ func New(cfg Config) (*Sender, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, misconfigured(err)
 	}
-	t := &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: cfg.Roots}
-	if cfg.MinTLS12 {
-		t.MinVersion = tls.VersionTLS12
+	s := &Sender{cfg: cfg, fetch: make(chan struct{}, 1)}
+	s.ctx, s.end = context.WithCancel(context.Background())
+	s.http = client(cfg, cfg.TLS)
+	s.tokens = s.http
+	if cfg.OAuth != nil && cfg.OAuth.TLS != nil {
+		s.tokens = client(cfg, cfg.OAuth.TLS)
 	}
-	if cfg.Certificate != nil {
-		t.Certificates = []tls.Certificate{*cfg.Certificate}
-	}
-	tr := &http.Transport{
+	return s, nil
+}
+
+func client(cfg Config, t *tls.Config) *http.Client {
+	return &http.Client{CheckRedirect: noRedirect, Transport: &http.Transport{
 		Proxy:                  nil,
 		DialContext:            (&net.Dialer{Timeout: cfg.ConnectTimeout}).DialContext,
-		TLSClientConfig:        t,
+		TLSClientConfig:        t.Clone(),
 		TLSHandshakeTimeout:    cfg.ConnectTimeout,
 		ForceAttemptHTTP2:      true,
 		MaxIdleConnsPerHost:    4,
@@ -57,15 +67,32 @@ func New(cfg Config) (*Sender, error) {
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 		DisableCompression:     true, // a small answer cannot unfold into a large one
-	}
-	return &Sender{cfg: cfg, tr: tr, fetch: make(chan struct{}, 1),
-		http: &http.Client{Transport: tr, CheckRedirect: noRedirect}}, nil
+	}}
 }
 
-// Close ends idle connections.
+// Warning is the sentence about an exception in force, empty without one.
+func (s *Sender) Warning() string { return s.cfg.Exception.Warning(s.cfg.Now()) }
+
+// Close ends requests in flight (Unanswered) and drops the connections.
 func (s *Sender) Close() error {
-	s.tr.CloseIdleConnections()
+	s.mu.Lock()
+	s.shut = true
+	s.mu.Unlock()
+	s.end()
+	s.sends.Wait()
+	s.http.CloseIdleConnections()
+	s.tokens.CloseIdleConnections()
 	return nil
+}
+
+// begin lets a Send in, unless the sender is closed.
+func (s *Sender) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.shut {
+		s.sends.Add(1)
+	}
+	return !s.shut
 }
 
 func (s *Sender) random(b []byte) (int, error) {
@@ -83,8 +110,16 @@ func (s *Sender) Send(ctx context.Context, m channel.Message) (channel.Receipt, 
 	if err != nil {
 		return channel.Receipt{}, misconfigured(err)
 	}
+	if !s.begin() {
+		return channel.Receipt{}, &channel.Error{Class: channel.Unreachable, Peer: s.peer(nil), Err: errors.New("sender is closed")}
+	}
+	defer s.sends.Done()
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
+	if err := ctx.Err(); err != nil {
+		return channel.Receipt{}, &channel.Error{Class: channel.Unreachable, Peer: s.peer(nil), Err: err}
+	}
 	if s.cfg.OAuth == nil {
 		r, _, err := s.post(ctx, m, "", sent)
 		return r, err
@@ -155,6 +190,12 @@ func (s *Sender) post(ctx context.Context, m channel.Message, token string, sent
 		e.Reply, e.Err = body[:s.cfg.MaxAnswer], fmt.Errorf("answer is longer than %d bytes", s.cfg.MaxAnswer)
 		return channel.Receipt{}, resp.StatusCode, e
 	}
+	if ctx.Err() != nil {
+		// The server may end its answer cleanly just as we give it up; what was
+		// cut short by our own patience is not judged.
+		e.Err = fmt.Errorf("read answer: %w", ctx.Err())
+		return channel.Receipt{}, resp.StatusCode, e
+	}
 	if class, err := judge(resp, body, sent); err != nil {
 		e.Class, e.Err = class, err
 		return channel.Receipt{}, resp.StatusCode, e
@@ -178,15 +219,14 @@ func headerText(s string) bool {
 }
 
 func (s *Sender) peer(state *tls.ConnectionState) channel.Peer {
-	p := channel.Peer{Name: s.cfg.Name, Proof: "none"}
+	p := channel.Peer{Proof: "none"}
 	if u, err := httpsURL(s.cfg.URL); err == nil {
 		p.Addr = u.Host
 	}
-	if state != nil && len(state.PeerCertificates) > 0 {
-		sum := sha256.Sum256(state.PeerCertificates[0].Raw)
-		p.Proof, p.Fingerprint = "certificate", hex.EncodeToString(sum[:])
-		p.TLS = tls.VersionName(state.Version) + " " + tls.CipherSuiteName(state.CipherSuite)
+	if state != nil {
+		p = channel.PeerOf(*state, p.Addr)
 	}
+	p.Name = s.cfg.Name
 	return p
 }
 
@@ -207,7 +247,7 @@ func cause(err error) error {
 		return fmt.Errorf("time ran out: %w", context.DeadlineExceeded)
 	case errors.As(err, &dns):
 		return errors.New("host name not found")
-	case errors.As(err, &cert):
+	case errors.As(err, &cert), certificateRefused(err):
 		return errors.New("server certificate is not trusted")
 	case errors.As(err, &alrt):
 		return fmt.Errorf("TLS refused: %s", alrt.Error())
@@ -217,4 +257,15 @@ func cause(err error) error {
 		return errors.New("connection closed before the answer was whole")
 	}
 	return errors.New("connection failed")
+}
+
+// certificateRefused: channel.TLS verifies in VerifyConnection, whose errors
+// crypto/tls hands on as they are.
+func certificateRefused(err error) bool {
+	var (
+		unknown x509.UnknownAuthorityError
+		name    x509.HostnameError
+		invalid x509.CertificateInvalidError
+	)
+	return errors.As(err, &unknown) || errors.As(err, &name) || errors.As(err, &invalid) || strings.Contains(err.Error(), "is not pinned")
 }

@@ -8,7 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha512"
-	"crypto/x509"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -20,10 +20,11 @@ import (
 	"time"
 
 	"github.com/labwarden/labwarden/internal/channel"
+	ct "github.com/labwarden/labwarden/internal/channel/channeltest"
 )
 
 func TestAcceptedAndRepeatedOnce(t *testing.T) {
-	p := newPartner(t, nil)
+	p := newPartner(t)
 	s := newSender(t, p, nil)
 	for range 3 {
 		r, err := s.Send(t.Context(), message("d-1"))
@@ -41,17 +42,19 @@ func TestAcceptedAndRepeatedOnce(t *testing.T) {
 }
 
 func TestMutualTLS(t *testing.T) {
-	cert, pool := clientCertificate(t)
-	p := newPartner(t, pool)
-	if _, err := newSender(t, p, func(c *Config) { c.Certificate = &cert }).Send(t.Context(), message("1")); err != nil {
+	p, other := newPartner(t), ct.NewAuthority(t)
+	if _, err := newSender(t, p, nil).Send(t.Context(), message("1")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newSender(t, p, nil).Send(t.Context(), message("1")); err == nil {
-		t.Error("sent without a client certificate")
+	if _, err := newSender(t, p, func(c *Config) { c.TLS = clientTLS(t, other, p.ca) }).Send(t.Context(), message("1")); err == nil {
+		t.Error("sent with a certificate of a stranger")
 	}
-	_, err := newSender(t, p, func(c *Config) { c.Roots = x509.NewCertPool() }).Send(t.Context(), message("1"))
+	_, err := newSender(t, p, func(c *Config) { c.TLS = clientTLS(t, p.ca, other) }).Send(t.Context(), message("1"))
 	if channel.ClassOf(err) != channel.Unreachable || !strings.Contains(err.Error(), "not trusted") {
 		t.Errorf("untrusted server: %v", err)
+	}
+	if p.requests != 1 {
+		t.Errorf("%d requests got through", p.requests)
 	}
 }
 
@@ -116,7 +119,7 @@ func TestFaults(t *testing.T) {
 		"closed": {func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) }, channel.Unanswered, "", "connection", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := newPartner(t, nil)
+			p := newPartner(t)
 			p.answer = c.do
 			s := newSender(t, p, func(c *Config) { c.MaxAnswer = 4096 })
 			r, err := s.Send(t.Context(), message("1"))
@@ -146,7 +149,7 @@ func TestFaults(t *testing.T) {
 func TestHangAndSlowEndInTime(t *testing.T) {
 	for name, drip := range map[string]bool{"hang": false, "slow": true} {
 		t.Run(name, func(t *testing.T) {
-			p := newPartner(t, nil)
+			p := newPartner(t)
 			end := make(chan struct{})
 			p.answer = func(w http.ResponseWriter, r *http.Request) bool {
 				tick := time.NewTicker(10 * time.Millisecond)
@@ -183,7 +186,7 @@ func TestNobodyThereIsUnreachable(t *testing.T) {
 	}
 	addr := l.Addr().String()
 	l.Close()
-	s, err := New(Config{URL: "https://" + addr + "/r4"})
+	s, err := New(Config{URL: "https://" + addr + "/r4", TLS: &tls.Config{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +209,7 @@ func withOAuth(p *partner, t *testing.T, now func() time.Time) func(*Config) {
 }
 
 func TestTokenIsCachedRenewedAndReplaced(t *testing.T) {
-	p := newPartner(t, nil)
+	p := newPartner(t)
 	var mu sync.Mutex
 	now := time.Now()
 	clock := func() time.Time { mu.Lock(); defer mu.Unlock(); return now }
@@ -244,7 +247,7 @@ func TestTokenIsCachedRenewedAndReplaced(t *testing.T) {
 }
 
 func TestOneTokenForManySenders(t *testing.T) {
-	p := newPartner(t, nil)
+	p := newPartner(t)
 	s := newSender(t, p, withOAuth(p, t, nil))
 	var wg sync.WaitGroup
 	for range 12 {
@@ -286,7 +289,7 @@ func TestTokenFaults(t *testing.T) {
 		}, channel.Misconfigured},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := newPartner(t, nil)
+			p := newPartner(t)
 			s := newSender(t, p, withOAuth(p, t, nil))
 			p.tokenOut = c.out
 			if _, err := s.Send(t.Context(), message("1")); channel.ClassOf(err) != c.class || p.requests != 0 {
@@ -327,11 +330,12 @@ func TestConfigurationRefused(t *testing.T) {
 		"P-256":      {URL: "https://a.example.org", OAuth: &OAuth{TokenURL: "https://b.example.org", ClientID: "x", Key: small}},
 		"no key":     {URL: "https://a.example.org", OAuth: &OAuth{TokenURL: "https://b.example.org", ClientID: "x"}},
 	} {
+		c.TLS = &tls.Config{}
 		if _, err := New(c); channel.ClassOf(err) != channel.Misconfigured || strings.Contains(err.Error(), "u:p") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	p := newPartner(t, nil)
+	p := newPartner(t)
 	for _, body := range []string{"", "MSH|", `{"resourceType":"Bundle","type":"batch"}`, `{"resourceType":"Patient"}`} {
 		if _, err := newSender(t, p, nil).Send(t.Context(), channel.Message{Body: []byte(body)}); channel.ClassOf(err) != channel.Misconfigured || p.requests != 0 {
 			t.Errorf("%q: %v", body, err)

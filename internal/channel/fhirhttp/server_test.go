@@ -2,16 +2,13 @@ package fhirhttp
 
 import (
 	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha512"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -21,6 +18,7 @@ import (
 	"time"
 
 	"github.com/labwarden/labwarden/internal/channel"
+	ct "github.com/labwarden/labwarden/internal/channel/channeltest"
 	"github.com/labwarden/labwarden/internal/codec/fhir"
 )
 
@@ -28,6 +26,7 @@ import (
 // by the conditional requests of the bundle, and can be told to misbehave.
 type partner struct {
 	*httptest.Server
+	ca       *ct.Authority
 	mu       sync.Mutex
 	held     map[string]json.RawMessage // by conditional query
 	order    []string
@@ -42,28 +41,34 @@ type partner struct {
 	jtis     map[string]bool
 }
 
-func newPartner(t *testing.T, clientCA *x509.CertPool) *partner {
+func newPartner(t *testing.T) *partner {
 	t.Helper()
 	p := &partner{held: map[string]json.RawMessage{}, jtis: map[string]bool{}, life: 300}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /r4", p.transaction)
 	mux.HandleFunc("POST /token", p.token)
 	p.Server = httptest.NewUnstartedServer(mux)
-	p.Config.ErrorLog = nil
-	p.TLS = &tls.Config{MinVersion: tls.VersionTLS13}
-	if clientCA != nil {
-		p.TLS.ClientCAs, p.TLS.ClientAuth = clientCA, tls.RequireAndVerifyClientCert
+	p.Config.ErrorLog = log.New(io.Discard, "", 0)
+	p.ca = ct.NewAuthority(t)
+	cfg, err := channel.TLS{Certificate: ct.Source(p.ca.Issue("far.test", time.Time{})), Roots: p.ca.Pool}.Server()
+	if err != nil {
+		t.Fatal(err)
 	}
-	p.EnableHTTP2 = true
-	p.StartTLS()
+	p.Listener = tls.NewListener(p.Listener, cfg) // httptest would put its own certificate first
+	p.Start()
+	p.URL = strings.Replace(p.URL, "http:", "https:", 1)
 	t.Cleanup(p.Close)
 	return p
 }
 
-func (p *partner) roots() *x509.CertPool {
-	pool := x509.NewCertPool()
-	pool.AddCert(p.Certificate())
-	return pool
+// clientTLS is the sending side with a certificate of authority a.
+func clientTLS(t *testing.T, a, trusts *ct.Authority) *tls.Config {
+	t.Helper()
+	c, err := channel.TLS{Certificate: ct.Source(a.Issue("lab.test", time.Time{})), Roots: trusts.Pool, ServerName: "far.test"}.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 func (p *partner) transaction(w http.ResponseWriter, r *http.Request) {
@@ -174,7 +179,7 @@ func (p *partner) checkAssertion(r *http.Request) error {
 
 func newSender(t *testing.T, p *partner, edit func(*Config)) *Sender {
 	t.Helper()
-	c := Config{URL: p.URL + "/r4", Name: "riverside", Roots: p.roots(), Timeout: 10 * time.Second}
+	c := Config{URL: p.URL + "/r4", Name: "riverside", TLS: clientTLS(t, p.ca, p.ca), Timeout: 10 * time.Second}
 	if edit != nil {
 		edit(&c)
 	}
@@ -193,27 +198,4 @@ func message(id string) channel.Message {
 	return channel.Message{ID: id, ContentType: fhir.ContentType, Body: []byte(`{"resourceType":"Bundle","type":"transaction","entry":[` +
 		`{"fullUrl":"urn:uuid:1","resource":{"resourceType":"Patient","name":[{"family":"` + patientName + `"}]},"request":{"method":"POST","url":"Patient","ifNoneExist":"identifier=a%7C1"}},` +
 		`{"fullUrl":"urn:uuid:2","resource":{"resourceType":"DiagnosticReport","status":"final","code":{"text":"x"}},"request":{"method":"PUT","url":"DiagnosticReport?identifier=b%7C2"}}]}`)}
-}
-
-// clientCertificate makes a self-signed client certificate and the pool trusting it.
-func clientCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "lab"}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(leaf)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
 }

@@ -171,7 +171,7 @@ func (s *Sender) askToken(ctx context.Context) (string, time.Duration, error) {
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
-	resp, err := s.http.Do(req)
+	resp, err := s.tokens.Do(req)
 	if err != nil {
 		return fail(channel.Unreachable, "", cause(err))
 	}

@@ -155,6 +155,10 @@ func TestLinks(t *testing.T) {
 	if got := fmt.Sprint(files(t, dir)); got != "map[a-1.hl7:result b-1.hl7:other]" {
 		t.Error(got)
 	}
+	// Not even where the name alone decides.
+	if r := send(t, newSender(t, Config{Dir: dir, SameName: true}), "b.hl7", "x"); filepath.Base(r.Peer.Addr) != "b-1.hl7" {
+		t.Errorf("the link was taken for the message: %+v", r)
+	}
 	if b, _ := os.ReadFile(outside); string(b) != "result" {
 		t.Errorf("written through the link: %q", b)
 	}

@@ -288,3 +288,36 @@ func TestConfigRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestNoSilentRepeat: a connection that dies after the request was read must not
+// make net/http post it again, although Idempotency-Key would let it.
+func TestNoSilentRepeat(t *testing.T) {
+	var mu sync.Mutex
+	requests := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		mu.Lock()
+		requests++
+		second := requests == 2
+		mu.Unlock()
+		if second {
+			panic(http.ErrAbortHandler)
+		}
+	}))
+	defer srv.Close()
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s := newSender(t, Config{URL: srv.URL, Timeout: 2 * time.Second, Exception: &channel.Exception{
+		Plaintext: true, Reason: "test", Owner: "N. N.", Until: time.Now().Add(time.Hour),
+	}})
+	if _, err := s.Send(t.Context(), channel.Message{ID: "1", Body: []byte("x")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Send(t.Context(), channel.Message{ID: "2", Body: []byte("x")}); channel.ClassOf(err) != channel.Unanswered || err == nil {
+		t.Errorf("%v", err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if requests != 2 {
+		t.Errorf("%d requests, want 2", requests)
+	}
+}

@@ -14,12 +14,12 @@ import (
 
 // DefaultClass is how a refusal is read unless Config.Classes says otherwise.
 //
-//   - AR is Busy: HL7 v2.5.1 2.9.2.1 gives it for reasons unrelated to content
+//   - AR is Busy: HL7 v2.5.1 2.9.2 gives it for reasons unrelated to content
 //     (system down, internal error), most of which pass. It also gives it for an
 //     unacceptable MSH-9, MSH-11 or MSH-12; a partner known to use it so is
 //     configured as Rejected, and either way retries end in a person's hands.
 //   - AE is Rejected: the application read the message and found an error in it.
-//   - CR is Rejected: in enhanced mode (2.9.3.1) it means MSH-9, MSH-11 or MSH-12
+//   - CR is Rejected: in enhanced mode (2.9.3) it means MSH-9, MSH-11 or MSH-12
 //     not acceptable, which repeating does not mend.
 //   - CE is Rejected: not acceptable for any other reason.
 func DefaultClass(code string) channel.Class {
@@ -213,7 +213,7 @@ func (s *Sender) countStray(a hl7.Ack, b []byte) {
 }
 
 // confirm sends the commit acknowledgement that an application acknowledgement
-// may ask for in its own MSH-15 (HL7 v2.5.1 2.9.3.2).
+// may ask for in its own MSH-15 (HL7 v2.5.1 2.9.3).
 func (l *lane) confirm(ctx context.Context, k *link, reply []byte) error {
 	if l.s.cfg.NewControlID == nil {
 		return nil

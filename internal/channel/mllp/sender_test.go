@@ -107,30 +107,54 @@ func TestModes(t *testing.T) {
 }
 
 // TestLateReply: the reply to a message that timed out comes when the next one
-// waits. It must not be seen at all.
+// waits, which may be the same message again. It must not be seen at all.
 func TestLateReply(t *testing.T) {
 	a := ct.NewAuthority(t)
-	late := make(chan struct{})
-	f := newFar(t, a, func(nc net.Conn, n int, b []byte) bool {
-		if n == 1 {
-			<-late
+	for _, next := range []channel.Message{message(1, 1), message(2, 1)} {
+		late := make(chan struct{})
+		f := newFar(t, a, func(nc net.Conn, n int, b []byte) bool {
+			code := "AA"
+			if n == 1 {
+				<-late
+				code = "AE"
+			}
+			nc.Write(frame(ackTo(b, code, "")))
+			return true
+		})
+		go f.serve()
+		s := newSender(t, Config{Addr: f.ln.Addr().String(), TLS: clientTLS(t, a, "far.test"), ReplyTimeout: 200 * time.Millisecond})
+		if _, err := s.Send(t.Context(), message(1, 1)); channel.ClassOf(err) != channel.Unanswered {
+			t.Fatal(err)
 		}
-		nc.Write(frame(ackTo(b, map[bool]string{true: "AE", false: "AA"}[n == 1], "")))
-		return true
+		close(late)
+		if r, err := s.Send(t.Context(), next); err != nil || r.Code != "AA" {
+			t.Fatalf("%+v %v", r, err)
+		}
+		if st := s.Stats(); st.Connects != 2 || st.Stray != 0 {
+			t.Errorf("%+v", st)
+		}
+		f.close()
+	}
+}
+
+// TestOldReplyFirst: a reply to the message before comes ahead of the right one.
+func TestOldReplyFirst(t *testing.T) {
+	a := ct.NewAuthority(t)
+	f := newFar(t, a, func(nc net.Conn, n int, b []byte) bool {
+		if n > 1 {
+			nc.Write(frame(ackTo(nil, "AE", fmt.Sprintf("M%d.1", n-2))))
+		}
+		return accepts(nc, n, b)
 	})
 	go f.serve()
 	defer f.close()
-	s := newSender(t, Config{Addr: f.ln.Addr().String(), TLS: clientTLS(t, a, "far.test"), ReplyTimeout: 100 * time.Millisecond})
-	if _, err := s.Send(t.Context(), message(1, 1)); channel.ClassOf(err) != channel.Unanswered {
-		t.Fatal(err)
+	s := newSender(t, Config{Addr: f.ln.Addr().String(), TLS: clientTLS(t, a, "far.test"), ReplyTimeout: time.Second})
+	for i := range 4 {
+		if r, err := s.Send(t.Context(), message(i, 1)); err != nil || r.Code != "AA" {
+			t.Fatalf("%d: %+v %v", i, r, err)
+		}
 	}
-	close(late)
-	// The same message again, as a retry would: same control id.
-	r, err := s.Send(t.Context(), message(1, 1))
-	if err != nil || r.Code != "AA" {
-		t.Fatalf("%+v %v", r, err)
-	}
-	if st := s.Stats(); st.Connects != 2 {
+	if st := s.Stats(); st.Connects != 1 || st.Stray != 3 || st.Mismatched != 0 {
 		t.Errorf("%+v", st)
 	}
 }

@@ -132,6 +132,7 @@ func (c *conv) person(v view) *fhir.Reference {
 		n.Use = use
 		v.c(10)
 	}
+	n.Period = c.period(v, 19, 20)
 	p := fhir.Practitioner{Type: "Practitioner"}
 	if n.Family != "" || n.Given != nil {
 		p.Name = []fhir.HumanName{n}

@@ -14,6 +14,8 @@ type conditionEnv struct {
 	MSH        conditionHeader                `expr:"msh"`
 	Field      func(string) (string, error)   `expr:"field"`
 	Fields     func(string) ([]string, error) `expr:"fields"`
+	Providers  []string                       `expr:"providers"`
+	Account    string                         `expr:"account"`
 	Critical   bool                           `expr:"critical"`
 	Correction bool                           `expr:"correction"`
 }
@@ -32,7 +34,8 @@ type conditionHeader struct {
 // Condition compiles the expression of a route's when. It may use msh.type,
 // msh.trigger, msh.version, msh.sending_app, msh.sending_facility,
 // msh.receiving_app, msh.receiving_facility, msh.processing_id, critical,
-// correction, field("OBR-4.1") (the first such value, decoded) and
+// correction, providers (who ordered: OBR-16, or ORC-12 where that is empty),
+// account (PID-18), field("OBR-4.1") (the first such value, decoded) and
 // fields("OBX-3.1") (all of them). Its memory is bounded; it has no loops
 // without end, no input and no output.
 func Condition(source string) (func(Look) (bool, error), error) {
@@ -73,6 +76,8 @@ func environment(m *hl7.Message) conditionEnv {
 		},
 		Field:      m.Get,
 		Fields:     func(path string) ([]string, error) { return all(m, path) },
+		Providers:  providers(m),
+		Account:    text("PID-18.1"),
 		Critical:   flags&FlagCritical != 0,
 		Correction: flags&FlagCorrection != 0,
 	}

@@ -36,11 +36,23 @@ type Sender interface {
 type Partner struct {
 	Key, Name string
 	Sender    Sender
+	// Render makes what this partner is sent of a message (FHIR); nil sends HL7.
+	// It is a function of its input alone: a repeat must be the same bytes.
+	Render func(Rendering) (channel.Message, error)
 	// Parallel is how many messages may be under way at once; 0 means 1.
 	Parallel int
 	Retry    Retry
 	// AlarmAfter is how long a result may wait before that is an alarm.
 	AlarmAfter time.Duration
+}
+
+// Rendering is what Render works on.
+type Rendering struct {
+	// Message has everything a transport needs for HL7; Body is after the
+	// route's transformation.
+	Message    channel.Message
+	Route      string
+	ReceivedAt time.Time
 }
 
 // Retry says what happens after a failed try.
@@ -97,9 +109,6 @@ type Route struct {
 	Stage Stage
 	// Transform makes the bytes that go out; nil sends them as they came.
 	Transform func(body []byte) ([]byte, error)
-	// Convert says that the destination translates the message (FHIR); the
-	// proof then covers both bodies.
-	Convert bool
 }
 
 func (s *Settings) route(name string) (Route, bool) {

@@ -81,7 +81,7 @@ func Append(head Head, events [][]byte) (Group, Head, error) {
 // lastHash is the stored hash index after the last one of g.
 func (g *Group) lastHash() int64 { return g.FirstHash + int64(len(g.Hashes)/tlog.HashSize) }
 
-// leafHash returns the stored hash of leaf, which must be in g.
+// hash returns the stored hash with the given index, if g has it.
 func (g *Group) hash(index int64) (tlog.Hash, bool) {
 	i := index - g.FirstHash
 	if i < 0 || i >= int64(len(g.Hashes)/tlog.HashSize) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"sync"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -19,10 +20,25 @@ func OpenSQLite(ctx context.Context, path string, opts Options) (*DB, error) {
 		extra.Add("_pragma", "foreign_keys(1)")
 		return (&url.URL{Scheme: "file", Opaque: url.PathEscape(path), RawQuery: extra.Encode()}).String()
 	}
-	wdb, err := sql.Open("sqlite", dsn(url.Values{"_pragma": {
-		"page_size(4096)", "auto_vacuum(2)", "journal_mode(WAL)", "synchronous(FULL)",
+	// Made before the driver does, so that nobody else on the machine can read
+	// it; its journal takes the same mode.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	pragmas := []string{
+		"journal_mode(WAL)", "synchronous(FULL)",
 		"wal_autocheckpoint(2000)", "cache_size(-16000)", "secure_delete(1)", "temp_store(2)",
-	}}))
+	}
+	if i, err := os.Stat(path); err == nil && i.Size() == 0 {
+		// Only on a new file: setting auto_vacuum writes to the header each time,
+		// and whoever opens with a wrong key must not have written anything.
+		pragmas = append([]string{"page_size(4096)", "auto_vacuum(2)"}, pragmas...)
+	}
+	wdb, err := sql.Open("sqlite", dsn(url.Values{"_pragma": pragmas}))
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // writeDurable puts data under name in dir so that after a power cut there is
@@ -39,11 +40,21 @@ func writeDurable(dir, name string, data []byte, fresh bool) (err error) {
 	if err := os.Rename(tmp, to); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
+	return flushDir(dir)
+}
+
+func flushDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return fmt.Errorf("flush folder: %w", err)
 	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+	err = d.Sync()
+	// Some network file systems cannot flush a folder and say so; the file
+	// itself is flushed, and more than they offer cannot be had.
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		err = nil
+	}
+	if err := errors.Join(err, d.Close()); err != nil {
 		return fmt.Errorf("flush folder: %w", err)
 	}
 	return nil

@@ -293,6 +293,44 @@ func TestServerStatuses(t *testing.T) {
 	}
 }
 
+// Of many histories offered at once exactly one is cosigned
+// (c2sp.org/tlog-witness "add-checkpoint", on atomicity).
+func TestServerCosignsOneHistoryOnly(t *testing.T) {
+	l := newLab(t, "lab.example/ledger").grow(4, "a")
+	w, _ := overHTTP(t, t.TempDir(), l.key)
+	if _, err := l.push(w, 0); err != nil {
+		t.Fatal(err)
+	}
+	const histories = 16
+	results := make(chan error, histories)
+	for i := range histories {
+		fork := newLab(t, "lab.example/ledger").grow(4, "a").grow(1+i%3, fmt.Sprint("history ", i))
+		cp := fork.checkpoint()
+		proof, err := fork.reader().ConsistencyProof(context.Background(), 4, fork.head.Size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			_, err := w.Submit(context.Background(), 4, cp, proof)
+			results <- err
+		}()
+	}
+	won := 0
+	for range histories {
+		err := <-results
+		var stale *StaleError
+		switch {
+		case err == nil:
+			won++
+		case !errors.As(err, &stale) || stale.Size <= 4:
+			t.Errorf("a loser got %v", err)
+		}
+	}
+	if won != 1 {
+		t.Errorf("%d histories were cosigned", won)
+	}
+}
+
 func TestServerRefusesToStartOnDamagedMemory(t *testing.T) {
 	l, dir := newLab(t, "lab.example/ledger").grow(4, "a"), t.TempDir()
 	w, _ := overHTTP(t, dir, l.key)
