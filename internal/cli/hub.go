@@ -99,7 +99,7 @@ func table(w io.Writer, head string, rows [][]string) {
 	for _, r := range rows {
 		fmt.Fprintln(t, strings.Join(r, "\t"))
 	}
-	t.Flush() //nolint:errcheck // its error is that of w, which the next print meets too
+	t.Flush() // its error is that of w, which the next print meets too
 }
 
 func clock(t time.Time) string {

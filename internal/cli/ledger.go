@@ -78,7 +78,7 @@ an empty memory, and a new key, afterwards.`,
 			return err
 		}
 		defer client.Close()
-		if err := client.Decide(c.Context(), *reason); err != nil {
+		if err := client.DecideViews(c.Context(), *reason); err != nil {
 			return err
 		}
 		return f.show(c, struct{}{}, func(w io.Writer) { fmt.Fprintln(w, "Recorded. Views of patient data are open again.") })

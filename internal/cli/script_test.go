@@ -18,6 +18,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// TestMain lets the test binary be the program for the scripts, and every
+// process of the demo.
 func TestMain(m *testing.M) {
 	// The demo and a witness test start their counterparts by running this program again.
 	if len(os.Args) > 1 && (strings.HasPrefix(os.Args[1], "demo-") || os.Args[1] == "witness") {

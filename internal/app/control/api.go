@@ -143,3 +143,11 @@ type Audit struct {
 type Reloaded struct {
 	Reloaded []string `json:"reloaded"`
 }
+
+// Decided is the answer to a decision about a quarantined message.
+type Decided struct {
+	Quarantined string `json:"quarantined"`
+	Act         string `json:"act"`
+	Message     string `json:"message,omitempty"` // what it became
+	By          string `json:"by"`
+}

@@ -166,8 +166,8 @@ func (c *Client) Audit(ctx context.Context) (Audit, error) {
 	return ask[Audit](ctx, c, "/v1/ledger/audit", struct{}{})
 }
 
-// Decide records a decision about the ledger's alarms.
-func (c *Client) Decide(ctx context.Context, reason string) error {
+// DecideViews records a decision about the ledger's alarms.
+func (c *Client) DecideViews(ctx context.Context, reason string) error {
 	_, err := ask[struct{}](ctx, c, "/v1/ledger/decide", Why{reason})
 	return err
 }
@@ -180,4 +180,9 @@ func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
 // Keys asks what keys there are; it shows no secret.
 func (c *Client) Keys(ctx context.Context) (vault.Status, error) {
 	return ask[vault.Status](ctx, c, "/v1/keys", nil)
+}
+
+// Decide releases, replays or refuses a quarantined message.
+func (c *Client) Decide(ctx context.Context, act, id, reason string) (Decided, error) {
+	return ask[Decided](ctx, c, "/v1/quarantine/"+url.PathEscape(id)+"/"+url.PathEscape(act), Why{reason})
 }

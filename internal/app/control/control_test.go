@@ -102,7 +102,7 @@ func TestNoBodyWithoutARecord(t *testing.T) {
 	r.db.SetHook(r.log)
 	x, err = r.client.ViewQuarantined(t.Context(), q.Quarantine[0].ID, "look")
 	check(t, err)
-	if !strings.Contains(string(x.Body), "PID|1||9") || r.last().Kind != "quarantine.viewed" {
+	if !strings.Contains(string(x.Body), "PID|1||9") || r.last().Kind != "quarantine.shown" {
 		t.Errorf("%+v, recorded %+v", x, r.last())
 	}
 }
@@ -200,10 +200,10 @@ func TestOtherUsersAreRefused(t *testing.T) {
 	}
 	r := newRig(t, nil)
 	ask := func(hub, caller int) string {
-		dir, err := os.MkdirTemp("", "labwarden-control-")
+		dir, err := os.MkdirTemp("", "labwarden-control-") //nolint:usetesting // another user must get into the folder
 		check(t, err)
 		defer os.RemoveAll(dir)
-		check(t, os.Chmod(dir, 0o700)) //nolint:gosec // a folder
+		check(t, os.Chmod(dir, 0o700))
 		path := filepath.Join(dir, "hub.sock")
 		ln, err := control.Listen(t.Context(), path)
 		check(t, err)
@@ -214,8 +214,8 @@ func TestOtherUsersAreRefused(t *testing.T) {
 		go func() { done <- server.Serve(ctx, ln) }()
 		defer func() { cancel(); check(t, <-done) }()
 		// What keeps others out before the check of the peer is taken away.
-		check(t, os.Chmod(dir, 0o755))  //nolint:gosec // the point of the test
-		check(t, os.Chmod(path, 0o666)) //nolint:gosec // the point of the test
+		check(t, os.Chmod(dir, 0o755))
+		check(t, os.Chmod(path, 0o666))
 		c := exec.CommandContext(t.Context(), curl, "-s", "--unix-socket", path, "http://hub/v1/status")
 		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(caller), Gid: uint32(caller)}}
 		c.Dir = "/"
@@ -304,7 +304,7 @@ func TestTheSocketOfADeadProcessIsReplacedAndALiveOneIsNot(t *testing.T) {
 	if _, err := control.Listen(t.Context(), path); err == nil || !strings.Contains(err.Error(), "is not a socket") {
 		t.Errorf("a file was replaced: %v", err)
 	}
-	check(t, os.Chmod(dir, 0o777)) //nolint:gosec // the point of the test
+	check(t, os.Chmod(dir, 0o777))
 	if _, err := control.Listen(t.Context(), filepath.Join(dir, "other.sock")); err == nil || !strings.Contains(err.Error(), "others may write") {
 		t.Errorf("a folder that others may write is used: %v", err)
 	}

@@ -35,6 +35,7 @@ func (e *Error) Error() string { return e.Message }
 // and its text stays in the hub's log: it was not written for a caller.
 func kindOf(err error) Kind {
 	var e *Error
+	var still *results.StillRefused
 	switch {
 	case errors.As(err, &e):
 		return e.Kind
@@ -42,7 +43,7 @@ func kindOf(err error) Kind {
 		return Invalid
 	case errors.Is(err, results.ErrNotFound):
 		return NotFound
-	case errors.Is(err, results.ErrConflict), errors.Is(err, results.ErrErased), errors.Is(err, results.ErrViewsClosed), errors.Is(err, vault.ErrConflict):
+	case errors.As(err, &still), errors.Is(err, results.ErrConflict), errors.Is(err, results.ErrErased), errors.Is(err, results.ErrViewsClosed), errors.Is(err, vault.ErrConflict):
 		return Conflict
 	case errors.Is(err, store.ErrClosed), errors.Is(err, vault.ErrClosed), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return Unavailable

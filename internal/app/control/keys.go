@@ -90,8 +90,8 @@ func (s *Server) publish(ctx context.Context, e ledger.Event) error {
 	})
 }
 
-// decide takes a person's decision about the ledger's alarms.
-func (s *Server) decide(r *http.Request) (any, error) {
+// decideViews takes a person's decision about the ledger's alarms.
+func (s *Server) decideViews(r *http.Request) (any, error) {
 	var why Why
 	if err := read(r, &why); err != nil {
 		return nil, err

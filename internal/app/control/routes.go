@@ -28,12 +28,17 @@ func (s *Server) routes() map[string]route {
 		"POST /v1/deliveries/{number}/refuse":  s.act("refuse", s.Results.Refuse),
 		"POST /v1/deliveries/{number}/resend":  s.resend,
 		"GET /v1/quarantine":                   s.quarantine,
-		"POST /v1/quarantine/{id}/view":        s.quarantined,
-		"GET /v1/keys":                         s.keys,
-		"POST /v1/keys/rotate":                 s.rotate,
-		auditRoute:                             s.audit,
-		"POST /v1/ledger/decide":               s.decide,
-		"POST /v1/reload":                      s.reload,
+		"POST /v1/quarantine/{id}/release":     s.decide("release", s.Results.ReleaseApart),
+		"POST /v1/quarantine/{id}/replay":      s.decide("replay", s.Results.ReplayApart),
+		"POST /v1/quarantine/{id}/refuse": s.decide("refuse", func(ctx context.Context, id event.ID, by results.By) (event.ID, error) {
+			return event.ID{}, s.Results.RefuseApart(ctx, id, by)
+		}),
+		"POST /v1/quarantine/{id}/view": s.quarantined,
+		"GET /v1/keys":                  s.keys,
+		"POST /v1/keys/rotate":          s.rotate,
+		auditRoute:                      s.audit,
+		"POST /v1/reload":               s.reload,
+		"POST /v1/ledger/decide":        s.decideViews,
 	}
 }
 
@@ -152,4 +157,28 @@ func (s *Server) reload(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return Reloaded{what}, nil
+}
+
+// decide ends a message's stay in quarantine.
+func (s *Server) decide(name string, do func(context.Context, event.ID, results.By) (event.ID, error)) route {
+	return func(r *http.Request) (any, error) {
+		id, err := messageID(r)
+		if err != nil {
+			return nil, err
+		}
+		var why Why
+		if err := read(r, &why); err != nil {
+			return nil, err
+		}
+		who := by(r, why.Reason)
+		m, err := do(r.Context(), id, who)
+		if err != nil {
+			return nil, err
+		}
+		d := Decided{Quarantined: id.String(), Act: name, By: who.Who}
+		if m != (event.ID{}) {
+			d.Message = m.String()
+		}
+		return d, nil
+	}
 }

@@ -14,9 +14,8 @@ import (
 
 // The kinds of facts about looks at patient data.
 const (
-	KindViewed           = "result.viewed"
-	KindExported         = "result.exported"
-	KindQuarantineViewed = "quarantine.viewed"
+	KindViewed   = "result.viewed"
+	KindExported = "result.exported"
 )
 
 // View gives one message with its body to a person and records who looked and
@@ -38,27 +37,23 @@ func (s *Service) view(ctx context.Context, kind string, id event.ID, by By) (Su
 	if err != nil {
 		return Summary{}, nil, err
 	}
-	if err := s.looked(ctx, kind, "message", id, by); err != nil {
+	if err := s.looked(ctx, kind, id, by); err != nil {
 		return Summary{}, nil, err
 	}
 	return m, body, nil
 }
 
-// ViewQuarantined gives what is kept of a quarantined message and records who
-// looked and why. It fails closed like View.
+// ViewQuarantined is ShowApart together with what the list says of the message.
+// It fails closed like View.
 func (s *Service) ViewQuarantined(ctx context.Context, id event.ID, by By) (Apart, []byte, error) {
 	if err := by.check(); err != nil {
 		return Apart{}, nil, err
 	}
-	if err := s.mayShow(); err != nil {
-		return Apart{}, nil, err
-	}
-	var sealed []byte
 	var at, last, state int64
 	a := Apart{ID: id}
-	err := s.db.QueryRow(ctx, `SELECT source, received_at, last_at, times, cause, detail, size, kept, state, body
+	err := s.db.QueryRow(ctx, `SELECT source, received_at, last_at, times, cause, detail, size, kept, state
 		FROM results_quarantine WHERE id = $1`, id[:]).
-		Scan(&a.Source, &at, &last, &a.Times, &a.Cause, &a.Detail, &a.Size, &a.Kept, &state, &sealed)
+		Scan(&a.Source, &at, &last, &a.Times, &a.Cause, &a.Detail, &a.Size, &a.Kept, &state)
 	if errors.Is(err, store.ErrNoRows) {
 		return Apart{}, nil, fmt.Errorf("quarantined message %s: %w", id, ErrNotFound)
 	}
@@ -67,21 +62,18 @@ func (s *Service) ViewQuarantined(ctx context.Context, id event.ID, by By) (Apar
 	}
 	a.ReceivedAt, a.LastAt = time.UnixMicro(at).UTC(), time.UnixMicro(last).UTC()
 	a.State = [...]string{"open", "released", "refused", "replayed"}[state&3]
-	_, body, err := s.seal.open("results_quarantine", id, sealed)
+	body, err := s.ShowApart(ctx, id, by)
 	if err != nil {
-		return Apart{}, nil, err
-	}
-	if err := s.looked(ctx, KindQuarantineViewed, "quarantine", id, by); err != nil {
 		return Apart{}, nil, err
 	}
 	return a, body, nil
 }
 
-func (s *Service) looked(ctx context.Context, kind, what string, id event.ID, by By) error {
+func (s *Service) looked(ctx context.Context, kind string, id event.ID, by By) error {
 	err := s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 		_, err := bus.Publish(ctx, tx, ledger.Event{
 			Kind: kind, At: s.now().UnixMicro(),
-			IDs:   ledger.Pairs{{K: what, V: id.String()}, {K: "by", V: ledger.Code(by.Who)}},
+			IDs:   ledger.Pairs{{K: "message", V: id.String()}, {K: "by", V: ledger.Code(by.Who)}},
 			Codes: ledger.Pairs{{K: "reason", V: ledger.Code(by.Reason)}},
 		})
 		return err

@@ -98,7 +98,7 @@ func TestLooksAndTheDaysCount(t *testing.T) {
 		ok(err)
 		a, body, err := s.ViewQuarantined(t.Context(), q[0].ID, results.By{Who: "ann", Reason: "look"})
 		ok(err)
-		if e := last(); a != q[0] || !bytes.Contains(body, []byte("PID|1||8")) || e.Kind != results.KindQuarantineViewed || e.IDs.Get("quarantine") != a.ID.String() {
+		if e := last(); a != q[0] || !bytes.Contains(body, []byte("PID|1||8")) || e.Kind != results.KindApartShown || e.IDs.Get("quarantine") != a.ID.String() {
 			t.Errorf("%+v is not %+v; body %q, recorded %+v", a, q[0], body, e)
 		}
 		if _, _, err := s.View(t.Context(), event.NewID(), results.By{Who: "ann", Reason: "x"}); !errors.Is(err, results.ErrNotFound) {

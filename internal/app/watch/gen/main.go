@@ -2,7 +2,6 @@
 package main
 
 import (
-	"log"
 	"os"
 
 	"github.com/labwarden/labwarden/internal/app/watch"
@@ -10,6 +9,6 @@ import (
 
 func main() {
 	if err := os.WriteFile("../../../docs/operate/metrics.md", []byte(watch.Page()), 0o644); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 }
