@@ -45,6 +45,7 @@ func TestConditionRefusedBeforeItRuns(t *testing.T) {
 	for _, source := range []string{
 		``, `msh.type`, `msh.type == 3`, `msh.typo == "ORU"`, `field(4) == "x"`, `field("OBR-4.1") > 5`,
 		`fields("OBX-3.1") == "x"`, `nothing`, `msh.type ==`, `critical + 1`, `field("OBR-4.1", "x") == ""`,
+		`now().Year() > 2000`, `date("2026-01-01").Year() > 2000`, `timezone("UTC") != nil`,
 		strings.Repeat("critical or ", 3000) + "critical",
 	} {
 		if _, err := Condition(source); err == nil {
