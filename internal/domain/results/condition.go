@@ -39,7 +39,9 @@ type conditionHeader struct {
 // fields("OBX-3.1") (all of them). Its memory is bounded; it has no loops
 // without end, no input and no output.
 func Condition(source string) (func(Look) (bool, error), error) {
-	program, err := expr.Compile(source, expr.Env(conditionEnv{}), expr.AsBool(), expr.MaxNodes(2000))
+	program, err := expr.Compile(source, expr.Env(conditionEnv{}), expr.AsBool(), expr.MaxNodes(2000),
+		// The clock, and the files of time zones: a condition sees the message alone.
+		expr.DisableBuiltin("now"), expr.DisableBuiltin("date"), expr.DisableBuiltin("timezone"))
 	if err != nil {
 		return nil, fmt.Errorf("condition: %w", err)
 	}

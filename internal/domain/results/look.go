@@ -28,3 +28,14 @@ func (l Look) Message() (*hl7.Message, error) {
 	l.l.once.Do(func() { l.l.msg, l.l.err = hl7.Parse(l.l.body) })
 	return l.l.msg, l.l.err
 }
+
+// LookAt is a message for trying conditions and checks on it. A message whose
+// header cannot be read has an empty header, and Message tells why.
+func LookAt(body []byte) Look {
+	h, err := hl7.ReadHeader(body)
+	l := newLook(body, &h)
+	if err != nil {
+		l.l.once.Do(func() { l.l.err = err })
+	}
+	return l
+}
