@@ -83,3 +83,13 @@ CREATE TABLE results_search (
   data BLOB NOT NULL,
   PRIMARY KEY (run, block)
 ) WITHOUT ROWID;
+-- Legal holds: on a message (its leaf) or on a patient (blind index).
+CREATE TABLE results_holds (
+  id BLOB PRIMARY KEY,
+  message BIGINT,
+  patient BIGINT,
+  owner TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  placed_at BIGINT NOT NULL,
+  lifted_at BIGINT
+) WITHOUT ROWID;
