@@ -46,13 +46,13 @@ tables:
 	wire := func(s string) []byte { return []byte(strings.ReplaceAll(s, "\n", "\r")) }
 	message := wire(blocks["hl7"][0])
 	plain := strings.TrimSuffix(blocks["yaml route"][0], "\n")
-	if _, err := settings(conf(plain), nil); err != nil {
+	if _, err := new(Hub).settings(conf(plain), nil); err != nil {
 		t.Error(err)
 	}
 	// Each condition of the page, alone: the message is taken, as its text says.
 	for _, when := range blocks["yaml when"] {
 		route := strings.Replace(plain, "}", ", when: '"+strings.TrimSpace(when)+"'}", 1)
-		set, err := settings(conf(route), nil)
+		set, err := new(Hub).settings(conf(route), nil)
 		if err != nil {
 			t.Errorf("%s: %v", when, err)
 			continue
@@ -63,7 +63,7 @@ tables:
 	}
 	for i, name := range []string{"hl7 steps", "hl7 program"} {
 		route := "- name: riverside-results\n  from: lis\n  to: riverside\n  stage: carry\n  transform:\n" + indent(blocks["yaml transform"][i], 4)
-		set, err := settings(conf(route), nil)
+		set, err := new(Hub).settings(conf(route), nil)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue

@@ -187,7 +187,7 @@ func TestBulkReplayByCause(t *testing.T) {
 		l.Apply(bad)
 		const n = 230
 		for i := range n {
-			l.present(oru(number("C%d", i), "1", number("%d", i)))
+			l.present(oru(countOf("C%d", i), "1", countOf("%d", i)))
 		}
 		l.present([]byte("no message"))
 		l.present(oru("", "1", "1"))

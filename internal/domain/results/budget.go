@@ -101,7 +101,7 @@ func (b *budget) price(op syntax.Token, x, y starlark.Value) int64 {
 		yi, yint := y.(starlark.Int)
 		switch {
 		case xint && yint:
-			return bits(xi.BigInt().BitLen() + yi.BigInt().BitLen())
+			return bitSize(xi.BigInt().BitLen() + yi.BigInt().BitLen())
 		case yint:
 			return repeat(flat(x), yi)
 		case xint:
@@ -111,7 +111,7 @@ func (b *budget) price(op syntax.Token, x, y starlark.Value) int64 {
 		xi, xint := x.(starlark.Int)
 		yi, yint := y.(starlark.Int)
 		if n, ok := yi.Int64(); xint && yint && ok {
-			return bits(xi.BigInt().BitLen() + int(min(max(n, 0), maxIntBits)))
+			return bitSize(xi.BigInt().BitLen() + int(min(max(n, 0), maxIntBits)))
 		}
 	case syntax.PERCENT:
 		if s, ok := x.(starlark.String); ok {
@@ -125,7 +125,7 @@ func (b *budget) price(op syntax.Token, x, y starlark.Value) int64 {
 	return 16
 }
 
-func bits(n int) int64 {
+func bitSize(n int) int64 {
 	if n > maxIntBits {
 		return maxBudget + 1
 	}
@@ -140,7 +140,7 @@ func flat(v starlark.Value) int64 {
 	case starlark.Bytes:
 		return int64(len(v))
 	case starlark.Int:
-		return bits(v.BigInt().BitLen() + 1)
+		return bitSize(v.BigInt().BitLen() + 1)
 	}
 	return 16 * int64(max(starlark.Len(v), 1))
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
-	"github.com/labwarden/labwarden/internal/platform/vault"
 )
 
 // How many deliveries a courier keeps loaded beyond those that are stopped.
@@ -255,8 +254,8 @@ func (s *Service) delivery(ctx context.Context, seq int64) (*delivery, error) {
 	}
 	d.salt, d.body, err = s.seal.open("results_messages", d.id, sealed)
 	switch {
-	case errors.Is(err, vault.ErrUnknownKey) || errors.Is(err, vault.ErrClosed):
-		return nil, err // another node has rotated, or we are ending: no fault of the row
+	case temporary(err):
+		return nil, err
 	case err != nil:
 		return d, fmt.Errorf("%w: %w", errUnreadable, err)
 	}

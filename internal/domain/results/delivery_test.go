@@ -124,7 +124,7 @@ func TestUnreachablePartnerIsProbedAndNeverGivenUp(t *testing.T) {
 		box := l.boxes["north"]
 		box.set(fails(channel.Unreachable, ""))
 		for i := range 20 {
-			l.taken(oru(number("C%d", i), number("p%d", i), number("o%d", i)))
+			l.taken(oru(countOf("C%d", i), countOf("p%d", i), countOf("o%d", i)))
 		}
 		l.run()
 		time.Sleep(30 * time.Minute)
@@ -246,8 +246,8 @@ func TestRestartInTheMiddleKeepsOrder(t *testing.T) {
 		box := l.boxes["north"]
 		var want []string
 		for i := range 30 {
-			l.taken(oru(number("C%02d", i), "4711", number("%d", i)))
-			want = append(want, number("C%02d", i))
+			l.taken(oru(countOf("C%02d", i), "4711", countOf("%d", i)))
+			want = append(want, countOf("C%02d", i))
 		}
 		for round := 0; len(box.list()) < 30; round++ {
 			if round > 100 {

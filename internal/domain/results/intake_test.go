@@ -173,7 +173,7 @@ func TestEnhancedModeAcknowledgements(t *testing.T) {
 			{"|||ER|NE", "", "CE"},
 			{"|||SU|NE", "CA", ""},
 		} {
-			control := number("E%d", i)
+			control := countOf("E%d", i)
 			for _, x := range []struct{ body, want string }{
 				{string(oruHead(control, c.tail, "1", "1")), c.good},
 				{string(oruHead(control, c.tail, "1", "2")), c.bad}, // same control id, other body

@@ -365,6 +365,25 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func number(format string, n int) string { return fmt.Sprintf(format, n) }
+func countOf(format string, n int) string { return fmt.Sprintf(format, n) }
 
 var someID = event.ID{1, 2, 3}
+
+var peer = channel.Peer{Name: "lis"}
+
+func mustHeader(t testing.TB, body []byte) *hl7.Header {
+	t.Helper()
+	h, err := hl7.ReadHeader(body)
+	must(t, err)
+	return &h
+}
+
+// loadMessage is about 1.9 kB, as real results are; one patient has about eight.
+func loadMessage(i int) []byte {
+	segments := make([]string, 0, 16)
+	for n := range 16 {
+		segments = append(segments, fmt.Sprintf("OBX|%d|NM|%d-%d^Some analyte of a panel^LN||%d.%d|mg/dL|%d-%d|N|||F|||20260304073000||%x",
+			n+2, 2000+n, n, 10+i%90, i%10, n, 100+n, uint64(i)*0x9e3779b97f4a7c15+uint64(n)))
+	}
+	return oru(fmt.Sprintf("L%d", i), fmt.Sprintf("M%d", i/8), fmt.Sprint(i), segments...)
+}

@@ -2,7 +2,6 @@ package results
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -55,9 +54,8 @@ func (s *Service) List(ctx context.Context, p Page) ([]Summary, error) {
 		p.Before = 1 << 62
 	}
 	var out []Summary
-	err := s.db.Query(ctx, `SELECT leaf, id, source, received_at, size, flags, CASE WHEN body IS NULL THEN 1 ELSE 0 END
-		FROM results_messages WHERE leaf < $1 ORDER BY leaf DESC LIMIT $2`, []any{p.Before, int64(min(p.Limit, 500))},
-		func(row store.Scanner) error {
+	err := s.db.Query(ctx, "SELECT "+summaryCols+" FROM results_messages WHERE leaf < $1 ORDER BY leaf DESC LIMIT $2",
+		[]any{p.Before, int64(min(p.Limit, 500))}, func(row store.Scanner) error {
 			m, err := scanSummary(row)
 			out = append(out, m)
 			return err
@@ -65,12 +63,7 @@ func (s *Service) List(ctx context.Context, p Page) ([]Summary, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list results: %w", err)
 	}
-	for i := range out {
-		if out[i].Deliveries, err = s.deliveries(ctx, out[i].Leaf); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
+	return s.withDeliveries(ctx, out)
 }
 
 func scanSummary(row store.Scanner) (Summary, error) {
@@ -87,33 +80,29 @@ func scanSummary(row store.Scanner) (Summary, error) {
 	return m, err
 }
 
-// deliveries reads those made at intake (their numbers follow from the leaf)
-// and those a person asked for later.
+const deliveryCols = `d.message, d.seq, d.partner, d.route, d.state, d.attempts, d.reason, d.changed_at, COALESCE(d.next_at, 0),
+	COALESCE(d.level, 0), COALESCE(d.code, ''), COALESCE(d.done_leaf, -1), d.again`
+
+func scanDelivery(row store.Scanner) (leaf int64, d Delivery, err error) {
+	var state, changed, next, level, again int64
+	err = row.Scan(&leaf, &d.Seq, &d.Partner, &d.Route, &state, &d.Attempts, &d.Reason, &changed, &next, &level, &d.Code, &d.DoneLeaf, &again)
+	d.State, d.ChangedAt, d.Again = State(state), time.UnixMicro(changed).UTC(), again == 1
+	if next != 0 {
+		d.NextAt = time.UnixMicro(next).UTC()
+	}
+	if level != 0 {
+		d.Level = channel.Level(level).String()
+	}
+	return leaf, d, err
+}
+
+// deliveries reads those made at intake and those a person asked for later.
 func (s *Service) deliveries(ctx context.Context, leaf int64) ([]Delivery, error) {
-	var out []Delivery
-	const cols = `SELECT seq, partner, route, state, attempts, reason, changed_at, COALESCE(next_at, 0),
-		COALESCE(level, 0), COALESCE(code, ''), COALESCE(done_leaf, -1), again FROM results_deliveries `
-	scan := func(row store.Scanner) error {
-		var d Delivery
-		var state, changed, next, level, again int64
-		err := row.Scan(&d.Seq, &d.Partner, &d.Route, &state, &d.Attempts, &d.Reason, &changed, &next, &level, &d.Code, &d.DoneLeaf, &again)
-		d.State, d.ChangedAt, d.Again = State(state), time.UnixMicro(changed).UTC(), again == 1
-		if next != 0 {
-			d.NextAt = time.UnixMicro(next).UTC()
-		}
-		if level != 0 {
-			d.Level = channel.Level(level).String()
-		}
-		out = append(out, d)
-		return err
+	page, err := s.withDeliveries(ctx, []Summary{{Leaf: leaf}})
+	if err != nil {
+		return nil, err
 	}
-	if err := s.db.Query(ctx, cols+"WHERE seq >= $1 AND seq < $2 ORDER BY seq", []any{leaf * maxPlans, (leaf + 1) * maxPlans}, scan); err != nil {
-		return nil, fmt.Errorf("read deliveries: %w", err)
-	}
-	if err := s.db.Query(ctx, cols+"WHERE message = $1 AND again = 1 ORDER BY seq", []any{leaf}, scan); err != nil {
-		return nil, fmt.Errorf("read repeated deliveries: %w", err)
-	}
-	return out, nil
+	return page[0].Deliveries, nil
 }
 
 // Message returns one message with its deliveries and its body. Whoever calls
@@ -138,8 +127,7 @@ func (s *Service) Message(ctx context.Context, id event.ID) (Summary, []byte, er
 func (s *Service) Show(ctx context.Context, id event.ID) (Summary, error) { return s.summary(ctx, id) }
 
 func (s *Service) summary(ctx context.Context, id event.ID) (m Summary, err error) {
-	err = s.db.Query(ctx, `SELECT leaf, id, source, received_at, size, flags, CASE WHEN body IS NULL THEN 1 ELSE 0 END
-		FROM results_messages WHERE id = $1`, []any{id[:]}, func(row store.Scanner) (err error) {
+	err = s.db.Query(ctx, "SELECT "+summaryCols+" FROM results_messages WHERE id = $1", []any{id[:]}, func(row store.Scanner) (err error) {
 		m, err = scanSummary(row)
 		return err
 	})
@@ -190,69 +178,6 @@ func (s *Service) Quarantine(ctx context.Context, all bool, limit int) ([]Apart,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list quarantine: %w", err)
-	}
-	return out, nil
-}
-
-// PartnerStatus is what waits for one partner and whether it answers.
-type PartnerStatus struct {
-	Partner                string
-	Waiting, Held, Stopped int64
-	Oldest                 time.Time // of the waiting; zero when none waits
-	DownSince              time.Time // zero while it answers
-	Why                    string    // class of the last failure while down
-	NextTry                time.Time
-	Heard                  time.Time // when it last took something; zero: not since the process started
-}
-
-// Partners tells for each configured partner what waits and whether it answers.
-func (s *Service) Partners(ctx context.Context) ([]PartnerStatus, error) {
-	set := s.settings.Load()
-	var out []PartnerStatus
-	for key := range set.Partners {
-		p := PartnerStatus{Partner: key}
-		oldest := int64(-1)
-		err := s.db.Query(ctx, `SELECT state, count(*), min(seq) FROM results_deliveries WHERE partner = $1 AND state < 3 GROUP BY state`,
-			[]any{key}, func(row store.Scanner) error {
-				var state, n, first int64
-				if err := row.Scan(&state, &n, &first); err != nil {
-					return err
-				}
-				switch State(state) {
-				case Waiting:
-					p.Waiting, oldest = n, first
-				case Held:
-					p.Held = n
-				case NeedsPerson:
-					p.Stopped = n
-				}
-				return nil
-			})
-		if err != nil {
-			return nil, fmt.Errorf("count what waits: %w", err)
-		}
-		if oldest >= 0 {
-			var at int64
-			err := s.db.QueryRow(ctx, "SELECT changed_at FROM results_deliveries WHERE seq = $1", oldest).Scan(&at)
-			if err != nil && !errors.Is(err, store.ErrNoRows) { // delivered in between: nothing old waits
-				return nil, fmt.Errorf("read the oldest that waits: %w", err)
-			}
-			if err == nil {
-				p.Oldest = time.UnixMicro(at).UTC()
-			}
-		}
-		s.mu.Lock()
-		c := s.couriers[key]
-		s.mu.Unlock()
-		if c != nil {
-			c.mu.Lock()
-			p.DownSince, p.NextTry, p.Heard = c.down.since, c.down.until, c.heard
-			if !c.down.since.IsZero() {
-				p.Why = c.down.class.String()
-			}
-			c.mu.Unlock()
-		}
-		out = append(out, p)
 	}
 	return out, nil
 }

@@ -93,6 +93,12 @@ func (s *sealer) open(table string, id event.ID, sealed []byte) (ledger.Salt, []
 	return salt, nil, fmt.Errorf("open message %s: unknown packing %d", id, kind)
 }
 
+// temporary: another node has rotated the keys, or we are ending; no fault of
+// the row.
+func temporary(err error) bool {
+	return errors.Is(err, vault.ErrUnknownKey) || errors.Is(err, vault.ErrClosed)
+}
+
 // Purposes of keys in the vault.
 const (
 	bodies   vault.Purpose = "bodies"

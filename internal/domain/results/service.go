@@ -41,6 +41,8 @@ type Service struct {
 	mu       sync.Mutex
 	couriers map[string]*courier // by partner, while Run runs
 	counts   counts
+
+	indexing sync.Mutex // held by whoever writes the search index on this node
 }
 
 type counts struct {

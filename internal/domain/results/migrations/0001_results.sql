@@ -38,6 +38,7 @@ CREATE TABLE results_deliveries (
   again BIGINT NOT NULL DEFAULT 0
 );
 CREATE INDEX results_deliveries_open ON results_deliveries (partner, seq) WHERE state < 3;
+CREATE INDEX results_deliveries_stopped ON results_deliveries (partner, seq) WHERE state IN (1, 2);
 CREATE INDEX results_deliveries_again ON results_deliveries (message) WHERE again = 1;
 -- What was not taken. state: 0 open, 1 released, 2 refused, 3 replayed. message
 -- is what a released or replayed one has become.
@@ -63,9 +64,32 @@ CREATE UNIQUE INDEX results_quarantine_open ON results_quarantine (source, tag) 
 CREATE UNIQUE INDEX results_quarantine_id ON results_quarantine (id);
 CREATE INDEX results_quarantine_waiting ON results_quarantine (leaf) WHERE state = 0;
 CREATE INDEX results_quarantine_tag ON results_quarantine (tag);
--- Blind indexes for search; derived from the messages, can be rebuilt.
+-- Search: derived from the messages, can be rebuilt. A run covers the messages
+-- whose leaves are first to last; the greatest last is how far the index is. Its
+-- entries stand in 2^bits blocks by the first bits of the blind index. bytes is
+-- the size of the run's stored bodies; dirty: some were erased, their entries
+-- are still to go.
+CREATE TABLE results_search_runs (
+  first BIGINT PRIMARY KEY,
+  last BIGINT NOT NULL,
+  messages BIGINT NOT NULL,
+  bytes BIGINT NOT NULL,
+  bits BIGINT NOT NULL,
+  dirty BIGINT NOT NULL DEFAULT 0
+) WITHOUT ROWID;
 CREATE TABLE results_search (
-  key BLOB NOT NULL,
-  message BIGINT NOT NULL,
-  PRIMARY KEY (key, message)
+  run BIGINT NOT NULL,
+  block BIGINT NOT NULL,
+  data BLOB NOT NULL,
+  PRIMARY KEY (run, block)
+) WITHOUT ROWID;
+-- Legal holds: on a message (its leaf) or on a patient (blind index).
+CREATE TABLE results_holds (
+  id BLOB PRIMARY KEY,
+  message BIGINT,
+  patient BIGINT,
+  owner TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  placed_at BIGINT NOT NULL,
+  lifted_at BIGINT
 ) WITHOUT ROWID;
