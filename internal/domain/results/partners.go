@@ -54,7 +54,7 @@ func (s *Service) Partners(ctx context.Context) ([]PartnerStatus, error) {
 
 func (s *Service) countOpen(ctx context.Context, p *PartnerStatus) error {
 	err := s.db.Query(ctx, `SELECT state, count(*) FROM (SELECT state FROM results_deliveries
-		WHERE partner = $1 AND state IN (1, 2) ORDER BY seq LIMIT $2) AS some GROUP BY state`, []any{p.Partner, int64(CountLimit)},
+		WHERE partner = $1 AND state IN (1, 2) ORDER BY seq LIMIT $2) AS counted GROUP BY state`, []any{p.Partner, int64(CountLimit)},
 		func(row store.Scanner) error {
 			var state, n int64
 			err := row.Scan(&state, &n)
@@ -70,7 +70,7 @@ func (s *Service) countOpen(ctx context.Context, p *PartnerStatus) error {
 	}
 	// The index of open deliveries answers this alone, without the rows.
 	err = s.db.QueryRow(ctx, `SELECT count(*) FROM (SELECT seq FROM results_deliveries
-		WHERE partner = $1 AND state < 3 ORDER BY seq LIMIT $2) AS some`, p.Partner, CountLimit+p.Held+p.Stopped).Scan(&p.Waiting)
+		WHERE partner = $1 AND state < 3 ORDER BY seq LIMIT $2) AS counted`, p.Partner, CountLimit+p.Held+p.Stopped).Scan(&p.Waiting)
 	if err != nil {
 		return fmt.Errorf("count what waits: %w", err)
 	}

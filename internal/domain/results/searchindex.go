@@ -65,9 +65,10 @@ func (s *Service) index(ctx context.Context) (int, error) {
 		if err != nil || n < indexBatch {
 			return total, err
 		}
-		// Behind: intake comes first. Resting as long as the batch took leaves
-		// it most of the machine, and an hour's backlog is still done in minutes.
-		if err := rest(ctx, time.Since(began)); err != nil {
+		// Behind: intake comes first. Resting four times as long as the batch
+		// took leaves it most of the machine; the backlog of a busy hour is
+		// still done while the next one begins.
+		if err := rest(ctx, 4*time.Since(began)); err != nil {
 			return total, err
 		}
 	}
