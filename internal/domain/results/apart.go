@@ -77,6 +77,9 @@ func (s *Service) apart(ctx context.Context, id event.ID) (*apart, error) {
 // ShowApart returns the bytes of a quarantined message (its beginning, where it
 // was over the size limit) and writes down who looked.
 func (s *Service) ShowApart(ctx context.Context, id event.ID, by By) ([]byte, error) {
+	if err := s.mayShow(); err != nil {
+		return nil, err
+	}
 	if err := by.check(); err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ type Service struct {
 
 	settings atomic.Pointer[Settings]
 	closed   atomic.Pointer[string] // why raw messages are not shown
-	change   chan struct{} // closed and replaced by Apply, under mu
+	change   chan struct{}          // closed and replaced by Apply, under mu
 
 	mu       sync.Mutex
 	couriers map[string]*courier // by partner, while Run runs
