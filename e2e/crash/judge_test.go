@@ -22,7 +22,7 @@ type arrivals struct {
 	path string
 	off  int64
 	got  map[string]int // by SHA-256: how often accepted
-	all  int
+	came map[string]int // by SHA-256: how often arrived, accepted or not
 }
 
 // look reads what is new and returns how many different messages were accepted.
@@ -49,7 +49,7 @@ func (a *arrivals) look(t *testing.T) int {
 			t.Fatalf("%s: %v", a.path, err)
 		}
 		a.off += int64(len(line))
-		a.all++
+		a.came[l.SHA256]++
 		if l.Code == "AA" || l.Code == "CA" {
 			a.got[l.SHA256]++
 		}

@@ -59,7 +59,7 @@ func newLab(t *testing.T, o layout) *lab {
 	for _, p := range demo.Practices() {
 		names = append(names, p.Partner)
 		l.clinic[p.Partner] = &clinic{addr: port(t)}
-		l.tails[p.Partner] = &arrivals{path: l.list(p.Partner), got: map[string]int{}}
+		l.tails[p.Partner] = &arrivals{path: l.list(p.Partner), got: map[string]int{}, came: map[string]int{}}
 	}
 	if err := ca.Write(l.tls(), names...); err != nil {
 		t.Fatal(err)

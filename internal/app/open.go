@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,7 +35,7 @@ func migrations() []store.Migrations {
 }
 
 // purposes are the keys the hub needs besides those every vault has.
-var purposes = []vault.Purpose{"bodies", "receipts", "secrets"}
+var purposes = []vault.Purpose{"bodies", "receipts", "secrets", vault.PurposeConfig}
 
 // Hub is an opened laboratory: store, keys, ledger and the domains on them.
 type Hub struct {
@@ -48,6 +49,9 @@ type Hub struct {
 	lock          *os.File
 	node, version string
 	guard         atomic.Pointer[guard] // while serving
+
+	applying sync.Mutex // one configuration change at a time
+	running  *reconciler
 }
 
 // Deps are the inputs from outside.

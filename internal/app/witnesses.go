@@ -65,20 +65,20 @@ type guard struct {
 
 	mu      sync.Mutex
 	signed  chan struct{} // closed and replaced when a checkpoint was signed
-	latest  stored
+	latest  signedAt
 	alarms  map[string]witness.Alarm // by witness; empty name: our own store
 	waiting bool                     // not every witness was asked yet
 }
 
-// stored is a signed checkpoint of ours.
-type stored struct {
+// signedAt is a signed checkpoint of ours.
+type signedAt struct {
 	size int64
 	note []byte
 }
 
 // newGuard makes ready what the configuration names. A witness that cannot be
 // made ready is one that cannot be reached: results do not wait for it.
-func newGuard(h *Hub, c *config.Config) (*guard, error) {
+func newGuard(ctx context.Context, h *Hub, c *config.Config) (*guard, error) {
 	g := &guard{h: h, every: signEvery, signed: make(chan struct{}), alarms: map[string]witness.Alarm{}, waiting: len(c.Witnesses) > 0}
 	var keys []note.Verifier
 	for _, k := range h.Vault.VerifierKeys() {
@@ -97,7 +97,7 @@ func newGuard(h *Hub, c *config.Config) (*guard, error) {
 		case "folder":
 			x.Witness, err = witness.NewFolder(w.Name, string(w.Path), keys...)
 		case "http":
-			x.Witness, err = h.httpWitness(w)
+			x.Witness, err = h.httpWitness(ctx, w)
 		default:
 			err = errors.New("a kind of witness that is not known")
 		}
@@ -110,7 +110,7 @@ func newGuard(h *Hub, c *config.Config) (*guard, error) {
 	return g, nil
 }
 
-func (h *Hub) httpWitness(w *config.Witness) (witness.Witness, error) {
+func (h *Hub) httpWitness(ctx context.Context, w *config.Witness) (witness.Witness, error) {
 	key, err := ledger.NewCosignatureVerifier(w.Key)
 	if err != nil {
 		return nil, err
@@ -125,7 +125,7 @@ func (h *Hub) httpWitness(w *config.Witness) (witness.Witness, error) {
 	}
 	client := &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	if w.Token != "" {
-		token, err := h.secret(w.Token)
+		token, err := h.secret(ctx, w.Token)
 		if err != nil {
 			return nil, err
 		}
@@ -207,7 +207,7 @@ func (g *guard) sign(ctx context.Context) error {
 		}
 	}
 	g.mu.Lock()
-	g.latest = stored{head.Size, signed}
+	g.latest = signedAt{head.Size, signed}
 	close(g.signed)
 	g.signed = make(chan struct{})
 	g.mu.Unlock()

@@ -2,18 +2,9 @@ package cli
 
 import (
 	"bytes"
-	"os"
 	"strings"
 	"testing"
 )
-
-// TestMain lets the test binary be every process of the demo, and a witness.
-func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && (strings.HasPrefix(os.Args[1], "demo-") || os.Args[1] == "witness") {
-		os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
-	}
-	os.Exit(m.Run())
-}
 
 func TestDemoOnceLosesNothingAndProvesEverything(t *testing.T) {
 	var out, errs bytes.Buffer

@@ -11,10 +11,10 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/spf13/cobra"
 
 	"github.com/labwarden/labwarden/internal/app/control"
+	"github.com/labwarden/labwarden/internal/platform/event"
 )
 
 // exported is a line of the manifest.

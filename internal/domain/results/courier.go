@@ -75,6 +75,14 @@ func (c *courier) wake() {
 	}
 }
 
+// fresh forgets that the partner did not answer: it is reached another way now.
+func (c *courier) fresh() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.down = down{}
+	c.q.hurry(c.s.now())
+}
+
 // changed makes the courier load its deliveries anew.
 func (c *courier) changed() {
 	c.mu.Lock()
@@ -169,7 +177,7 @@ func (c *courier) launch(ctx context.Context, p *Partner, wg *sync.WaitGroup) ti
 		}
 		c.flying++
 		turn := c.wire.ask()
-		wg.Go(func() { c.try(ctx, p, seq, turn) })
+		wg.Go(func() { c.try(ctx, seq, turn) })
 	}
 	return poll
 }
@@ -256,8 +264,10 @@ func (s *Service) delivery(ctx context.Context, seq int64) (*delivery, error) {
 }
 
 // try makes one attempt and writes down what came of it.
-func (c *courier) try(ctx context.Context, p *Partner, seq int64, turn *turn) {
-	next, note := c.attempt(ctx, p, seq, turn)
+func (c *courier) try(ctx context.Context, seq int64, turn *turn) {
+	set := c.s.use()
+	next, note := c.attempt(ctx, set, seq, turn)
+	c.s.release(set)
 	c.mu.Lock()
 	c.wire.leave(turn)
 	c.flying--
@@ -266,6 +276,7 @@ func (c *courier) try(ctx context.Context, p *Partner, seq int64, turn *turn) {
 	}
 	if next != nil {
 		next()
+		c.renewed(set)
 	}
 	c.mu.Unlock()
 	c.wakeSelf()
@@ -282,6 +293,16 @@ func (c *courier) try(ctx context.Context, p *Partner, seq int64, turn *turn) {
 	c.wakeSelf()
 }
 
+// renewed forgets what the breaker learnt on a way to the partner that a new
+// configuration has replaced. Called under the lock.
+func (c *courier) renewed(set *Settings) {
+	was, is := set.Partners[c.partner], c.s.settings.Load().Partners[c.partner]
+	if was != nil && is != nil && was.Sender != is.Sender {
+		c.down = down{}
+		c.q.hurry(c.s.now())
+	}
+}
+
 func (c *courier) wakeSelf() {
 	select {
 	case c.poke <- struct{}{}:
@@ -292,7 +313,7 @@ func (c *courier) wakeSelf() {
 // attempt sends one delivery. It returns either what to apply to the queue,
 // under the courier's lock, or, when the partner has answered, the note to
 // write down first, which returns that.
-func (c *courier) attempt(ctx context.Context, p *Partner, seq int64, turn *turn) (next func(), note func() func()) {
+func (c *courier) attempt(ctx context.Context, set *Settings, seq int64, turn *turn) (next func(), note func() func()) {
 	s := c.s
 	later := func(after time.Duration) func() {
 		due := s.now().Add(after)
@@ -317,7 +338,12 @@ func (c *courier) attempt(ctx context.Context, p *Partner, seq int64, turn *turn
 	case d.state != Waiting: // a person was faster than the queue
 		return func() { c.q.set(seq, d.state) }, nil
 	}
-	set := s.settings.Load()
+	// Partner, route and revision come from one value: the delivery names the
+	// revision whose sender really carried it.
+	p := set.Partners[c.partner]
+	if p == nil {
+		return later(poll), nil
+	}
 	route, ok := set.route(d.route)
 	if !ok {
 		return c.stop(ctx, d, "the route "+d.route+" is no longer in the configuration", seq), nil

@@ -26,14 +26,15 @@ func OpenSQLite(ctx context.Context, path string, opts Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	if err := f.Close(); err != nil {
+	i, err := f.Stat()
+	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	pragmas := []string{
 		"journal_mode(WAL)", "synchronous(FULL)",
 		"wal_autocheckpoint(2000)", "cache_size(-16000)", "secure_delete(1)", "temp_store(2)",
 	}
-	if i, err := os.Stat(path); err == nil && i.Size() == 0 {
+	if i.Size() == 0 {
 		// Only on a new file: setting auto_vacuum writes to the header each time,
 		// and whoever opens with a wrong key must not have written anything.
 		pragmas = append([]string{"page_size(4096)", "auto_vacuum(2)"}, pragmas...)
