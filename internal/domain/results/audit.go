@@ -48,7 +48,8 @@ type auditor struct {
 	// completed; erased the messages whose bodies are gone by policy.
 	acted  map[int64]deed
 	erased map[event.ID]bool
-	known  int64 // up to which leaf they are
+	apart  map[event.ID]int64 // what was decided about the quarantined
+	known  int64              // up to which leaf they are
 	// delivered counts the events; proved those that have their row.
 	delivered, proved int64
 	near              nearby
@@ -76,14 +77,14 @@ func (a *auditor) find(table string, row any, what string) {
 // of leaves done and the total.
 //
 // Not bound by the ledger, so not audited: how often and when a waiting
-// delivery was and will be tried, the words of its reason, and the search
-// index, which can be made anew.
+// delivery was and will be tried, the words of its reason, why a message stands
+// in quarantine at present, and the search index, which can be made anew.
 func (s *Service) Audit(ctx context.Context, progress func(done, total int64)) (*Audited, error) {
 	head, err := s.log.Head(ctx)
 	if err != nil {
 		return nil, err
 	}
-	a := &auditor{s: s, head: head, acted: map[int64]deed{}, erased: map[event.ID]bool{}, near: nearby{log: s.log}}
+	a := &auditor{s: s, head: head, acted: map[int64]deed{}, erased: map[event.ID]bool{}, apart: map[event.ID]int64{}, near: nearby{log: s.log}}
 	a.out.Leaves, a.out.Root, a.out.Findings = head.Size, head.Root().String(), []Finding{}
 	_, damage, err := s.log.AuditTo(ctx, 0, head)
 	if err != nil {
@@ -158,6 +159,12 @@ func (a *auditor) deeds(_ int64, events [][]byte) error {
 			}
 			continue
 		}
+		if to, ok := apartStates[kind]; ok {
+			if id, err := event.ParseID(e.IDs.Get("quarantine")); err == nil {
+				a.apart[id] = to
+			}
+			continue
+		}
 		state, ok := map[string]State{KindStopped: NeedsPerson, KindHeld: Held, KindReleased: Waiting, KindRefused: RefusedByPerson}[kind]
 		if seq, err := parseSeq(e.IDs.Get("delivery")); ok && err == nil {
 			a.acted[seq] = deed{state, e.At}
@@ -165,3 +172,6 @@ func (a *auditor) deeds(_ int64, events [][]byte) error {
 	}
 	return nil
 }
+
+// apartStates are the states that decisions about quarantined messages lead to.
+var apartStates = map[string]int64{KindApartReleased: apartReleased, KindApartReplayed: apartReplayed, KindApartRefused: apartRefused}

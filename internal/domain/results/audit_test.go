@@ -1,11 +1,13 @@
 package results
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/labwarden/labwarden/internal/channel"
+	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/store/storetest"
@@ -128,7 +130,7 @@ func TestAuditNamesEveryChangedMovedAndRemovedRow(t *testing.T) {
 			{"delivery again removed", "DELETE FROM results_deliveries WHERE seq = $1", []any{again}, "results_deliveries", fmt.Sprint(again)},
 			{"delivery again partner", "UPDATE results_deliveries SET partner = 'north' WHERE seq = $1", []any{again}, "results_deliveries", fmt.Sprint(again)},
 			{"quarantine flipped", "UPDATE results_quarantine SET body = $1 WHERE leaf = $2", []any{flip(l.blob("SELECT body FROM results_quarantine WHERE leaf = $1", apart)), apart}, "results_quarantine", fmt.Sprint(apart)},
-			{"quarantine cause", "UPDATE results_quarantine SET cause = 'x' WHERE leaf = $1", []any{apart}, "results_quarantine", fmt.Sprint(apart)},
+			{"quarantine state", "UPDATE results_quarantine SET state = 2 WHERE leaf = $1", []any{apart}, "results_quarantine", fmt.Sprint(apart)},
 			{"quarantine removed", "DELETE FROM results_quarantine WHERE leaf = $1", []any{apart}, "results_quarantine", fmt.Sprint(apart)},
 			{"control removed", "DELETE FROM results_controls WHERE message = $1", []any{l.blob("SELECT id FROM results_messages WHERE leaf = $1", m)}, "results_controls", fmt.Sprintf("%x", l.blob("SELECT dup FROM results_controls WHERE message = $1", l.blob("SELECT id FROM results_messages WHERE leaf = $1", m)))},
 			{"control tag", "UPDATE results_controls SET tag = $1 WHERE message = $2", []any{[]byte("0123456789abcdef"), l.blob("SELECT id FROM results_messages WHERE leaf = $1", m)}, "results_controls", fmt.Sprintf("%x", l.blob("SELECT dup FROM results_controls WHERE message = $1", l.blob("SELECT id FROM results_messages WHERE leaf = $1", m)))},
@@ -191,4 +193,48 @@ func (l *provelab) keep(tables ...string) func() {
 			l.exec0("DROP TABLE copy_" + t)
 		}
 	}
+}
+
+// What people do with quarantined messages, and control ids used twice, leave
+// rows that fit.
+func TestAuditAfterQuarantineWasDecided(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
+		l := newProvelab(t, open(store.Options{}))
+		l.take(1, 3)
+		apart := func(body []byte) event.ID {
+			v := l.s.take(t.Context(), "lis", channel.Peer{}, body)
+			if v.outcome != Quarantined {
+				t.Fatal("not quarantined")
+			}
+			return v.id
+		}
+		other := apart([]byte(strings.Replace(string(labMessage(2)), "5.4", "6.4", 1))) // control id used again
+		refused := apart([]byte(strings.Replace(string(labMessage(3)), "5.4", "6.4", 1)))
+		set := *l.s.Settings()
+		routes := set.Routes
+		set.Routes = nil
+		l.s.Apply(&set)
+		waiting := apart(labMessage(7)) // no route
+		set2 := set
+		set2.Routes = routes
+		l.s.Apply(&set2)
+		by := By{"anna", "looked-at"}
+		if _, err := l.s.ReleaseApart(t.Context(), other, by); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.s.RefuseApart(t.Context(), refused, by); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.s.ReplayApart(t.Context(), waiting, by); err != nil {
+			t.Fatal(err)
+		}
+		l.deliver()
+		if a := l.audit(); len(a.Findings) > 0 || a.Messages != 5 || a.Delivered != 10 {
+			t.Errorf("%+v", a)
+		}
+		l.s.SetViewsClosed("in doubt")
+		if _, err := l.s.ShowApart(t.Context(), other, by); !errors.Is(err, ErrViewsClosed) {
+			t.Errorf("shown while views are closed: %v", err)
+		}
+	})
 }

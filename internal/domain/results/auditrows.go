@@ -135,10 +135,7 @@ func (a *auditor) control(ctx context.Context, id event.ID, source string, at in
 		}
 		found = true
 		if !bytes.Equal(msg, id[:]) {
-			if when < at {
-				a.find("results_controls", fmt.Sprintf("%x", dup), "it points to another message than the latest with this control id")
-			}
-			continue
+			continue // a later one has the control id, or this one was released beside it
 		}
 		a.out.Controls++
 		ok := false
@@ -408,12 +405,12 @@ func (a *auditor) receipts(ctx context.Context, first int64, events [][]byte) er
 }
 
 func (a *auditor) quarantine(ctx context.Context, b *batch) error {
-	return a.s.db.Query(ctx, `SELECT leaf, id, source, received_at, cause, size, kept, body FROM results_quarantine
+	return a.s.db.Query(ctx, `SELECT leaf, id, source, received_at, state, size, kept, body FROM results_quarantine
 		WHERE leaf >= $1 AND leaf < $2 ORDER BY leaf`, []any{b.lo, b.hi}, func(row store.Scanner) error {
-		var leaf, at, size, kept int64
+		var leaf, at, state, size, kept int64
 		var rawID, sealed []byte
-		var source, cause string
-		if err := row.Scan(&leaf, &rawID, &source, &at, &cause, &size, &kept, &sealed); err != nil {
+		var source string
+		if err := row.Scan(&leaf, &rawID, &source, &at, &state, &size, &kept, &sealed); err != nil {
 			return err
 		}
 		a.out.Quarantined++
@@ -430,8 +427,23 @@ func (a *auditor) quarantine(ctx context.Context, b *batch) error {
 		switch {
 		case err != nil || id.String() != x.e.IDs.Get("quarantine"):
 			return bad("its id is not that of the ledger's entry: it was changed or moved")
-		case source != x.e.IDs.Get("source") || at != x.e.At || cause != x.e.Codes.Get("cause"):
-			return bad("source, time or cause are not those of the ledger's entry")
+		case source != x.e.IDs.Get("source") || at != x.e.At:
+			return bad("source or time are not those of the ledger's entry")
+		}
+		if a.apart[id] != state { // decided since the audit began?
+			now, err := a.s.log.Head(ctx)
+			if err == nil {
+				err = a.catchUp(ctx, now.Size)
+			}
+			if err == nil {
+				err = a.s.db.QueryRow(ctx, "SELECT state FROM results_quarantine WHERE leaf = $1", leaf).Scan(&state)
+			}
+			if err != nil {
+				return err
+			}
+			if a.apart[id] != state {
+				return bad("whether it was released, replayed or refused is not what the ledger says")
+			}
 		}
 		if sealed == nil {
 			if gone, err := a.wasErased(ctx, id); err != nil || gone {
