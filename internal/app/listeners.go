@@ -14,14 +14,8 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/config"
 )
 
-// listener is one source's open door.
-type listener struct {
-	source string
-	server *mllp.Server
-	ln     net.Listener
-}
-
-func (h *Hub) listen(ctx context.Context, c *config.Config, source string) (*listener, error) {
+// server builds what serves a source's door; it opens nothing.
+func (h *Hub) server(c *config.Config, source string) (*mllp.Server, error) {
 	s := c.Sources[source]
 	e := exception(s.MLLP.Exception)
 	var conf *tls.Config
@@ -33,19 +27,15 @@ func (h *Hub) listen(ctx context.Context, c *config.Config, source string) (*lis
 	} else if e == nil {
 		e = onLoopback(forever)
 	}
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", string(c.ListenAddress(source)))
-	if err != nil {
-		return nil, fmt.Errorf("source %s: listen: %w", source, err)
-	}
 	in := h.Results.Intake(source)
-	return &listener{source, &mllp.Server{
+	return &mllp.Server{
 		Handler: in, TLS: conf, Exception: e, Identify: identify(source, s.From),
 		Limits: mllp.Limits{
 			MaxMessage: int(s.MaxMessage), FrameTime: s.FrameTimeout.Std(), Idle: s.Idle.Std(),
 			Conns: s.MaxConnections, ConnsPerAddr: s.MaxConnections, ConnsPerCert: s.MaxConnections,
 		},
 		Refused: refused(in), Log: h.slog.With("source", source), Now: h.now,
-	}, ln}, nil
+	}, nil
 }
 
 func refused(in *results.Intake) func(context.Context, channel.Peer, mllp.Refused) (channel.Reply, error) {

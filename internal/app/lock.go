@@ -12,6 +12,9 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/config"
 )
 
+// ErrInUse: another process, a running hub mostly, has the data folder.
+var ErrInUse = errors.New("is in use")
+
 // lockData takes the data folder for this process. The kernel lets go of the
 // lock when the process ends, however it ends.
 func lockData(n *config.Node) (*os.File, error) {
@@ -29,7 +32,7 @@ func lockData(n *config.Node) (*os.File, error) {
 		if pid == "" {
 			pid = "unknown"
 		}
-		return nil, errors.Join(fmt.Errorf("the data folder %s is in use by process %s: stop that one, or ask it through the command line", n.Data, pid), f.Close())
+		return nil, errors.Join(fmt.Errorf("the data folder %s %w by process %s", n.Data, ErrInUse, pid), f.Close())
 	}
 	if err := f.Truncate(0); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock the data folder: %w", err), f.Close())

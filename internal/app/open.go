@@ -11,8 +11,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/labwarden/labwarden/internal/app/watch"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/config"
@@ -28,11 +30,11 @@ func migrations() []store.Migrations {
 	if err != nil {
 		panic(err) // the folder is embedded above
 	}
-	return []store.Migrations{{Domain: "hub", Files: sub}, bus.Migrations(), results.Migrations()}
+	return []store.Migrations{{Domain: "hub", Files: sub}, bus.Migrations(), results.Migrations(), watch.Migrations()}
 }
 
 // purposes are the keys the hub needs besides those every vault has.
-var purposes = []vault.Purpose{"bodies", "receipts", "secrets"}
+var purposes = []vault.Purpose{"bodies", "receipts", "secrets", vault.PurposeConfig}
 
 // Hub is an opened laboratory: store, keys, ledger and the domains on them.
 type Hub struct {
@@ -41,9 +43,13 @@ type Hub struct {
 	Vault   *vault.Vault
 	Results *results.Service
 
-	now  func() time.Time
-	slog *slog.Logger
-	lock *os.File
+	now           func() time.Time
+	slog          *slog.Logger
+	lock          *os.File
+	node, version string
+
+	applying sync.Mutex // one configuration change at a time
+	running  *reconciler
 }
 
 // Deps are the inputs from outside.
@@ -51,6 +57,8 @@ type Deps struct {
 	Now  func() time.Time
 	Log  *slog.Logger
 	Node string // this node's name in ledger rows
+	// Version is the program's, for status and metrics.
+	Version string
 }
 
 // ErrNotInitialised: there is no laboratory in this data folder yet.
@@ -149,7 +157,7 @@ func open(ctx context.Context, db *store.DB, seals []vault.Seal, d Deps) (*Hub, 
 		v.Close()
 		return nil, err
 	}
-	return &Hub{DB: db, Log: log, Vault: v, Results: svc, now: d.Now, slog: d.Log}, nil
+	return &Hub{DB: db, Log: log, Vault: v, Results: svc, now: d.Now, slog: d.Log, node: d.Node, version: d.Version}, nil
 }
 
 // Close ends the hub; what Serve started must have ended before.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -74,7 +75,7 @@ func (h *Hub) httpSender(c *config.Config, key string, d *config.HTTPDestination
 	}
 	o := httppost.Config{Name: key, URL: string(d.URL), TLS: conf, Exception: e, Timeout: d.ReplyTimeout.Std(), Now: h.now}
 	if d.Token != "" {
-		token, err := h.secret(d.Token)
+		token, err := h.secret(context.Background(), d.Token)
 		if err != nil {
 			return nil, err
 		}
@@ -91,7 +92,7 @@ func (h *Hub) fhirSender(c *config.Config, key string, d *config.FHIRDestination
 	}
 	o := fhirhttp.Config{Name: key, URL: string(d.Base), TLS: conf, Exception: e, Timeout: d.ReplyTimeout.Std(), Now: h.now}
 	if d.Auth.Kind == "oauth2" {
-		pem, err := h.secret(d.Auth.Key)
+		pem, err := h.secret(context.Background(), d.Auth.Key)
 		if err != nil {
 			return nil, err
 		}
@@ -118,7 +119,7 @@ func encrypted(below channel.Sender, e *config.Encrypt) (channel.Sender, error) 
 		}
 	case e.CMS != "":
 		var certs []*x509.Certificate
-		if certs, err = certificates(e.CMS); err == nil {
+		if certs, err = readCertificates(e.CMS); err == nil {
 			enc, err = envelope.NewCMS(certs, nil)
 		}
 	default:

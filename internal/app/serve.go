@@ -2,68 +2,67 @@ package app
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/labwarden/labwarden/internal/channel"
-	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/config"
 )
 
 // Serve runs the hub with the configuration until ctx ends: it opens every
 // source's door, delivers to every partner, and stops within ten seconds.
-// ready is called with the addresses once all doors are open.
+// ready is called with the addresses once all doors are open. While it runs,
+// Apply changes sources, partners and routes without a restart.
 func (h *Hub) Serve(ctx context.Context, c *config.Config, ready func(map[string]string)) error {
-	senders := map[string]results.Sender{}
-	var open []channel.Sender
-	defer func() {
-		for _, s := range open {
-			if err := s.Close(); err != nil {
-				h.slog.Warn("a connection did not close cleanly", "error", err)
-			}
-		}
-	}()
-	for _, key := range sorted(c.Partners) {
-		s, err := h.sender(c, key)
-		if err != nil {
-			return err
-		}
-		open = append(open, s)
-		senders[key] = s
-	}
-	set, err := h.settings(c, senders)
+	g, ctx := errgroup.WithContext(ctx)
+	r := newReconciler(ctx, g, h)
+	h.applying.Lock()
+	st, err := r.stage(ctx, c, true)
 	if err != nil {
+		h.applying.Unlock()
 		return err
 	}
-	h.Results.Apply(set)
-
-	var doors []*listener
-	addrs := map[string]string{}
-	for _, source := range sorted(c.Sources) {
-		l, err := h.listen(ctx, c, source)
-		if err != nil {
-			for _, d := range doors {
-				err = errors.Join(err, d.ln.Close())
-			}
-			return err
-		}
-		doors = append(doors, l)
-		addrs[source] = l.ln.Addr().String()
-	}
-	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return h.Results.Run(ctx) })
-	for _, d := range doors {
-		g.Go(func() error {
-			if err := d.server.Serve(ctx, d.ln); err != nil {
-				return fmt.Errorf("source %s: %w", d.source, err)
-			}
-			return nil
-		})
+	err = st.commit()
+	h.running = r
+	h.applying.Unlock()
+	defer r.close()
+	side, sideErr := h.openSide(ctx, c, r.addresses())
+	if sideErr != nil {
+		h.slog.Error("the command socket or the metrics could not be opened; results flow without them", "error", sideErr)
+	} else {
+		g.Go(func() error { return side.serve(ctx) })
 	}
+	g.Go(func() error {
+		// Nothing is added to g once it may have ended.
+		<-ctx.Done()
+		h.applying.Lock()
+		defer h.applying.Unlock()
+		h.running = nil
+		return err
+	})
 	if ready != nil {
-		ready(addrs)
+		ready(r.addresses())
 	}
 	return g.Wait()
+}
+
+func (r *reconciler) addresses() map[string]string {
+	r.h.applying.Lock()
+	defer r.h.applying.Unlock()
+	out := map[string]string{}
+	for source, d := range r.doors {
+		out[source] = r.ports[d.port].ln.Addr().String()
+	}
+	return out
+}
+
+// Addresses tells where each source's door is open; nil while nothing runs.
+func (h *Hub) Addresses() map[string]string {
+	h.applying.Lock()
+	r := h.running
+	h.applying.Unlock()
+	if r == nil {
+		return nil
+	}
+	return r.addresses()
 }

@@ -136,8 +136,8 @@ func webTLS(t *config.ClientTLS, address string, node *config.KeyPair, e *channe
 	return c.Client()
 }
 
-// certificates reads every certificate of a PEM file.
-func certificates(path config.Path) ([]*x509.Certificate, error) {
+// readCertificates reads every certificate of a PEM file.
+func readCertificates(path config.Path) ([]*x509.Certificate, error) {
 	b, err := os.ReadFile(string(path))
 	if err != nil {
 		return nil, fmt.Errorf("read certificates: %w", err)

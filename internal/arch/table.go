@@ -67,7 +67,7 @@ var table = []rule{
 	{layer: "internal/platform/*", ours: onPlatform},
 
 	{layer: "internal/domain/results", ours: onDomain, modules: []string{
-		"github.com/expr-lang/expr", "go.starlark.net", "github.com/klauspost/compress",
+		"github.com/expr-lang/expr", "go.starlark.net", "github.com/klauspost/compress", "golang.org/x/mod",
 	}},
 	{layer: "internal/domain/firewall", ours: onDomain, modules: []string{"github.com/google/nftables"}},
 	{layer: "internal/domain/*", ours: onDomain},

@@ -28,6 +28,8 @@ within one run; absolute figures are this machine's at this moment.`,
 	f.StringVar(&o.DSN, "dsn", "", "for postgres: the address of an empty database")
 	f.IntVar(&o.Conns, "connections", 64, "connections")
 	f.IntVar(&o.Partners, "destinations", 1, "destinations of each message")
+	f.DurationVar(&o.Travel, "travel", 0, "also measure intake and delivery together for this long")
+	f.Int64Var(&o.Before, "before", 0, "store this many messages before measuring intake")
 	f.DurationVar(&o.Time, "time", 10*time.Second, "length of each measurement")
 	profile := f.String("cpuprofile", "", "write a CPU profile of the whole run to this file")
 	asJSON := f.Bool("json", false, "print the report as JSON")
@@ -35,6 +37,11 @@ within one run; absolute figures are this machine's at this moment.`,
 		if (o.Engine == "postgres") != (o.DSN != "") {
 			return usageError{c.CommandPath(), errors.New("postgres needs --dsn, sqlite takes none")}
 		}
+		self, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("find this program: %w", err)
+		}
+		o.Load = []string{self, "bench-load"}
 		o.Out = c.OutOrStdout()
 		if *asJSON {
 			o.Out = io.Discard
@@ -59,8 +66,28 @@ within one run; absolute figures are this machine's at this moment.`,
 			e.SetIndent("", "  ")
 			return e.Encode(r)
 		}
-		c.Printf("ratio to the bare store: %.2f with %d connections, %.2f with one\n", r.Ratio, r.Conns, r.RatioOne)
 		return nil
+	}
+	return c
+}
+
+// benchLoadCommand is the load generator, a process of its own.
+func benchLoadCommand() *cobra.Command {
+	c := &cobra.Command{Use: "bench-load", Short: "Load for bench", Hidden: true}
+	var a bench.LoadArgs
+	f := c.Flags()
+	f.StringVar(&a.Hub, "hub", "", "address")
+	f.StringVar(&a.Certs, "certs", "", "folder of certificates")
+	f.IntVar(&a.Connections, "connections", 1, "connections")
+	f.IntVar(&a.Base, "base", 0, "keeps control ids of several runs apart")
+	f.DurationVar(&a.Time, "time", time.Second, "how long")
+	f.Int64Var(&a.Count, "count", 0, "how many at most; 0 for no bound")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		l, err := bench.RunLoad(c.Context(), a)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(c.OutOrStdout()).Encode(l)
 	}
 	return c
 }

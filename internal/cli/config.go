@@ -23,6 +23,29 @@ func configFlag(c *cobra.Command) *string {
 // Relative paths in the file are relative to the file's folder: the process
 // goes there.
 func loadConfig(path string, now time.Time, stderr io.Writer) (*config.Config, error) {
+	d, err := readDraft(path, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.problems.Render(stderr, d.source); err != nil {
+		return nil, fmt.Errorf("show problems: %w", err)
+	}
+	if d.conf == nil {
+		return nil, errSilent
+	}
+	return d.conf, nil
+}
+
+// draft is the configuration file: what is written, which is not always what
+// runs.
+type draft struct {
+	path     string
+	source   []byte
+	conf     *config.Config // nil when it has errors
+	problems config.Problems
+}
+
+func readDraft(path string, now time.Time) (*draft, error) {
 	src, err := os.ReadFile(path)
 	if os.IsNotExist(err) {
 		return nil, fmt.Errorf("there is no %s here: run `labwarden init`, or name the file with --config", path)
@@ -33,16 +56,35 @@ func loadConfig(path string, now time.Time, stderr io.Writer) (*config.Config, e
 	if err := os.Chdir(filepath.Dir(path)); err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
-	c, problems := config.Parse(path, src, config.Options{
+	d := &draft{path: path, source: src}
+	d.conf, d.problems = config.Parse(path, src, config.Options{
 		Now: now, Validators: app.Validators(), ReadFile: os.ReadFile, CheckFile: checkFile,
 	})
-	if err := problems.Render(stderr, src); err != nil {
-		return nil, fmt.Errorf("show problems: %w", err)
+	return d, nil
+}
+
+// node is this node's section, which a mistake elsewhere in the file does not
+// spoil.
+func (d *draft) node(stderr io.Writer) (*config.Node, error) {
+	if d.conf != nil {
+		return &d.conf.Node, nil
 	}
-	if c == nil {
+	n, problems := config.ParseNode(d.path, d.source, config.Options{CheckFile: checkFile})
+	if n == nil {
+		if err := problems.Render(stderr, d.source); err != nil {
+			return nil, fmt.Errorf("show problems: %w", err)
+		}
 		return nil, errSilent
 	}
-	return c, nil
+	return n, nil
+}
+
+// log is the file's word on the program's log, or the default.
+func (d *draft) log() config.Log {
+	if d.conf != nil {
+		return d.conf.Log
+	}
+	return config.Log{Level: "info", Format: "text"}
 }
 
 func checkFile(path string, folder bool) error {

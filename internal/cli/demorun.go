@@ -21,6 +21,7 @@ import (
 	"github.com/labwarden/labwarden/internal/demo"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/config"
+	"github.com/labwarden/labwarden/internal/platform/proof"
 	"github.com/labwarden/labwarden/internal/platform/vault"
 )
 
@@ -275,5 +276,17 @@ func (d *demoRun) hubSay(ctx context.Context) (demo.HubSay, error) {
 // prove makes the proof of every completed delivery and checks it with the
 // lab's public key alone.
 func (d *demoRun) prove(ctx context.Context) error {
-	return nil
+	key := d.hub.Vault.VerifierKey()
+	return d.hub.Results.EachDelivered(ctx, func(seq int64, body []byte) error {
+		p, err := d.hub.Results.Proof(ctx, seq)
+		if err != nil {
+			return fmt.Errorf("proof of delivery %d: %w", seq, err)
+		}
+		r := proof.Verify(p, body, key)
+		if !r.Holds() {
+			return fmt.Errorf("the proof of delivery %d does not hold:\n%s", seq, r.Text())
+		}
+		d.proof++
+		return nil
+	})
 }

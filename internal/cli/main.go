@@ -11,10 +11,13 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/labwarden/labwarden/internal/app/control"
 )
 
 // Main runs the command line and returns the process's exit status: 0 done,
-// 1 failed, 2 wrong usage. SIGINT and SIGTERM ask it to stop.
+// 1 failed or something needs a person, 2 wrong usage, 3 the hub cannot be
+// reached. SIGINT and SIGTERM ask it to stop.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -33,6 +36,9 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "labwarden: %v\nSee `%s --help`.\n", usage.err, usage.command)
 		return 2
+	case errors.Is(err, control.ErrNoHub):
+		fmt.Fprintf(stderr, "labwarden: %v.\nStart it with `labwarden serve` (or `systemctl start labwarden`) and the same --config; if it was running, its log says why it stopped.\n", err)
+		return 3
 	}
 	fmt.Fprintf(stderr, "labwarden: %v\n", err)
 	return 1
@@ -57,11 +63,13 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       Version(),
-		Args:          cobra.NoArgs,
 	}
 	root.SetVersionTemplate("labwarden {{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{c.CommandPath(), err} })
-	root.AddCommand(initCommand(), serveCommand(), demoCommand(), demoLISCommand(), demoClinicCommand(), benchCommand())
+	root.AddCommand(initCommand(), serveCommand(), demoCommand(), demoLISCommand(), demoClinicCommand(), benchCommand(), benchLoadCommand(),
+		statusCommand(), resultsCommand(), quarantineCommand(), keysCommand(), ledgerCommand(), reloadCommand(), sendCommand(), receiveCommand(), manCommand(),
+		checkCommand(), configCommand(), secretCommand())
+	group(root)
 	for _, c := range root.Commands() {
 		usageArgs(c)
 	}

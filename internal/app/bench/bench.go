@@ -1,27 +1,25 @@
 // Package bench measures the hub as a laboratory would load it: real
 // connections, mutual TLS, acknowledged only when on disk. Rates are compared
-// with the bare store in the same run, because machines differ and drift.
+// with the bare store in the same run, because machines differ and drift. The
+// load comes from a process of its own, so that memory is the hub's alone.
 package bench
 
 import (
 	"context"
-	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing/fstest"
 	"time"
 
-	"github.com/labwarden/labwarden/internal/app"
-	"github.com/labwarden/labwarden/internal/demo"
-	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/store"
-	"github.com/labwarden/labwarden/internal/platform/vault"
 )
 
 // Options of a run.
@@ -31,28 +29,37 @@ type Options struct {
 	Engine, DSN string
 	Conns       int
 	Time        time.Duration // of each measurement
+	Travel      time.Duration // of taking in and delivering together; 0 leaves it out
 	Partners    int           // destinations of each message
+	Before      int64         // messages already stored when intake is measured
 	Dir         string        // empty: a temporary folder
 	Out         io.Writer     // progress
+	// Load is the command that runs as the load generator with the arguments of
+	// LoadArgs added.
+	Load []string
 }
 
 // Report is what a run found.
 type Report struct {
-	Engine      string  `json:"engine"`
-	CPUs        int     `json:"cpus"`
-	Conns       int     `json:"connections"`
-	Bare        float64 `json:"bare_per_second"`
-	BareOne     float64 `json:"bare_one_per_second"`
-	Intake      float64 `json:"intake_per_second"`
-	IntakeOne   float64 `json:"intake_one_per_second"`
-	P50, P99    time.Duration
-	Ratio       float64 `json:"ratio"`
-	RatioOne    float64 `json:"ratio_one"`
-	DiskPerByte float64 `json:"disk_per_byte"`
-	RSS         int64   `json:"rss_bytes"`
+	Engine       string  `json:"engine"`
+	CPUs         int     `json:"cpus"`
+	Conns        int     `json:"connections"`
+	Destinations int     `json:"destinations"`
+	Before       int64   `json:"stored_before"`
+	Bare         float64 `json:"bare_per_second"`
+	BareOne      float64 `json:"bare_one_per_second"`
+	Intake       Load    `json:"intake"`
+	IntakeRate   float64 `json:"intake_per_second"`
+	IntakeOne    float64 `json:"intake_one_per_second"`
+	Ratio        float64 `json:"ratio"`
+	RatioOne     float64 `json:"ratio_one"`
+	DiskPerByte  float64 `json:"disk_per_byte"`
+	IdleRSS      int64   `json:"idle_rss_bytes"`
+	LoadRSS      int64   `json:"load_rss_bytes"`
+	Travel       *Travel `json:"travel,omitempty"`
 }
 
-// Run measures bare store and intake in turns and reports both.
+// Run measures the bare store, intake and, when asked, the whole way.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	dir := o.Dir
 	if dir == "" {
@@ -62,7 +69,10 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		}
 		defer os.RemoveAll(dir)
 	}
-	r := &Report{Engine: o.Engine, CPUs: runtime.NumCPU(), Conns: o.Conns}
+	r := &Report{Engine: o.Engine, CPUs: runtime.NumCPU(), Conns: o.Conns, Destinations: o.Partners, Before: o.Before}
+	if err := intake(ctx, o, filepath.Join(dir, "intake"), r); err != nil {
+		return nil, err
+	}
 	var err error
 	if r.Bare, err = bare(ctx, o, filepath.Join(dir, "bare"), o.Conns); err != nil {
 		return nil, fmt.Errorf("bare store: %w", err)
@@ -72,10 +82,13 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		return nil, fmt.Errorf("bare store: %w", err)
 	}
 	fmt.Fprintf(o.Out, "bare store, one writer: %.0f/s\n", r.BareOne)
-	if err := intake(ctx, o, dir, r); err != nil {
-		return nil, err
+	r.Ratio, r.RatioOne = r.IntakeRate/r.Bare, r.IntakeOne/r.BareOne
+	fmt.Fprintf(o.Out, "ratio to the bare store: %.2f with %d connections, %.2f with one\n", r.Ratio, r.Conns, r.RatioOne)
+	if o.Travel > 0 {
+		if r.Travel, err = travel(ctx, o, filepath.Join(dir, "travel")); err != nil {
+			return nil, fmt.Errorf("intake and delivery: %w", err)
+		}
 	}
-	r.Ratio, r.RatioOne = r.Intake/r.Bare, r.IntakeOne/r.BareOne
 	return r, nil
 }
 
@@ -99,10 +112,13 @@ func bare(ctx context.Context, o Options, dir string, writers int) (float64, err
 	var n atomic.Int64
 	var wg sync.WaitGroup
 	errs := make([]error, writers)
+	all := make([][]*template, writers)
+	for w := range writers {
+		all[w] = templates(32, uint64(w))
+	}
 	begin := time.Now()
 	insert := "INSERT INTO " + table + " (n, key, body) VALUES ($1, $2, $3)"
-	for w := range writers {
-		ts := templates(32, uint64(w))
+	for w, ts := range all {
 		wg.Go(func() {
 			for i := 0; time.Since(begin) < o.Time; i++ {
 				body := ts[i%len(ts)].append(nil, w, i)
@@ -117,12 +133,13 @@ func bare(ctx context.Context, o Options, dir string, writers int) (float64, err
 		})
 	}
 	wg.Wait()
+	took := time.Since(begin)
 	for _, err := range errs {
 		if err != nil {
 			return 0, err
 		}
 	}
-	return float64(n.Load()) / time.Since(begin).Seconds(), nil
+	return float64(n.Load()) / took.Seconds(), nil
 }
 
 func openBare(ctx context.Context, o Options, dir string) (*store.DB, error) {
@@ -132,34 +149,57 @@ func openBare(ctx context.Context, o Options, dir string) (*store.DB, error) {
 	return store.OpenSQLite(ctx, filepath.Join(dir, "bare.db"), store.Options{})
 }
 
-// lab is a hub of its own for a measurement.
-type lab struct {
-	hub  *app.Hub
-	addr string
-	stop func() error
+// load runs the load generator as a process of its own.
+func load(ctx context.Context, o Options, hub, certs string, conns, base int, d time.Duration, count int64) (Load, error) {
+	args := append(append([]string{}, o.Load[1:]...), "--hub", hub, "--certs", certs, "--connections", strconv.Itoa(conns),
+		"--base", strconv.Itoa(base), "--time", d.String(), "--count", strconv.FormatInt(count, 10))
+	cmd := exec.CommandContext(ctx, o.Load[0], args...)
+	cmd.Stderr = o.Out
+	out, err := cmd.Output()
+	if err != nil {
+		return Load{}, fmt.Errorf("load generator: %w", err)
+	}
+	var l Load
+	if err := json.Unmarshal(out, &l); err != nil {
+		return l, fmt.Errorf("load generator: %w", err)
+	}
+	return l, nil
 }
 
 func intake(ctx context.Context, o Options, dir string, r *Report) error {
-	l, err := startLab(ctx, o, dir)
+	nobody := make([]string, o.Partners)
+	for i := range nobody {
+		nobody[i] = "127.0.0.1:1" // nobody listens: what is measured is taking in
+	}
+	l, err := startLab(ctx, o, dir, nobody, false)
 	if err != nil {
 		return err
 	}
-	conf, err := demo.ClientTLS(filepath.Join(dir, "tls"), "lis", "hub")
-	if err != nil {
-		return err
+	certs := filepath.Join(dir, "tls")
+	runtime.GC()
+	r.IdleRSS = rss()
+	fmt.Fprintf(o.Out, "memory, idle: %d MB\n", r.IdleRSS>>20)
+	var stored int64
+	if o.Before > 0 {
+		fill, err := load(ctx, o, l.addr, certs, o.Conns, 1<<22, time.Hour, o.Before)
+		if err != nil {
+			return fmt.Errorf("fill: %w", err)
+		}
+		stored += fill.Bytes
+		fmt.Fprintf(o.Out, "filled with %d messages at %.0f/s\n", fill.Messages, fill.Rate())
 	}
-	one, err := send(ctx, l.addr, conf, 1, 1<<20, o.Time)
+	one, err := load(ctx, o, l.addr, certs, 1, 1<<20, o.Time, 0)
 	if err != nil {
 		return fmt.Errorf("intake, one connection: %w", err)
 	}
 	r.IntakeOne = one.Rate()
 	fmt.Fprintf(o.Out, "intake, one connection: %.0f/s, p50 %v\n", one.Rate(), one.P50)
-	load, err := send(ctx, l.addr, conf, o.Conns, 0, o.Time)
+	many, err := load(ctx, o, l.addr, certs, o.Conns, 0, o.Time, 0)
 	if err != nil {
 		return fmt.Errorf("intake: %w", err)
 	}
-	r.Intake, r.P50, r.P99, r.RSS = load.Rate(), load.P50, load.P99, rss()
-	fmt.Fprintf(o.Out, "intake, %d connections: %.0f/s, p50 %v, p99 %v, memory %d MB (load generator included)\n", o.Conns, load.Rate(), load.P50, load.P99, r.RSS>>20)
+	r.Intake, r.IntakeRate, r.LoadRSS = many, many.Rate(), rss()
+	fmt.Fprintf(o.Out, "intake, %d connections: %.0f/s, p50 %v, p99 %v, memory %d MB\n", o.Conns, many.Rate(), many.P50, many.P99, r.LoadRSS>>20)
 	if err := l.stop(); err != nil {
 		return err
 	}
@@ -168,82 +208,8 @@ func intake(ctx context.Context, o Options, dir string, r *Report) error {
 		if err != nil {
 			return err
 		}
-		r.DiskPerByte = float64(size) / float64(load.Bytes+one.Bytes)
+		r.DiskPerByte = float64(size) / float64(many.Bytes+one.Bytes+stored)
 		fmt.Fprintf(o.Out, "on disk: %.2f bytes for each byte received\n", r.DiskPerByte)
 	}
 	return nil
-}
-
-func startLab(ctx context.Context, o Options, dir string) (*lab, error) {
-	ca, err := demo.NewCA(time.Now(), 24*time.Hour)
-	if err != nil {
-		return nil, err
-	}
-	certs := filepath.Join(dir, "tls")
-	if err := ca.Write(certs, "hub", "lis"); err != nil {
-		return nil, err
-	}
-	src := benchConfig(o, dir, certs)
-	c, problems := config.Parse("bench.yaml", []byte(src), config.Options{Validators: app.Validators()})
-	if c == nil {
-		return nil, problems.Err()
-	}
-	key := filepath.Join(dir, "root.key")
-	if err := vault.CreateKeyFile(key, rand.Reader); err != nil {
-		return nil, err
-	}
-	seals := []vault.Seal{vault.KeyFile(key)}
-	deps := app.Deps{Now: time.Now, Log: slog.New(slog.NewTextHandler(o.Out, &slog.HandlerOptions{Level: slog.LevelError})), Node: "bench"}
-	if _, err := app.Create(ctx, c, seals, 0, 0, deps); err != nil {
-		return nil, err
-	}
-	h, err := app.Open(ctx, c, seals, deps)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	ready, done := make(chan string, 1), make(chan error, 1)
-	go func() { done <- h.Serve(ctx, c, func(a map[string]string) { ready <- a["lis"] }) }()
-	stop := func() error {
-		cancel()
-		err := <-done
-		if cerr := h.Close(); err == nil {
-			err = cerr
-		}
-		return err
-	}
-	select {
-	case addr := <-ready:
-		return &lab{h, addr, stop}, nil
-	case err := <-done:
-		cancel()
-		return nil, fmt.Errorf("start: %w", err)
-	}
-}
-
-func benchConfig(o Options, dir, certs string) string {
-	db := "{engine: sqlite}"
-	if o.Engine == "postgres" {
-		db = fmt.Sprintf("{engine: postgres, url: %q}", o.DSN)
-	}
-	s := fmt.Sprintf(`lab: {name: Bench, id: bench}
-node:
-  data: %s
-  database: %s
-  seals: [{kind: keyfile, path: %s}]
-  tls: {certificate: %s, key: %s}
-sources:
-  lis:
-    mllp: {listen: "127.0.0.1:0", tls: {client_ca: %s}}
-    max_connections: 1000
-partners:
-`, filepath.Join(dir, "data"), db, filepath.Join(dir, "root.key"),
-		filepath.Join(certs, "hub.pem"), filepath.Join(certs, "hub.key"), filepath.Join(certs, "ca.pem"))
-	to := ""
-	for i := range o.Partners {
-		// Nobody listens there: what is measured is taking in.
-		s += fmt.Sprintf("  p%d: {name: P%d, destination: {mllp: {address: \"127.0.0.1:1\"}}}\n", i, i)
-		to += fmt.Sprintf("p%d, ", i)
-	}
-	return s + fmt.Sprintf("routes:\n  - {name: all, from: lis, to: [%s], stage: carry, check: none, check_reason: a measurement}\n", to[:len(to)-2])
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/labwarden/labwarden/internal/demo"
@@ -33,9 +34,17 @@ func templates(n int, seed uint64) []*template {
 		if !ok {
 			break
 		}
-		out = append(out, &template{parts: bytes.Split(msg, fmt.Appendf(nil, "%X-%d", seed, i))})
+		out = append(out, &template{parts: bytes.Split(receiver(msg, i), fmt.Appendf(nil, "%X-%d", seed, i))})
 	}
 	return out
+}
+
+// receiver writes P0 to P3 into MSH-5, so that messages can be routed to four
+// partners in turn.
+func receiver(msg []byte, i int) []byte {
+	f := bytes.SplitN(msg, []byte("|"), 6)
+	f[4] = fmt.Appendf(nil, "P%d", i%4)
+	return bytes.Join(f, []byte("|"))
 }
 
 // frame writes the message numbered n by connection conn as an MLLP frame. The
@@ -63,8 +72,9 @@ func (t *template) append(b []byte, conn, n int) []byte {
 type Load struct {
 	Messages int64         `json:"messages"`
 	Bytes    int64         `json:"bytes"`
-	Took     time.Duration `json:"took"`
-	P50, P99 time.Duration
+	Took     time.Duration `json:"took_ns"`
+	P50      time.Duration `json:"p50_ns"`
+	P99      time.Duration `json:"p99_ns"`
 }
 
 // Rate is messages per second.
@@ -72,9 +82,9 @@ func (l Load) Rate() float64 { return float64(l.Messages) / l.Took.Seconds() }
 
 var errRefused = errors.New("a message was not acknowledged with AA")
 
-// send opens conns connections and sends on each, one message in flight, until
-// the time is over. base keeps control ids of several runs apart.
-func send(ctx context.Context, addr string, conf *tls.Config, conns, base int, d time.Duration) (Load, error) {
+// Send opens conns connections and sends on each, one message in flight, until
+// the time is over or count messages are sent (0: no bound). base keeps control ids of several runs apart.
+func Send(ctx context.Context, addr string, conf *tls.Config, conns, base int, d time.Duration, count int64) (Load, error) {
 	clients := make([]*tls.Conn, conns)
 	for i := range clients {
 		c, err := (&tls.Dialer{Config: conf}).DialContext(ctx, "tcp", addr)
@@ -89,15 +99,20 @@ func send(ctx context.Context, addr string, conf *tls.Config, conns, base int, d
 	var total Load
 	var all []time.Duration
 	var failed error
+	ts := make([][]*template, conns)
+	for i := range ts {
+		ts[i] = templates(64, uint64(1000+base+i))
+	}
+	var sent atomic.Int64
 	begin := time.Now()
 	for i, c := range clients {
-		ts := templates(32, uint64(1000+i))
+		ts := ts[i]
 		wg.Go(func() {
 			r := bufio.NewReaderSize(c, 1<<12)
 			var n, size int64
 			lat := make([]time.Duration, 0, 1<<12)
 			err := func() error {
-				for time.Since(begin) < d && ctx.Err() == nil {
+				for time.Since(begin) < d && ctx.Err() == nil && (count == 0 || sent.Add(1) <= count) {
 					f := ts[n%int64(len(ts))].frame(base+i, int(n))
 					at := time.Now()
 					if _, err := c.Write(f); err != nil {

@@ -9,10 +9,13 @@ CREATE TABLE hub_revisions (
   applied_at BIGINT NOT NULL,
   applied_by TEXT NOT NULL,
   reason TEXT NOT NULL,
+  approved_by TEXT NOT NULL,
   leaf BIGINT NOT NULL,
   source BLOB NOT NULL
 );
 CREATE TABLE hub_secrets (
   name TEXT PRIMARY KEY,
+  set_at BIGINT NOT NULL,
+  set_by TEXT NOT NULL,
   value BLOB NOT NULL
 );

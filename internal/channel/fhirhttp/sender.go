@@ -190,6 +190,12 @@ func (s *Sender) post(ctx context.Context, m channel.Message, token string, sent
 		e.Reply, e.Err = body[:s.cfg.MaxAnswer], fmt.Errorf("answer is longer than %d bytes", s.cfg.MaxAnswer)
 		return channel.Receipt{}, resp.StatusCode, e
 	}
+	if ctx.Err() != nil {
+		// The server may end its answer cleanly just as we give it up; what was
+		// cut short by our own patience is not judged.
+		e.Err = fmt.Errorf("read answer: %w", ctx.Err())
+		return channel.Receipt{}, resp.StatusCode, e
+	}
 	if class, err := judge(resp, body, sent); err != nil {
 		e.Class, e.Err = class, err
 		return channel.Receipt{}, resp.StatusCode, e

@@ -74,7 +74,8 @@ func (l *lane) ready(ctx context.Context, id string) error {
 		}
 	}
 	select {
-	case <-k.dead:
+	case <-k.dead: // by the partner
+	case <-k.quit: // by us; dead follows when the reader has noticed
 	default:
 		if !k.knows(id) {
 			return nil

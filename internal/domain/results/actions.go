@@ -99,10 +99,10 @@ func (s *Service) Resend(ctx context.Context, seq int64, by By) (int64, error) {
 	err := s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 		d := &delivery{seq: seq}
 		var id, lanes []byte
-		var message, state int64
-		err := tx.QueryRow(ctx, `SELECT d.partner, d.route, d.state, d.message, d.lanes, m.id FROM results_deliveries d
+		var message, state, erased int64
+		err := tx.QueryRow(ctx, `SELECT d.partner, d.route, d.state, d.message, d.lanes, m.id, CASE WHEN m.body IS NULL THEN 1 ELSE 0 END FROM results_deliveries d
 			JOIN results_messages m ON m.leaf = d.message WHERE d.seq = $1`, seq).
-			Scan(&d.partner, &d.route, &state, &message, &lanes, &id)
+			Scan(&d.partner, &d.route, &state, &message, &lanes, &id, &erased)
 		if errors.Is(err, store.ErrNoRows) {
 			return fmt.Errorf("delivery %d: %w", seq, ErrNotFound)
 		}
@@ -111,6 +111,9 @@ func (s *Service) Resend(ctx context.Context, seq int64, by By) (int64, error) {
 		}
 		if State(state) < Done {
 			return fmt.Errorf("delivery %d is %s, it goes out by itself or after a release: %w", seq, State(state), ErrConflict)
+		}
+		if erased == 1 {
+			return fmt.Errorf("delivery %d: %w", seq, ErrErased)
 		}
 		if d.id, err = event.IDFromBytes(id); err != nil {
 			return err

@@ -13,6 +13,7 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
+	"github.com/labwarden/labwarden/internal/platform/vault"
 )
 
 // How many deliveries a courier keeps loaded beyond those that are stopped.
@@ -30,11 +31,20 @@ type courier struct {
 
 	mu     sync.Mutex
 	q      *queue
-	full   bool // the last load found everything there was
-	stale  bool // a person changed something: load anew
-	flying int
+	full   bool  // the last load found everything there was
+	stale  bool  // a person changed something: load anew
+	flying int   // being prepared or sent
+	noting int   // answered, and being written down
+	wire   turns // who may be on the wire
+	width  int   // how many at once
 	down   down
+	heard  time.Time // when the partner last took something, since the process started
 }
+
+// maxNoting bounds how many answered deliveries may wait for their commit
+// before no more are sent: what is not written down yet is sent again after a
+// crash.
+const maxNoting = 64
 
 // down is the partner's circuit breaker.
 type down struct {
@@ -63,6 +73,14 @@ func (c *courier) wake() {
 	case c.poke <- struct{}{}:
 	default:
 	}
+}
+
+// fresh forgets that the partner did not answer: it is reached another way now.
+func (c *courier) fresh() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.down = down{}
+	c.q.hurry(c.s.now())
 }
 
 // changed makes the courier load its deliveries anew.
@@ -136,7 +154,12 @@ func (c *courier) run(ctx context.Context) {
 func (c *courier) launch(ctx context.Context, p *Partner, wg *sync.WaitGroup) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	limit := max(1, p.Parallel)
+	if c.stale {
+		return poll // a person changed something: what is under way ends, then the queue is read anew
+	}
+	c.wire.free += max(1, p.Parallel) - c.width
+	c.width = max(1, p.Parallel)
+	limit := max(1, p.Parallel) + 2 // while some are on the wire, the next are read and rendered
 	now := c.s.now()
 	if !c.down.since.IsZero() {
 		limit = 1 // a partner that is down is only probed
@@ -144,7 +167,7 @@ func (c *courier) launch(ctx context.Context, p *Partner, wg *sync.WaitGroup) ti
 			return min(wait, poll)
 		}
 	}
-	for c.flying < limit {
+	for c.flying < limit && c.noting < maxNoting {
 		seq, ok, at := c.q.next(now)
 		if !ok {
 			if at.IsZero() {
@@ -153,7 +176,8 @@ func (c *courier) launch(ctx context.Context, p *Partner, wg *sync.WaitGroup) ti
 			return min(max(at.Sub(now), time.Millisecond), poll)
 		}
 		c.flying++
-		wg.Go(func() { c.try(ctx, p, seq) })
+		turn := c.wire.ask()
+		wg.Go(func() { c.try(ctx, seq, turn) })
 	}
 	return poll
 }
@@ -162,7 +186,7 @@ func (c *courier) launch(ctx context.Context, p *Partner, wg *sync.WaitGroup) ti
 func (c *courier) load(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stale && c.flying == 0 {
+	if c.stale && c.flying+c.noting == 0 {
 		c.q, c.stale, c.full = newQueue(), false, false
 	}
 	low := loadLow
@@ -202,6 +226,7 @@ type delivery struct {
 	id       event.ID // of the message
 	partner  string
 	route    string
+	state    State
 	attempts int64
 	firstAt  *int64
 	received int64 // microseconds
@@ -209,30 +234,73 @@ type delivery struct {
 	salt     ledger.Salt
 }
 
+// errUnreadable: the row is there, its body cannot be opened.
+var errUnreadable = errors.New("the stored message cannot be read")
+
+// delivery reads one delivery with its message. With errUnreadable it returns
+// what it could read.
 func (s *Service) delivery(ctx context.Context, seq int64) (*delivery, error) {
 	d := &delivery{seq: seq}
 	var id, sealed []byte
-	err := s.db.QueryRow(ctx, `SELECT d.partner, d.route, d.attempts, d.first_at, m.id, m.received_at, m.body FROM results_deliveries d
+	var state int64
+	err := s.db.QueryRow(ctx, `SELECT d.partner, d.route, d.state, d.attempts, d.first_at, m.id, m.received_at, m.body FROM results_deliveries d
 		JOIN results_messages m ON m.leaf = d.message WHERE d.seq = $1`, seq).
-		Scan(&d.partner, &d.route, &d.attempts, &d.firstAt, &id, &d.received, &sealed)
+		Scan(&d.partner, &d.route, &state, &d.attempts, &d.firstAt, &id, &d.received, &sealed)
 	if err != nil {
 		return nil, fmt.Errorf("read delivery: %w", err)
 	}
+	d.state = State(state)
 	if d.id, err = event.IDFromBytes(id); err != nil {
 		return nil, err
 	}
 	d.salt, d.body, err = s.seal.open("results_messages", d.id, sealed)
-	return d, err
+	switch {
+	case errors.Is(err, vault.ErrUnknownKey) || errors.Is(err, vault.ErrClosed):
+		return nil, err // another node has rotated, or we are ending: no fault of the row
+	case err != nil:
+		return d, fmt.Errorf("%w: %w", errUnreadable, err)
+	}
+	return d, nil
 }
 
 // try makes one attempt and writes down what came of it.
-func (c *courier) try(ctx context.Context, p *Partner, seq int64) {
-	next := c.attempt(ctx, p, seq)
+func (c *courier) try(ctx context.Context, seq int64, turn *turn) {
+	set := c.s.use()
+	next, note := c.attempt(ctx, set, seq, turn)
+	c.s.release(set)
 	c.mu.Lock()
+	c.wire.leave(turn)
 	c.flying--
+	if note != nil {
+		c.noting++
+	}
+	if next != nil {
+		next()
+		c.renewed(set)
+	}
+	c.mu.Unlock()
+	c.wakeSelf()
+	if note == nil {
+		return
+	}
+	// The connection is free again while this waits for its commit; the lanes
+	// are not.
+	next = note()
+	c.mu.Lock()
+	c.noting--
 	next()
 	c.mu.Unlock()
 	c.wakeSelf()
+}
+
+// renewed forgets what the breaker learnt on a way to the partner that a new
+// configuration has replaced. Called under the lock.
+func (c *courier) renewed(set *Settings) {
+	was, is := set.Partners[c.partner], c.s.settings.Load().Partners[c.partner]
+	if was != nil && is != nil && was.Sender != is.Sender {
+		c.down = down{}
+		c.q.hurry(c.s.now())
+	}
 }
 
 func (c *courier) wakeSelf() {
@@ -242,56 +310,99 @@ func (c *courier) wakeSelf() {
 	}
 }
 
-// attempt sends one delivery. What it returns is applied to the queue under
-// the courier's lock.
-func (c *courier) attempt(ctx context.Context, p *Partner, seq int64) func() {
+// attempt sends one delivery. It returns either what to apply to the queue,
+// under the courier's lock, or, when the partner has answered, the note to
+// write down first, which returns that.
+func (c *courier) attempt(ctx context.Context, set *Settings, seq int64, turn *turn) (next func(), note func() func()) {
 	s := c.s
 	later := func(after time.Duration) func() {
 		due := s.now().Add(after)
 		return func() { c.q.again(seq, due) }
 	}
 	d, err := s.delivery(ctx, seq)
-	if err != nil {
-		if ctx.Err() == nil {
-			// Damaged or unreadable: never sent, never skipped; a person must look.
-			s.slog.Error("a waiting result could not be read", "partner", c.partner, "delivery", seq, "error", err)
-			if errors.Is(err, store.ErrNoRows) {
-				return func() { c.q.done(seq) }
-			}
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return later(0), nil
+	case err != nil:
+		s.slog.Error("a waiting result could not be read", "partner", c.partner, "delivery", seq, "error", err)
+		switch {
+		case errors.Is(err, store.ErrNoRows):
+			return func() { c.q.done(seq) }, nil
+		case errors.Is(err, errUnreadable) && d.state == Waiting:
+			// Never sent, never skipped; a person must look.
+			return c.stop(ctx, d, errUnreadable.Error(), seq), nil
 		}
-		return later(poll * 30)
+		return later(poll * 30), nil
+	case d.state >= Done:
+		return func() { c.q.done(seq) }, nil
+	case d.state != Waiting: // a person was faster than the queue
+		return func() { c.q.set(seq, d.state) }, nil
 	}
-	set := s.settings.Load()
+	// Partner, route and revision come from one value: the delivery names the
+	// revision whose sender really carried it.
+	p := set.Partners[c.partner]
+	if p == nil {
+		return later(poll), nil
+	}
 	route, ok := set.route(d.route)
 	if !ok {
-		return c.stop(ctx, d, "the route "+d.route+" is no longer in the configuration", seq)
+		return c.stop(ctx, d, "the route "+d.route+" is no longer in the configuration", seq), nil
 	}
 	sent := d.body
 	if route.Transform != nil {
 		if sent, err = route.Transform(d.body); err != nil {
 			s.slog.Error("a transformation failed", "route", route.Name, "message", d.id.String())
-			return c.stop(ctx, d, "the transformation of route "+route.Name+" failed", seq)
+			return c.stop(ctx, d, "the transformation of route "+route.Name+" failed", seq), nil
 		}
 	}
 	m, err := outgoing(d, sent)
 	if err != nil {
-		return c.stop(ctx, d, "the message to send is not readable", seq)
+		return c.stop(ctx, d, "the message to send is not readable", seq), nil
 	}
 	if p.Render != nil {
 		if m, err = p.Render(Rendering{m, d.route, time.UnixMicro(d.received).UTC()}); err != nil {
 			s.slog.Error("a message could not be put into the partner's form", "partner", c.partner, "message", d.id.String(), "error", err)
-			return c.stop(ctx, d, "it cannot be put into the form this partner takes", seq)
+			return c.stop(ctx, d, "it cannot be put into the form this partner takes", seq), nil
+		}
+	}
+	if turn.wait(ctx) != nil {
+		return later(0), nil
+	}
+	if c.disturbed() {
+		// A person changed something while this waited for a place on the wire:
+		// what was held in between must not go out.
+		if state, err := s.stateOf(ctx, seq); err != nil || state != Waiting {
+			return later(0), nil // the queue is read anew before anything is sent
 		}
 	}
 	receipt, err := p.Sender.Send(ctx, m)
 	if err != nil {
 		if ctx.Err() != nil {
-			return later(0)
+			return later(0), nil
 		}
-		return c.failed(ctx, p, d, err)
+		return c.failed(ctx, p, d, err), nil
 	}
 	receipt.At = s.now()
-	err = s.complete(ctx, set, d, &receipt, m.Body)
+	return nil, func() func() { return c.answered(ctx, set, d, receipt, m.Body) }
+}
+
+// disturbed reports whether a person changed something since the queue was read.
+func (c *courier) disturbed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stale
+}
+
+func (s *Service) stateOf(ctx context.Context, seq int64) (State, error) {
+	var state int64
+	err := s.db.QueryRow(ctx, "SELECT state FROM results_deliveries WHERE seq = $1", seq).Scan(&state)
+	return State(state), err
+}
+
+// answered writes a delivery down that the partner has answered.
+func (c *courier) answered(ctx context.Context, set *Settings, d *delivery, receipt channel.Receipt, sent []byte) func() {
+	s, seq := c.s, d.seq
+	err := s.complete(ctx, set, d, &receipt, sent)
 	if errors.Is(err, errGone) {
 		s.slog.Warn("a result was sent while a person ended its delivery", "partner", c.partner, "message", d.id.String())
 		return func() { c.q.done(seq) }
@@ -300,14 +411,15 @@ func (c *courier) attempt(ctx context.Context, p *Partner, seq int64) func() {
 		// The partner has it; only our note of it is missing. It is sent again:
 		// at least once, and the partner's own duplicate check catches it.
 		s.slog.Error("a delivery could not be recorded", "partner", c.partner, "message", d.id.String(), "error", err)
-		return later(poll)
+		due := s.now().Add(poll)
+		return func() { c.q.again(seq, due) }
 	}
 	s.counts.delivered.Add(1)
 	return func() {
 		if !c.down.since.IsZero() {
 			s.slog.Info("the partner answers again", "partner", c.partner, "down_since", c.down.since.UTC())
 		}
-		c.down = down{}
+		c.down, c.heard = down{}, receipt.At
 		c.q.done(seq)
 	}
 }
@@ -333,7 +445,8 @@ func (c *courier) failed(ctx context.Context, p *Partner, d *delivery, err error
 		code = ce.Code
 	}
 	now := s.now()
-	first := now
+	silent := class == channel.Unreachable || class == channel.Misconfigured
+	first := now // of the bad answers in a row: an outage is none and ends the row
 	if d.firstAt != nil {
 		first = time.UnixMicro(*d.firstAt)
 	}
@@ -341,16 +454,19 @@ func (c *courier) failed(ctx context.Context, p *Partner, d *delivery, err error
 	if class == channel.Rejected {
 		return c.stop(ctx, d, "the partner's system refused it ("+ledger.Code(code)+")", d.seq)
 	}
-	if class != channel.Unreachable && class != channel.Misconfigured && now.Sub(first) > r.GiveUpAfter {
+	if !silent && now.Sub(first) > r.GiveUpAfter {
 		return c.stop(ctx, d, "no usable answer for longer than the policy allows", d.seq)
 	}
 	pause := backoff(r, d.attempts)
+	if silent {
+		first = time.Time{}
+	}
 	c.note(ctx, d, first, now.Add(pause), class.String()+" "+ledger.Code(code))
 	return func() {
 		c.q.again(d.seq, now.Add(pause))
 		c.down.failures++
 		c.down.class, c.down.code = class, code
-		if class == channel.Unreachable || class == channel.Misconfigured || c.down.failures >= r.Breaker {
+		if silent || c.down.failures >= r.Breaker {
 			if c.down.since.IsZero() {
 				c.down.since = now
 				s.slog.Warn("the partner is down; results wait and the connection is probed", "partner", c.partner, "class", class.String())
@@ -364,9 +480,9 @@ func (c *courier) failed(ctx context.Context, p *Partner, d *delivery, err error
 // backoff doubles from First to Max and varies by a quarter, so that partners
 // that failed together do not return together.
 func backoff(r Retry, attempts int64) time.Duration {
-	d := r.Max
-	if attempts < 20 {
-		d = min(r.First<<attempts, r.Max)
+	d := min(r.First, r.Max)
+	for ; attempts > 0 && d < r.Max; attempts-- {
+		d = min(2*min(d, r.Max/2+1), r.Max)
 	}
 	return d - time.Duration(rand.Int64N(int64(d)/4+1))
 }

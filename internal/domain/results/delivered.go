@@ -10,19 +10,19 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/store"
 )
 
-// EachDelivered calls each for every completed delivery with the message as it
-// was received. Whoever calls it sees patient data.
-func (s *Service) EachDelivered(ctx context.Context, each func(seq int64, body []byte) error) error {
+// EachDelivered calls each for every completed delivery with the bytes as they
+// were sent. Whoever calls it sees patient data.
+func (s *Service) EachDelivered(ctx context.Context, each func(seq int64, sent []byte) error) error {
 	type row struct {
-		seq        int64
-		id, sealed []byte
+		seq                 int64
+		id, sealed, receipt []byte
 	}
 	for last := int64(-1); ; {
 		var batch []row
-		err := s.db.Query(ctx, `SELECT d.seq, m.id, m.body FROM results_deliveries d JOIN results_messages m ON m.leaf = d.message
+		err := s.db.Query(ctx, `SELECT d.seq, d.receipt, m.id, m.body FROM results_deliveries d JOIN results_messages m ON m.leaf = d.message
 			WHERE d.seq > $1 AND d.state = 3 ORDER BY d.seq LIMIT 200`, []any{last}, func(r store.Scanner) error {
 			var x row
-			err := r.Scan(&x.seq, &x.id, &x.sealed)
+			err := r.Scan(&x.seq, &x.receipt, &x.id, &x.sealed)
 			batch = append(batch, x)
 			return err
 		})
@@ -34,11 +34,17 @@ func (s *Service) EachDelivered(ctx context.Context, each func(seq int64, body [
 			if err != nil {
 				return err
 			}
-			_, body, err := s.seal.open("results_messages", id, x.sealed)
+			e, err := s.evidence(x.seq, x.receipt)
 			if err != nil {
 				return err
 			}
-			if err := each(x.seq, body); err != nil {
+			sent := e.Sent
+			if sent == nil {
+				if _, sent, err = s.seal.open("results_messages", id, x.sealed); err != nil {
+					return err
+				}
+			}
+			if err := each(x.seq, sent); err != nil {
 				return err
 			}
 			last = x.seq

@@ -2,19 +2,23 @@ package results
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
 	"strconv"
+	"time"
 
 	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
+	"github.com/labwarden/labwarden/internal/platform/proof"
 )
 
 // The kinds of facts this domain writes to the ledger. They persist for ever:
 // golden tests pin their form.
 const (
-	KindReceived    = "result.received"
+	KindReceived    = proof.KindReceived
 	KindQuarantined = "result.quarantined"
-	KindDelivered   = "result.delivered"
+	KindDelivered   = proof.KindDelivered
 	KindStopped     = "result.delivery_stopped"
 	KindHeld        = "result.held"
 	KindReleased    = "result.released"
@@ -23,16 +27,64 @@ const (
 	KindErased      = "result.erased"
 )
 
-func received(id event.ID, source, revision string, at int64, size int, salt ledger.Salt, body []byte) (ledger.Event, error) {
-	ids := ledger.Pairs{{K: "message", V: id.String()}, {K: "source", V: source}}
-	sum := sha256.Sum256(body)
-	c, err := ledger.Commit(salt, KindReceived, ids, sum[:])
-	return ledger.Event{
-		Kind: KindReceived, At: at, IDs: ids,
-		Codes:   ledger.Pairs{{K: "revision", V: revision}},
-		Numbers: []ledger.Number{{K: "size", N: int64(size)}},
-		Commit:  &c,
-	}, err
+// intakeFact is what the received event says besides the body.
+type intakeFact struct {
+	id       event.ID
+	source   string
+	from     channel.Peer
+	revision string
+	at       time.Time
+	flags    int64
+	lanes    []byte
+	plans    []plan
+}
+
+// received is the fact of a message taken in, in the form that proofs show.
+// What an audit holds the rows against goes with it: how many deliveries were
+// planned, in which state each began, and a salted digest of the rest.
+func received(f *intakeFact, salt ledger.Salt, body []byte) (ledger.Event, error) {
+	r := proof.Received{
+		Message: f.id.String(), Source: f.source, Peer: f.from, At: f.at, Config: f.revision,
+		Body: sha256.Sum256(body), Bytes: int64(len(body)),
+		Deliveries: int64(len(f.plans)), Flags: f.flags,
+	}
+	if len(f.plans) > 0 {
+		states := make([]byte, 0, 8)
+		planned := newPlanDigest(salt, f.lanes)
+		for _, p := range f.plans {
+			if len(states) < ledger.MaxValue {
+				states = append(states, '0'+byte(p.state))
+			}
+			planned.add(p.partner, p.route)
+		}
+		r.Plan, r.States = planned.sum(), string(states)
+	}
+	return r.Event(salt)
+}
+
+// planDigest binds a message's deliveries, their partners, routes and lanes, to
+// its event. Without the salt it says nothing.
+type planDigest struct{ b []byte }
+
+func newPlanDigest(salt ledger.Salt, lanes []byte) *planDigest {
+	d := &planDigest{make([]byte, 0, 256)}
+	d.b = append(d.b, "labwarden/plan/v1\n"...)
+	d.b = append(d.b, salt[:]...)
+	d.part(string(lanes))
+	return d
+}
+
+func (d *planDigest) part(s string) {
+	d.b = binary.BigEndian.AppendUint32(d.b, uint32(len(s)))
+	d.b = append(d.b, s...)
+}
+
+func (d *planDigest) add(partner, route string) { d.part(partner); d.part(route) }
+
+// sum is 96 bits: enough against a second plan for one salt, little on disk.
+func (d *planDigest) sum() string {
+	h := sha256.Sum256(d.b)
+	return base64.RawURLEncoding.EncodeToString(h[:12])
 }
 
 func quarantined(id event.ID, source string, at int64, cause string, salt ledger.Salt, sum []byte) (ledger.Event, error) {
@@ -47,33 +99,10 @@ func quarantined(id event.ID, source string, at int64, cause string, salt ledger
 // delivered binds what was sent and what the partner answered. sent differs
 // from the received body only where the route transforms.
 func delivered(d *delivery, r *channel.Receipt, revision string, salt ledger.Salt, sent []byte) (ledger.Event, error) {
-	ids := ledger.Pairs{
-		{K: "delivery", V: strconv.FormatInt(d.seq, 10)},
-		{K: "message", V: d.id.String()},
-		{K: "partner", V: d.partner},
-	}
-	sum := sha256.Sum256(sent)
-	var reply []byte
-	if len(r.Body) > 0 {
-		h := sha256.Sum256(r.Body)
-		reply = h[:]
-	}
-	c, err := ledger.Commit(salt, KindDelivered, ids, sum[:], reply)
-	codes := ledger.Pairs{
-		{K: "level", V: r.Level.String()},
-		{K: "code", V: ledger.Code(r.Code)},
-		{K: "revision", V: revision},
-	}
-	if r.Peer.Fingerprint != "" {
-		codes = append(codes, ledger.Pair{K: "peer", V: r.Peer.Fingerprint})
-	}
-	if r.Peer.Proof != "" {
-		codes = append(codes, ledger.Pair{K: "proved_by", V: ledger.Code(r.Peer.Proof)})
-	}
-	if r.Peer.TLS != "" {
-		codes = append(codes, ledger.Pair{K: "tls", V: ledger.Code(r.Peer.TLS)})
-	}
-	return ledger.Event{Kind: KindDelivered, At: r.At.UnixMicro(), IDs: ids, Codes: codes, Commit: &c}, err
+	return proof.Delivered{
+		Message: d.id.String(), Delivery: strconv.FormatInt(d.seq, 10), Partner: d.partner,
+		Receipt: *r, Config: revision, Body: sha256.Sum256(sent), Bytes: int64(len(sent)),
+	}.Event(salt)
 }
 
 // acted is a person's or the system's decision about a delivery.

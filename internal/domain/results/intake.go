@@ -78,47 +78,66 @@ var keysPool = sync.Pool{New: func() any { return new(hl7.Keys) }}
 func (s *Service) take(ctx context.Context, source string, from channel.Peer, body []byte) verdict {
 	now := s.now()
 	set := s.settings.Load()
+	j := judged{keys: keysPool.Get().(*hl7.Keys)}
+	defer keysPool.Put(j.keys)
+	if r, ok := set.judge(source, body, &j); !ok {
+		return s.refuse(ctx, source, &j.head, body, now, r)
+	}
+	return s.accept(ctx, set, &j, from, body, now)
+}
+
+// judged is what is known of a message that may be taken.
+type judged struct {
+	src   Source
+	head  hl7.Header
+	keys  *hl7.Keys // given by the caller
+	plans []plan
+	flags int64
+}
+
+// judge decides whether the message may be taken and where it goes. j.head is
+// filled as far as it can be read in any case.
+func (set *Settings) judge(source string, body []byte, j *judged) (refusal, bool) {
 	src, known := set.Sources[source]
-	head, err := hl7.ReadHeader(body)
+	var err error
+	j.src = src
+	j.head, err = hl7.ReadHeader(body)
 	switch {
 	case !known:
-		return s.refuse(ctx, source, &head, body, now, refusal{cause: CauseUnknownSender, code: "207",
-			text: "This sender is not known to the laboratory's gateway. The message was kept apart for a person to look at."})
+		return refusal{cause: CauseUnknownSender, code: "207",
+			text: "This sender is not known to the laboratory's gateway. The message was kept apart for a person to look at."}, false
 	case err != nil:
-		return s.refuse(ctx, source, &head, body, now, unparsable(err))
-	case len(head.ControlID) == 0:
-		return s.refuse(ctx, source, &head, body, now, refusal{cause: CauseNoControlID, code: "101", location: "MSH(1)-10",
-			text: "MSH-10 (message control id) is empty. Every message needs one of its own."})
+		return unparsable(err), false
+	case len(j.head.ControlID) == 0:
+		return refusal{cause: CauseNoControlID, code: "101", location: "MSH(1)-10",
+			text: "MSH-10 (message control id) is empty. Every message needs one of its own."}, false
 	}
-	m := newLook(body, &head)
+	m := newLook(body, &j.head)
 	msg, err := m.Message()
 	if err == nil {
-		err = whole(msg, &head)
+		err = whole(msg, &j.head)
 	}
 	if err != nil {
-		return s.refuse(ctx, source, &head, body, now, unparsable(err))
+		return unparsable(err), false
 	}
-	flags := flagsOf(msg)
-	keys := keysPool.Get().(*hl7.Keys)
-	defer keysPool.Put(keys)
-	keys.AccessionFields = src.AccessionFields
-	if err := hl7.ReadKeys(body, &head, keys); err != nil {
-		return s.refuse(ctx, source, &head, body, now, refusal{cause: CauseTooManyKeys, code: "104",
-			text: "The message names more identifiers than one message may. Send it in parts."})
+	j.flags = flagsOf(msg)
+	j.keys.AccessionFields = src.AccessionFields
+	if err := hl7.ReadKeys(body, &j.head, j.keys); err != nil {
+		return refusal{cause: CauseTooManyKeys, code: "104",
+			text: "The message names more identifiers than one message may. Send it in parts."}, false
 	}
-	plans, err := set.plan(source, m)
-	if err != nil {
-		return s.refuse(ctx, source, &head, body, now, refusal{cause: CauseRule, code: "207",
-			text: "A route's condition could not be answered for this message. It was kept apart for a person to look at."})
+	if j.plans, err = set.plan(source, m); err != nil {
+		return refusal{cause: CauseRule, code: "207",
+			text: "A route's condition could not be answered for this message. It was kept apart for a person to look at."}, false
 	}
-	if len(plans) == 0 {
-		return s.refuse(ctx, source, &head, body, now, refusal{cause: CauseNoRoute, code: "207",
-			text: "No route leads anywhere for this message. It was kept apart; it can be replayed once a route is there."})
+	if len(j.plans) == 0 {
+		return refusal{cause: CauseNoRoute, code: "207",
+			text: "No route leads anywhere for this message. It was kept apart; it can be replayed once a route is there."}, false
 	}
-	if flags&FlagControl != 0 {
-		plans = nil // a control or proficiency specimen is taken and kept, and goes nowhere (SAFETY 12)
+	if j.flags&FlagControl != 0 {
+		j.plans = nil // a control or proficiency specimen is taken and kept, and goes nowhere (SAFETY 12)
 	}
-	return s.accept(ctx, set, src, &head, body, keys, plans, flags, now)
+	return refusal{}, true
 }
 
 func unparsable(err error) refusal {
@@ -135,7 +154,8 @@ func unparsable(err error) refusal {
 }
 
 // accept stores the message with all that follows from it in one transaction.
-func (s *Service) accept(ctx context.Context, set *Settings, src Source, head *hl7.Header, body []byte, keys *hl7.Keys, plans []plan, flags int64, now time.Time) verdict {
+func (s *Service) accept(ctx context.Context, set *Settings, j *judged, from channel.Peer, body []byte, now time.Time) verdict {
+	src, head, plans := j.src, &j.head, j.plans
 	id := event.NewID()
 	at := now.UnixMicro()
 	fail := func(err error) verdict {
@@ -152,11 +172,11 @@ func (s *Service) accept(ctx context.Context, set *Settings, src Source, head *h
 	if err != nil {
 		return fail(err)
 	}
-	ev, err := received(id, src.Name, set.Revision, at, len(body), salt, body)
+	lanes := s.lanes(src.Name, j.keys)
+	ev, err := received(&intakeFact{id, src.Name, from, set.Revision, now, j.flags, lanes, plans}, salt, body)
 	if err != nil {
 		return fail(err)
 	}
-	lanes := s.lanes(src.Name, keys)
 	dup := s.vault.Index("control", []byte(src.Name), head.SendingApp, head.SendingFacility, head.ControlID)
 	tag := s.vault.Index("body", body)
 	cutoff := now.Add(-src.Window).UnixMicro()
@@ -183,7 +203,7 @@ func (s *Service) accept(ctx context.Context, set *Settings, src Source, head *h
 			})
 		return func(ctx context.Context, tx *store.Tx) (store.Step, error) {
 			if fresh {
-				return nil, s.insert(ctx, tx, ev, id, src.Name, at, len(body), flags, sealed, lanes, plans)
+				return nil, s.insert(ctx, tx, ev, id, src.Name, at, len(body), j.flags, sealed, lanes, plans)
 			}
 			var msg []byte
 			err := tx.QueryRow(ctx, "SELECT message, tag, received_at FROM results_controls WHERE dup = $1", dup[:]).Scan(&msg, &before.tag, &before.at)
@@ -206,7 +226,7 @@ func (s *Service) accept(ctx context.Context, set *Settings, src Source, head *h
 	}
 	if string(before.tag) == string(tag[:]) {
 		s.counts.repeated.Add(1)
-		return verdict{Repeated, before.id, reply(head, before.id, time.UnixMicro(before.at), true, refusal{})}
+		return verdict{Repeated, before.id, reply(head, before.id, time.UnixMicro(before.at).In(now.Location()), true, refusal{})}
 	}
 	s.slog.Warn("a control id came again with another body", "source", src.Name, "first_message", before.id.String())
 	return s.refuse(ctx, src.Name, head, body, now, refusal{cause: CauseConflict, code: "205", location: "MSH(1)-10",

@@ -133,6 +133,16 @@ func (q *queue) done(seq int64) {
 	}
 }
 
+// hurry makes everything that waits for a time due now.
+func (q *queue) hurry(now time.Time) {
+	for _, e := range q.open {
+		if e.due.After(now) {
+			e.due = now
+			q.settle(e)
+		}
+	}
+}
+
 // readyCount is how many could go as far as their lanes are concerned; loading
 // goes on while it is small.
 func (q *queue) readyCount() int { return len(q.ready) }

@@ -199,6 +199,7 @@ type PartnerStatus struct {
 	DownSince              time.Time // zero while it answers
 	Why                    string    // class of the last failure while down
 	NextTry                time.Time
+	Heard                  time.Time // when it last took something; zero: not since the process started
 }
 
 // Partners tells for each configured partner what waits and whether it answers.
@@ -242,7 +243,7 @@ func (s *Service) Partners(ctx context.Context) ([]PartnerStatus, error) {
 		s.mu.Unlock()
 		if c != nil {
 			c.mu.Lock()
-			p.DownSince, p.NextTry = c.down.since, c.down.until
+			p.DownSince, p.NextTry, p.Heard = c.down.since, c.down.until, c.heard
 			if !c.down.since.IsZero() {
 				p.Why = c.down.class.String()
 			}

@@ -114,11 +114,16 @@ func (c *courier) stop(ctx context.Context, d *delivery, reason string, seq int6
 }
 
 // note writes a failed try down. It must not fail the courier: the try is
-// repeated in any case.
+// repeated in any case. A zero first says that the partner did not answer at all.
 func (c *courier) note(ctx context.Context, d *delivery, first, next time.Time, reason string) {
+	var since *int64
+	if !first.IsZero() {
+		at := first.UnixMicro()
+		since = &at
+	}
 	err := c.s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 		return tx.Queue(ctx, `UPDATE results_deliveries SET attempts = attempts + 1, first_at = $1, next_at = $2, reason = $3
-			WHERE seq = $4 AND state = 0`, first.UnixMicro(), next.UnixMicro(), reason, d.seq)
+			WHERE seq = $4 AND state = 0`, since, next.UnixMicro(), reason, d.seq)
 	})
 	if err != nil && ctx.Err() == nil {
 		c.s.slog.Error("a failed try could not be recorded", "partner", c.partner, "error", err)

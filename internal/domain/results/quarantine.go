@@ -21,6 +21,11 @@ const maxKept = 1 << 20
 func (s *Service) refuse(ctx context.Context, source string, head *hl7.Header, body []byte, now time.Time, r refusal) verdict {
 	sum := sha256.Sum256(body)
 	id, err := s.keepApart(ctx, source, body, int64(len(body)), sum[:], now, r)
+	var done *admitted
+	if errors.As(err, &done) {
+		s.counts.repeated.Add(1)
+		return verdict{Repeated, done.message, reply(head, done.message, done.at.In(now.Location()), true, refusal{})}
+	}
 	if err != nil {
 		s.counts.failed.Add(1)
 		s.slog.Error("a refused message could not be kept; the sender was told to repeat it", "source", source, "cause", r.cause, "error", err)
@@ -68,6 +73,11 @@ func (s *Service) keepApart(ctx context.Context, source string, body []byte, siz
 		}
 		if !errors.Is(err, store.ErrNoRows) {
 			return fmt.Errorf("look for the same message: %w", err)
+		}
+		if r.cause == CauseConflict {
+			if err := s.admittedBefore(ctx, tx, source, tag[:], now); err != nil {
+				return err
+			}
 		}
 		leaf, err := bus.Publish(ctx, tx, ev)
 		if err != nil {

@@ -62,7 +62,7 @@ func New(db *store.DB, log *bus.Log, v *vault.Vault, now func() time.Time, l *sl
 		return nil, err
 	}
 	s := &Service{db: db, log: log, vault: v, seal: seal, now: now, slog: l, couriers: map[string]*courier{}, change: make(chan struct{})}
-	s.settings.Store(&Settings{})
+	s.settings.Store(&Settings{idle: make(chan struct{})})
 	return s, nil
 }
 
@@ -70,10 +70,18 @@ func New(db *store.DB, log *bus.Log, v *vault.Vault, now func() time.Time, l *sl
 func (s *Service) Settings() *Settings { return s.settings.Load() }
 
 // Apply puts a configuration revision in force. What is under way finishes
-// under the old one; each delivery names the revision it was made with.
-func (s *Service) Apply(set *Settings) {
-	s.settings.Store(set)
+// under the old one; each delivery names the revision it was made with. The
+// channel is closed when the last try under the replaced revision has ended:
+// until then its senders are in use. A partner whose sender is another one is
+// tried at once, however long it did not answer before.
+func (s *Service) Apply(set *Settings) <-chan struct{} {
+	set.idle = make(chan struct{})
 	s.mu.Lock()
+	old := s.settings.Swap(set)
+	old.replaced = true
+	if old.flights == 0 {
+		close(old.idle)
+	}
 	close(s.change)
 	s.change = make(chan struct{})
 	couriers := make([]*courier, 0, len(s.couriers))
@@ -82,7 +90,29 @@ func (s *Service) Apply(set *Settings) {
 	}
 	s.mu.Unlock()
 	for _, c := range couriers {
+		before, after := old.Partners[c.partner], set.Partners[c.partner]
+		if before != nil && after != nil && before.Sender != after.Sender {
+			c.fresh()
+		}
 		c.wake()
+	}
+	return old.idle
+}
+
+// use returns the revision in force for one try; release it once.
+func (s *Service) use() *Settings {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	set := s.settings.Load()
+	set.flights++
+	return set
+}
+
+func (s *Service) release(set *Settings) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if set.flights--; set.flights == 0 && set.replaced {
+		close(set.idle)
 	}
 }
 

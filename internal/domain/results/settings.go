@@ -16,6 +16,12 @@ type Settings struct {
 	Sources  map[string]Source
 	Partners map[string]*Partner
 	Routes   []Route
+
+	// Under Service.mu: tries under way with this revision, whether another has
+	// replaced it, and the channel closed when both have come to their end.
+	flights  int
+	replaced bool
+	idle     chan struct{}
 }
 
 // Source is who sends to us.

@@ -68,7 +68,7 @@ type Event struct {
 // Encode returns the canonical bytes: keys v, kind, at, ids, codes, numbers,
 // commit in this order without white space, empty ones left out, entries sorted
 // by key. Its error names the key at fault, never a value.
-func (e Event) Encode() ([]byte, error) { return e.append(make([]byte, 0, 384)) }
+func (e Event) Encode() ([]byte, error) { return e.append(make([]byte, 0, 704)) }
 
 func (e Event) append(b []byte) ([]byte, error) {
 	if !validKind(e.Kind) {
@@ -226,16 +226,16 @@ func validValue(v string) bool {
 	return true
 }
 
-func validByte(c byte) bool {
-	if c <= ' ' || c >= 0x7f {
-		return false
+// valueBytes says which bytes a value may have: the test runs for
+// every byte of every event.
+var valueBytes = func() (t [256]bool) {
+	for c := '!'; c < 0x7f; c++ {
+		t[c] = !strings.ContainsRune("\"\\<>&^'", c)
 	}
-	switch c {
-	case '"', '\\', '<', '>', '&', '^', '\'':
-		return false
-	}
-	return true
-}
+	return t
+}()
+
+func validByte(c byte) bool { return valueBytes[c] }
 
 // Code makes s fit for a value: other bytes become '-', what is longer than
 // MaxValue is cut, empty becomes "-". It is for words that come from outside,

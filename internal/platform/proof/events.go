@@ -23,9 +23,17 @@ type Received struct {
 	Message, Source string
 	Peer            channel.Peer
 	At              time.Time
+	// Config is the hash of the configuration revision in force, lower-case hex;
+	// empty leaves it out.
+	Config string
 	// Body is the SHA-256 of the bytes received, Bytes their number.
 	Body  [sha256.Size]byte
 	Bytes int64
+	// Plan, States, Deliveries and Flags are for the recorder's own audits: what
+	// was planned for the message, by a digest, a digit and a number, and how the
+	// message was marked. Empty texts are left out.
+	Plan, States      string
+	Deliveries, Flags int64
 }
 
 // Event returns the ledger event, committed to the body with salt.
@@ -34,8 +42,8 @@ func (r Received) Event(salt ledger.Salt) (ledger.Event, error) {
 		Kind:    KindReceived,
 		At:      r.At.UnixMicro(),
 		IDs:     ledger.Pairs{{K: "message", V: r.Message}, {K: "source", V: r.Source}},
-		Codes:   peerCodes(r.Peer),
-		Numbers: []ledger.Number{{K: "bytes", N: r.Bytes}},
+		Codes:   codes("", r.Config, "", r.Peer, r.Plan, r.States),
+		Numbers: []ledger.Number{{K: "bytes", N: r.Bytes}, {K: "deliveries", N: r.Deliveries}, {K: "flags", N: r.Flags}},
 	}
 	c, err := ledger.Commit(salt, e.Kind, e.IDs, r.Body[:])
 	if err != nil {
@@ -47,7 +55,8 @@ func (r Received) Event(salt ledger.Salt) (ledger.Event, error) {
 
 // Delivered is what the ledger says when a transmission was completed.
 type Delivered struct {
-	// Message and Delivery are UUIDs in text form; Partner the configured key.
+	// Message is a UUID in text form, Delivery the delivery's number, Partner the
+	// configured key.
 	Message, Delivery, Partner string
 	Receipt                    channel.Receipt
 	// Config is the hash of the configuration revision in force, lower-case hex.
@@ -68,10 +77,7 @@ func (d Delivered) Event(salt ledger.Salt) (ledger.Event, error) {
 		At:   d.Receipt.At.UnixMicro(),
 		IDs: ledger.Pairs{{K: "delivery", V: d.Delivery}, {K: "message", V: d.Message},
 			{K: "partner", V: d.Partner}},
-		Codes: append(peerCodes(d.Receipt.Peer),
-			ledger.Pair{K: "code", V: ledger.Code(d.Receipt.Code)},
-			ledger.Pair{K: "config", V: ledger.Code(d.Config)},
-			ledger.Pair{K: "level", V: d.Receipt.Level.String()}),
+		Codes:   codes(ledger.Code(d.Receipt.Code), ledger.Code(d.Config), d.Receipt.Level.String(), d.Receipt.Peer, "", ""),
 		Numbers: []ledger.Number{{K: "bytes", N: d.Bytes}},
 	}
 	c, err := ledger.Commit(salt, e.Kind, e.IDs, d.Body[:], ReplyHash(d.Receipt))
@@ -91,16 +97,30 @@ func ReplyHash(r channel.Receipt) []byte {
 	return h[:]
 }
 
-func peerCodes(p channel.Peer) ledger.Pairs {
-	c := ledger.Pairs{{K: "peer_proof", V: "none"}}
-	if p.Proof != "" {
-		c[0].V = ledger.Code(p.Proof)
+// codes lists what is known, sorted by key as the ledger wants it: this runs
+// for every result.
+func codes(code, config, level string, p channel.Peer, plan, states string) ledger.Pairs {
+	c := make(ledger.Pairs, 0, 8)
+	add := func(k, v string) {
+		if v != "" {
+			c = append(c, ledger.Pair{K: k, V: v})
+		}
 	}
+	add("code", code)
+	add("config", config)
 	if p.Fingerprint != "" {
-		c = append(c, ledger.Pair{K: "fingerprint", V: ledger.Code(p.Fingerprint)})
+		add("fingerprint", ledger.Code(p.Fingerprint))
 	}
+	add("level", level)
+	proof := "none"
+	if p.Proof != "" {
+		proof = ledger.Code(p.Proof)
+	}
+	add("peer_proof", proof)
+	add("plan", plan)
+	add("states", states)
 	if p.TLS != "" {
-		c = append(c, ledger.Pair{K: "tls", V: ledger.Code(p.TLS)})
+		add("tls", ledger.Code(p.TLS))
 	}
 	return c
 }

@@ -26,7 +26,7 @@ type Migrations struct {
 // Migrate brings the schema up to date. A file that changed after it was
 // applied is an error: the database no longer is what the code thinks it is.
 func (db *DB) Migrate(ctx context.Context, all ...Migrations) error {
-	err := db.Do(ctx, func(ctx context.Context, tx *Tx) error {
+	err := db.long(ctx, func(ctx context.Context, tx *Tx) error {
 		_, err := tx.Exec(ctx, db.dialect(`CREATE TABLE IF NOT EXISTS store_migrations (
 			name TEXT PRIMARY KEY, sha256 TEXT NOT NULL)`))
 		return err
@@ -54,6 +54,12 @@ func (db *DB) Migrate(ctx context.Context, all ...Migrations) error {
 	return nil
 }
 
+// long is Do without the limit of a second.
+func (db *DB) long(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
+	step := func(ctx context.Context, tx *Tx) (Step, error) { return nil, fn(ctx, tx) }
+	return db.enqueue(&work{ctx: ctx, step: step, done: make(chan error, 1), long: true})
+}
+
 func (db *DB) migrate(ctx context.Context, m Migrations, done map[string]string) error {
 	names, err := fs.Glob(m.Files, "*.sql")
 	if err != nil {
@@ -73,7 +79,7 @@ func (db *DB) migrate(ctx context.Context, m Migrations, done map[string]string)
 		case ok:
 			return fmt.Errorf("migration %s was changed after it was applied to this database: use the version of Labwarden that belongs to it, or restore a backup", name)
 		}
-		err = db.Do(ctx, func(ctx context.Context, tx *Tx) error {
+		err = db.long(ctx, func(ctx context.Context, tx *Tx) error {
 			for _, stmt := range statements(string(src)) {
 				if _, err := tx.Exec(ctx, db.dialect(stmt)); err != nil {
 					return err

@@ -89,9 +89,11 @@ func (w *pgWriter) rollback(ctx context.Context) error {
 	if w.conn == nil {
 		return nil
 	}
-	if w.conn.PgConn().TxStatus() == 'I' {
+	if w.conn.IsClosed() || w.conn.PgConn().TxStatus() == 'I' {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
 	if _, err := w.conn.Exec(ctx, "ROLLBACK"); err != nil {
 		_ = w.conn.Close(ctx) // a connection in an unknown state is not used again
 		w.conn = nil

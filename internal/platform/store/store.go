@@ -45,6 +45,9 @@ type Options struct {
 	MaxGroup int
 	// ItemLimit is the time one work function has; 0 means one second.
 	ItemLimit time.Duration
+	// GroupLimit bounds a whole transaction on PostgreSQL, where the network can
+	// go silent; 0 means 30 seconds.
+	GroupLimit time.Duration
 	// Readers is the number of reading connections; 0 means 4.
 	Readers int
 }
@@ -70,7 +73,7 @@ type DB struct {
 	r      reader
 	queue  chan *work
 	quit   chan struct{}
-	idle   sync.WaitGroup
+	gone   chan struct{} // closed when the writer has ended
 	closed sync.Once
 	stats  stats
 }
@@ -112,12 +115,15 @@ func start(engine Engine, w backend, r reader, opts Options) *DB {
 	if opts.ItemLimit == 0 {
 		opts.ItemLimit = time.Second
 	}
+	if opts.GroupLimit == 0 {
+		opts.GroupLimit = 30 * time.Second
+	}
 	db := &DB{
 		engine: engine, opts: opts, w: w, r: r,
 		queue: make(chan *work, 4*opts.MaxGroup),
 		quit:  make(chan struct{}),
+		gone:  make(chan struct{}),
 	}
-	db.idle.Add(1)
 	go db.write()
 	return db
 }
@@ -127,7 +133,7 @@ func (db *DB) Close() error {
 	var err error
 	db.closed.Do(func() {
 		close(db.quit)
-		db.idle.Wait()
+		<-db.gone
 		err = errors.Join(db.r.close(), db.w.close())
 	})
 	return err

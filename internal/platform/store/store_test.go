@@ -182,6 +182,42 @@ func TestPlaceholdersMayRepeatAndSkipQuotes(t *testing.T) {
 	})
 }
 
+func TestCloseAnswersEverybody(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
+		db := open(store.Options{})
+		if err := db.Migrate(t.Context(), schema); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		var done, refused sync.Map
+		for i := range 300 {
+			wg.Go(func() {
+				err := db.Do(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+					return tx.Queue(ctx, "INSERT INTO test_b (id) VALUES ($1)", int64(i))
+				})
+				switch {
+				case err == nil:
+					done.Store(i, true)
+				case errors.Is(err, store.ErrClosed):
+					refused.Store(i, true)
+				default:
+					t.Errorf("item %d: %v", i, err)
+				}
+			})
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		wg.Wait()
+		db = open(store.Options{})
+		want := int64(0)
+		done.Range(func(any, any) bool { want++; return true })
+		if n := count(t, db, "SELECT count(*) FROM test_b"); n != want {
+			t.Fatalf("%d rows, %d were promised", n, want)
+		}
+	})
+}
+
 // Opening and closing a database leaves its file as it was: a start that is
 // refused (a wrong key) has not written.
 func TestOpeningWritesNothing(t *testing.T) {

@@ -19,6 +19,7 @@ type work struct {
 	ctx  context.Context
 	step Step
 	done chan error
+	long bool // a migration takes what it takes
 }
 
 type stats struct {
@@ -46,7 +47,11 @@ func (db *DB) Do(ctx context.Context, fn func(ctx context.Context, tx *Tx) error
 
 // DoSteps is Do for work in several parts.
 func (db *DB) DoSteps(ctx context.Context, s Step) error {
-	w := &work{ctx: ctx, step: s, done: make(chan error, 1)}
+	return db.enqueue(&work{ctx: ctx, step: s, done: make(chan error, 1)})
+}
+
+func (db *DB) enqueue(w *work) error {
+	ctx := w.ctx
 	select {
 	case <-db.quit:
 		return ErrClosed
@@ -61,11 +66,21 @@ func (db *DB) DoSteps(ctx context.Context, s Step) error {
 	}
 	// From here on the writer decides: leaving early would make the caller
 	// believe that nothing was written.
-	return <-w.done
+	select {
+	case err := <-w.done:
+		return err
+	case <-db.gone:
+	}
+	select { // it may have been among the last
+	case err := <-w.done:
+		return err
+	default:
+		return ErrClosed
+	}
 }
 
 func (db *DB) write() {
-	defer db.idle.Done()
+	defer close(db.gone)
 	group := make([]*work, 0, db.opts.MaxGroup)
 	for {
 		group = group[:0]
@@ -130,9 +145,19 @@ func (db *DB) run(group []*work) {
 	}
 }
 
+// groupContext bounds a transaction. SQLite gets no deadline: it waits for no
+// network, and a context that can end costs a goroutine for each statement.
+func (db *DB) groupContext() (context.Context, context.CancelFunc) {
+	if db.engine == SQLite {
+		return context.Background(), func() {}
+	}
+	return context.WithTimeout(context.Background(), db.opts.GroupLimit)
+}
+
 // together runs the group without savepoints: all or nothing.
 func (db *DB) together(group []*work) (err error) {
-	ctx := context.Background()
+	ctx, cancel := db.groupContext()
+	defer cancel()
 	tx := &Tx{db: db}
 	if err := db.begin(ctx, tx); err != nil {
 		return err
@@ -147,7 +172,7 @@ func (db *DB) together(group []*work) (err error) {
 			if s == nil {
 				continue
 			}
-			if steps[i], err = db.step(ctx, tx, s); err != nil {
+			if steps[i], err = db.step(ctx, tx, s, group[i].long); err != nil {
 				return db.abort(ctx, err)
 			}
 			more = more || steps[i] != nil
@@ -163,7 +188,8 @@ func (db *DB) together(group []*work) (err error) {
 
 // apart runs each item under its own savepoint, so that a bad one falls alone.
 func (db *DB) apart(group []*work) {
-	ctx := context.Background()
+	ctx, cancel := db.groupContext()
+	defer cancel()
 	tx := &Tx{db: db}
 	if err := db.begin(ctx, tx); err != nil {
 		for _, w := range group {
@@ -204,7 +230,7 @@ func (db *DB) alone(ctx context.Context, tx *Tx, w *work) error {
 	}
 	for s := w.step; s != nil; {
 		var err error
-		if s, err = db.step(ctx, tx, s); err != nil {
+		if s, err = db.step(ctx, tx, s, w.long); err != nil {
 			return err
 		}
 		if err = db.w.flush(ctx); err != nil {
@@ -260,12 +286,15 @@ func (db *DB) abort(ctx context.Context, err error) error {
 }
 
 // step runs one part; a panic in it is that item's error, not the writer's end.
-func (db *DB) step(ctx context.Context, tx *Tx, s Step) (next Step, err error) {
+func (db *DB) step(ctx context.Context, tx *Tx, s Step, long bool) (next Step, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("work function panicked: %v\n%s", p, debug.Stack())
 		}
 	}()
-	tx.deadline = time.Now().Add(db.opts.ItemLimit)
+	tx.deadline = time.Time{}
+	if !long {
+		tx.deadline = time.Now().Add(db.opts.ItemLimit)
+	}
 	return s(ctx, tx)
 }

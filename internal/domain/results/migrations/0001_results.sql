@@ -39,7 +39,8 @@ CREATE TABLE results_deliveries (
 );
 CREATE INDEX results_deliveries_open ON results_deliveries (partner, seq) WHERE state < 3;
 CREATE INDEX results_deliveries_again ON results_deliveries (message) WHERE again = 1;
--- What was not taken. state: 0 open, 1 released, 2 refused, 3 replayed.
+-- What was not taken. state: 0 open, 1 released, 2 refused, 3 replayed. message
+-- is what a released or replayed one has become.
 CREATE TABLE results_quarantine (
   leaf INTEGER PRIMARY KEY,
   id BLOB NOT NULL,
@@ -53,10 +54,15 @@ CREATE TABLE results_quarantine (
   kept BIGINT NOT NULL,
   tag BLOB NOT NULL,
   state BIGINT NOT NULL,
+  decided_at BIGINT,
+  decided_by TEXT NOT NULL DEFAULT '',
+  message BLOB,
   body BLOB
 );
 CREATE UNIQUE INDEX results_quarantine_open ON results_quarantine (source, tag) WHERE state = 0;
 CREATE UNIQUE INDEX results_quarantine_id ON results_quarantine (id);
+CREATE INDEX results_quarantine_waiting ON results_quarantine (leaf) WHERE state = 0;
+CREATE INDEX results_quarantine_tag ON results_quarantine (tag);
 -- Blind indexes for search; derived from the messages, can be rebuilt.
 CREATE TABLE results_search (
   key BLOB NOT NULL,

@@ -1,0 +1,67 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/platform/store"
+	"github.com/labwarden/labwarden/internal/platform/vault"
+)
+
+// Kind says what an error means for the caller.
+type Kind string
+
+// The kinds.
+const (
+	Invalid     Kind = "invalid"
+	Denied      Kind = "denied"
+	NotFound    Kind = "not_found"
+	Conflict    Kind = "conflict"
+	Unavailable Kind = "unavailable"
+	Internal    Kind = "internal"
+)
+
+// Error is a refusal as it travels.
+type Error struct {
+	Kind    Kind   `json:"kind"`
+	Message string `json:"message"`
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// kindOf maps what the domains return. An error it does not know is Internal
+// and its text stays in the hub's log: it was not written for a caller.
+func kindOf(err error) Kind {
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+		return e.Kind
+	case errors.Is(err, results.ErrInvalid), errors.Is(err, vault.ErrPurpose):
+		return Invalid
+	case errors.Is(err, results.ErrNotFound):
+		return NotFound
+	case errors.Is(err, results.ErrConflict), errors.Is(err, results.ErrErased), errors.Is(err, vault.ErrConflict):
+		return Conflict
+	case errors.Is(err, store.ErrClosed), errors.Is(err, vault.ErrClosed), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return Unavailable
+	}
+	return Internal
+}
+
+func (k Kind) status() int {
+	switch k {
+	case Invalid:
+		return http.StatusBadRequest
+	case Denied:
+		return http.StatusForbidden
+	case NotFound:
+		return http.StatusNotFound
+	case Conflict:
+		return http.StatusConflict
+	case Unavailable:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}

@@ -1,0 +1,154 @@
+package control
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/platform/event"
+)
+
+const auditRoute = "POST /v1/ledger/audit"
+
+type route = func(r *http.Request) (any, error)
+
+// routes is everything the hub can be asked. Whatever changes something or
+// shows patient data is a POST and names a reason.
+func (s *Server) routes() map[string]route {
+	return map[string]route{
+		"GET /v1/status":                       s.status,
+		"GET /v1/results":                      s.list,
+		"GET /v1/results/{id}":                 s.show,
+		"POST /v1/results/{id}/view":           s.body(s.Results.View),
+		"POST /v1/results/{id}/export":         s.body(s.Results.Export),
+		"POST /v1/deliveries/{number}/hold":    s.act("hold", s.Results.Hold),
+		"POST /v1/deliveries/{number}/release": s.act("release", s.Results.Release),
+		"POST /v1/deliveries/{number}/refuse":  s.act("refuse", s.Results.Refuse),
+		"POST /v1/deliveries/{number}/resend":  s.resend,
+		"GET /v1/quarantine":                   s.quarantine,
+		"POST /v1/quarantine/{id}/view":        s.quarantined,
+		"GET /v1/keys":                         s.keys,
+		"POST /v1/keys/rotate":                 s.rotate,
+		auditRoute:                             s.audit,
+		"POST /v1/reload":                      s.reload,
+	}
+}
+
+func messageID(r *http.Request) (event.ID, error) {
+	id, err := event.ParseID(r.PathValue("id"))
+	if err != nil {
+		return id, &Error{Invalid, "this is not the id of a message; `labwarden results list` shows them"}
+	}
+	return id, nil
+}
+
+func (s *Server) show(r *http.Request) (any, error) {
+	id, err := messageID(r)
+	if err != nil {
+		return nil, err
+	}
+	m, err := s.Results.Show(r.Context(), id)
+	if err != nil {
+		return nil, err
+	}
+	return resultOf(m), nil
+}
+
+func (s *Server) body(view func(context.Context, event.ID, results.By) (results.Summary, []byte, error)) route {
+	return func(r *http.Request) (any, error) {
+		id, err := messageID(r)
+		if err != nil {
+			return nil, err
+		}
+		var why Why
+		if err := read(r, &why); err != nil {
+			return nil, err
+		}
+		m, body, err := view(r.Context(), id, by(r, why.Reason))
+		if err != nil {
+			return nil, err
+		}
+		return Body[Result]{resultOf(m), body}, nil
+	}
+}
+
+func delivery(r *http.Request) (int64, error) {
+	n, err := strconv.ParseInt(r.PathValue("number"), 10, 64)
+	if err != nil || n < 0 {
+		return 0, &Error{Invalid, "this is not the number of a delivery; `labwarden results list` shows them"}
+	}
+	return n, nil
+}
+
+func (s *Server) act(name string, do func(context.Context, int64, results.By) error) route {
+	return func(r *http.Request) (any, error) {
+		n, err := delivery(r)
+		if err != nil {
+			return nil, err
+		}
+		var why Why
+		if err := read(r, &why); err != nil {
+			return nil, err
+		}
+		who := by(r, why.Reason)
+		if err := do(r.Context(), n, who); err != nil {
+			return nil, err
+		}
+		return Acted{Delivery: n, Act: name, By: who.Who}, nil
+	}
+}
+
+func (s *Server) resend(r *http.Request) (any, error) {
+	n, err := delivery(r)
+	if err != nil {
+		return nil, err
+	}
+	var why Why
+	if err := read(r, &why); err != nil {
+		return nil, err
+	}
+	who := by(r, why.Reason)
+	again, err := s.Results.Resend(r.Context(), n, who)
+	if err != nil {
+		return nil, err
+	}
+	return Acted{Delivery: n, Act: "resend", New: again, By: who.Who}, nil
+}
+
+// number reads a query value; empty is 0.
+func number(r *http.Request, key string, most int64) (int64, error) {
+	v := r.URL.Query().Get(key)
+	if v == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || n < 0 || n > most {
+		return 0, &Error{Invalid, key + " must be a number from 0 to " + strconv.FormatInt(most, 10)}
+	}
+	return n, nil
+}
+
+func moment(r *http.Request, key string) (time.Time, error) {
+	v := r.URL.Query().Get(key)
+	if v == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, v)
+	if err != nil {
+		return t, &Error{Invalid, key + " must be a time like 2026-05-04T06:52:00Z"}
+	}
+	return t, nil
+}
+
+func (s *Server) reload(r *http.Request) (any, error) {
+	if s.Reload == nil {
+		return nil, &Error{Unavailable, "this hub takes nothing over while it runs; restart it"}
+	}
+	what, err := s.Reload(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	return Reloaded{what}, nil
+}

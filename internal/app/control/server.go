@@ -1,0 +1,226 @@
+package control
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os/user"
+	"strconv"
+	"time"
+
+	"github.com/labwarden/labwarden/internal/app/watch"
+	"github.com/labwarden/labwarden/internal/channel"
+	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/platform/bus"
+	"github.com/labwarden/labwarden/internal/platform/store"
+	"github.com/labwarden/labwarden/internal/platform/vault"
+)
+
+// Limits of a request. A zero field takes its default.
+type Limits struct {
+	Header  time.Duration // for the request's header; 5 s
+	Read    time.Duration // for the whole request; 10 s
+	Answer  time.Duration // for the answer, but the audit's; 60 s
+	Audit   time.Duration // for the audit of the ledger; 1 h
+	MaxBody int64         // bytes of a request; 64 KiB
+	Active  int           // requests at once; 16
+}
+
+func (l Limits) defaults() Limits {
+	set := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	set(&l.Header, 5*time.Second)
+	set(&l.Read, 10*time.Second)
+	set(&l.Answer, time.Minute)
+	set(&l.Audit, time.Hour)
+	if l.MaxBody <= 0 {
+		l.MaxBody = 64 << 10
+	}
+	if l.Active <= 0 {
+		l.Active = 16
+	}
+	return l
+}
+
+// Server answers on the control socket. Set its fields before Serve.
+type Server struct {
+	Results *results.Service
+	Log     *bus.Log
+	DB      *store.DB
+	Vault   *vault.Vault
+	Probe   *watch.Probe
+	Facts   Facts
+	// Reload takes over what changed outside and names it; nil is not offered.
+	Reload func(ctx context.Context) ([]string, error)
+	UID    int // the hub's own user, answered besides root
+	Limits Limits
+	Now    func() time.Time
+	Slog   *slog.Logger
+}
+
+// Facts are what the hub knows of itself.
+type Facts struct {
+	Lab, Node, Version string
+	Started            time.Time
+	Names              map[string]string        // partners' names as people read them
+	AlarmAfter         map[string]time.Duration // by partner
+	Doors              map[string]string        // sources' addresses
+	Certificates       []watch.Certificate
+	Exceptions         map[string]*channel.Exception // by "source x", "partner y"
+	Faults             []string                      // what could not be started
+}
+
+type callerKey struct{}
+
+// caller is who is at the other end of a connection.
+type caller struct {
+	uid int
+	err error
+}
+
+func (c caller) name() string {
+	if u, err := user.LookupId(strconv.Itoa(c.uid)); err == nil {
+		return u.Username
+	}
+	return fmt.Sprintf("uid-%d", c.uid)
+}
+
+// Serve answers until ctx ends, lets what is under way finish for up to three
+// seconds, and removes the socket.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	l := s.Limits.defaults()
+	srv := &http.Server{
+		Handler: s.handler(l), ReadHeaderTimeout: l.Header, ReadTimeout: l.Read, WriteTimeout: l.Answer,
+		IdleTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(s.Slog.Handler(), slog.LevelWarn),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			uid, err := peerUID(c)
+			return context.WithValue(ctx, callerKey{}, caller{uid, err})
+		},
+	}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(ln) }()
+	select {
+	case err := <-done:
+		return fmt.Errorf("serve the control socket: %w", err)
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	if err := srv.Shutdown(stop); err != nil {
+		return srv.Close()
+	}
+	return nil
+}
+
+// handler checks who calls, then routes.
+func (s *Server) handler(l Limits) http.Handler {
+	mux := http.NewServeMux()
+	for pattern, h := range s.routes() {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			limit := l.Answer
+			if pattern == auditRoute {
+				limit = l.Audit
+				if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(limit)); err != nil {
+					s.refuse(w, fmt.Errorf("set deadline: %w", err))
+					return
+				}
+			}
+			ctx, cancel := context.WithTimeout(r.Context(), limit)
+			defer cancel()
+			answer, err := h(r.WithContext(ctx))
+			if err != nil {
+				s.refuse(w, err)
+				return
+			}
+			s.answer(w, http.StatusOK, answer)
+		})
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		s.refuse(w, &Error{NotFound, "this hub does not know the request; are the program and the running hub of the same version?"})
+	})
+	slots := make(chan struct{}, l.Active)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		who, _ := r.Context().Value(callerKey{}).(caller)
+		if who.err != nil || who.uid != 0 && who.uid != s.UID {
+			s.Slog.Warn("a request on the control socket was refused", "uid", who.uid, "error", who.err)
+			w.Header().Set("Connection", "close")
+			s.refuse(w, &Error{Denied, "only the user the hub runs as and root may talk to it; use sudo or that user"})
+			return
+		}
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+		default:
+			s.refuse(w, &Error{Unavailable, "the hub is busy with other requests; try again"})
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, l.MaxBody)
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) answer(w http.ResponseWriter, status int, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		s.refuse(w, fmt.Errorf("write answer: %w", err))
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	if _, err := w.Write(append(b, '\n')); err != nil {
+		s.Slog.Debug("an answer on the control socket did not leave", "error", err)
+	}
+}
+
+// refuse maps an error to its kind. What the caller may not see goes to the log
+// under a reference.
+func (s *Server) refuse(w http.ResponseWriter, err error) {
+	k := kindOf(err)
+	e := Error{k, err.Error()}
+	if k == Internal || k == Unavailable {
+		var own *Error
+		if !errors.As(err, &own) {
+			ref := rand.Text()[:8]
+			s.Slog.Error("a request on the control socket failed", "reference", ref, "error", err)
+			e.Message = "the hub could not do this; its log says why under reference " + ref
+		}
+	}
+	s.answer(w, k.status(), struct {
+		Error Error `json:"error"`
+	}{e})
+}
+
+// read takes the JSON body of a request.
+func read(r *http.Request, into any) error {
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	err := d.Decode(into)
+	if err == nil {
+		_, err = d.Token()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		err = errors.New("something follows the JSON value")
+	}
+	var big *http.MaxBytesError
+	if errors.As(err, &big) {
+		return &Error{Invalid, fmt.Sprintf("the request is larger than %d bytes", big.Limit)}
+	}
+	return &Error{Invalid, "the request is not the JSON that is expected"}
+}
+
+func by(r *http.Request, reason string) results.By {
+	who, _ := r.Context().Value(callerKey{}).(caller)
+	return results.By{Who: who.name(), Reason: reason}
+}

@@ -1,0 +1,137 @@
+package control
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"sort"
+	"time"
+)
+
+// Status is how the hub is, found out at CheckedAt.
+type Status struct {
+	// State is "fine" or "needs_you".
+	State     string    `json:"state"`
+	Sentences []string  `json:"sentences"` // what a person reads; times in the hub's local zone
+	Advice    []string  `json:"advice"`    // what is not urgent
+	CheckedAt time.Time `json:"checked_at"`
+	Started   time.Time `json:"started_at"`
+	Version   string    `json:"version"`
+	Lab       string    `json:"lab"`
+	Node      string    `json:"node"`
+
+	Today        Today             `json:"today"`
+	Partners     []Partner         `json:"partners"`
+	Quarantine   int64             `json:"quarantine_open"`
+	Store        Store             `json:"store"`
+	Leaves       int64             `json:"ledger_leaves"`
+	Doors        map[string]string `json:"doors"`
+	Certificates []Certificate     `json:"certificates"`
+}
+
+// Today counts the results received since midnight, hub's local time, and what
+// became of their deliveries.
+type Today struct {
+	Since        time.Time `json:"since"`
+	Received     int64     `json:"received"`
+	Acknowledged int64     `json:"deliveries_acknowledged"` // by the partner's own reply
+	Placed       int64     `json:"deliveries_placed"`       // nobody answers there
+	Shadowed     int64     `json:"deliveries_recorded_only"`
+	Open         int64     `json:"deliveries_open"`
+	Refused      int64     `json:"deliveries_refused"`
+}
+
+// Partner is what waits for one partner and whether it answers.
+type Partner struct {
+	Key         string    `json:"partner"`
+	Name        string    `json:"name"`
+	Waiting     int64     `json:"waiting"`
+	Held        int64     `json:"held"`
+	NeedsPerson int64     `json:"needs_person"`
+	Oldest      time.Time `json:"oldest_waiting,omitzero"`
+	DownSince   time.Time `json:"down_since,omitzero"`
+	Why         string    `json:"why,omitempty"`
+	NextTry     time.Time `json:"next_try,omitzero"`
+	Heard       time.Time `json:"last_took,omitzero"` // since the hub started
+
+	alarmAfter time.Duration
+}
+
+// Store is the outcome of a test write.
+type Store struct {
+	Writable  bool      `json:"writable"`
+	CheckedAt time.Time `json:"checked_at"`
+	TookUS    int64     `json:"took_us"`
+}
+
+// Certificate is one of ours.
+type Certificate struct {
+	Name string    `json:"name"`
+	Ends time.Time `json:"ends"`
+}
+
+func (s *Server) status(r *http.Request) (any, error) {
+	ctx, now := r.Context(), s.Now()
+	midnight := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location())
+	f := s.Facts
+	st := Status{
+		CheckedAt: now.UTC(), Started: f.Started.UTC(), Version: f.Version, Lab: f.Lab, Node: f.Node,
+		Doors: f.Doors, Partners: []Partner{}, Certificates: []Certificate{}, Advice: []string{},
+	}
+	day, err := s.Results.Since(ctx, midnight)
+	if err != nil {
+		return nil, err
+	}
+	st.Today = Today{midnight.UTC(), day.Received, day.Acknowledged, day.Placed, day.Shadowed, day.Open, day.Refused}
+	partners, err := s.Results.Partners(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range partners {
+		x := Partner{
+			Key: p.Partner, Name: f.Names[p.Partner], Waiting: p.Waiting, Held: p.Held, NeedsPerson: p.Stopped, Oldest: p.Oldest,
+			DownSince: p.DownSince.UTC(), Why: p.Why, Heard: p.Heard.UTC(), alarmAfter: f.AlarmAfter[p.Partner],
+		}
+		if x.Name == "" {
+			x.Name = p.Partner
+		}
+		if !p.DownSince.IsZero() {
+			x.NextTry = p.NextTry.UTC()
+		}
+		st.Partners = append(st.Partners, x)
+	}
+	sort.Slice(st.Partners, func(i, j int) bool { return st.Partners[i].Key < st.Partners[j].Key })
+	if st.Quarantine, err = s.Results.OpenQuarantine(ctx); err != nil {
+		return nil, err
+	}
+	head, err := s.Log.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	st.Leaves = head.Size
+	c := s.Probe.Check(ctx)
+	st.Store = Store{c.Err == nil, c.At.UTC(), c.Took.Microseconds()}
+	if c.Err != nil {
+		s.Slog.Error("the test write failed", "error", c.Err)
+	}
+	for _, x := range f.Certificates {
+		st.Certificates = append(st.Certificates, Certificate{x.Name, x.Ends.UTC()})
+	}
+	keys, err := s.Vault.Status()
+	if err != nil {
+		return nil, err
+	}
+	need := slices.Clone(f.Faults)
+	for _, of := range slices.Sorted(maps.Keys(f.Exceptions)) {
+		e := f.Exceptions[of]
+		if w := fmt.Sprintf("The %s: %s", of, e.Warning(now)); e.Expired(now) {
+			need = append(need, w)
+		} else {
+			st.Advice = append(st.Advice, w)
+		}
+	}
+	st.Advice = append(st.Advice, keys.Warnings...)
+	st.say(now, need)
+	return st, nil
+}

@@ -1,0 +1,159 @@
+package control
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// certificateWarning is when a certificate's end becomes somebody's business
+// (SAFETY.md 7: from 30 days on).
+const certificateWarning = 30 * 24 * time.Hour
+
+// say writes the sentences and decides the state. now carries the zone that
+// times are told in; need is what is known to need somebody already. Every sentence rests on something that was looked at for
+// this answer.
+func (st *Status) say(now time.Time, need []string) {
+	if !st.Store.Writable {
+		need = append(need, "The store does not take writes: no result is accepted until it does. Look at disk space and the hub's log.")
+	}
+	for _, p := range st.Partners {
+		need = append(need, p.trouble(now)...)
+	}
+	if n := st.Quarantine; n > 0 {
+		need = append(need, fmt.Sprintf("%s in quarantine %s for a person: labwarden quarantine list.", count(n, "message"), plural(n, "waits", "wait")))
+	}
+	for _, c := range st.Certificates {
+		left := c.Ends.Sub(now)
+		switch {
+		case left <= 0:
+			need = append(need, fmt.Sprintf("The certificate of %s ended on %s.", c.Name, c.Ends.In(now.Location()).Format(time.DateOnly)))
+		case left < certificateWarning:
+			need = append(need, fmt.Sprintf("The certificate of %s ends on %s, in %s.", c.Name,
+				c.Ends.In(now.Location()).Format(time.DateOnly), count(int64(left/(24*time.Hour)), "day")))
+		}
+	}
+	st.State = "fine"
+	if len(need) > 0 {
+		st.State = "needs_you"
+	}
+	st.Sentences = append(need, st.calm()...)
+}
+
+// trouble says what about a partner needs somebody.
+func (p *Partner) trouble(now time.Time) []string {
+	var out []string
+	if !p.DownSince.IsZero() {
+		out = append(out, fmt.Sprintf("%s for %s. %s since %s; the next try is at %s.", waits(p.Waiting), p.Name, why(p.Why),
+			clock(p.DownSince, now), clock(p.NextTry, now)))
+	} else if p.alarmAfter > 0 && !p.Oldest.IsZero() && now.Sub(p.Oldest) > p.alarmAfter {
+		out = append(out, fmt.Sprintf("%s for %s, the oldest since %s; that is longer than agreed.", waits(p.Waiting), p.Name, clock(p.Oldest, now)))
+	}
+	if p.NeedsPerson > 0 {
+		out = append(out, fmt.Sprintf("%s to %s %s a person: labwarden results list --partner %s --state \"needs a person\".",
+			count(p.NeedsPerson, "result"), p.Name, plural(p.NeedsPerson, "needs", "need"), p.Key))
+	}
+	if p.Held > 0 {
+		out = append(out, fmt.Sprintf("%s to %s %s held: labwarden results list --partner %s --state held.",
+			count(p.Held, "result"), p.Name, plural(p.Held, "is", "are"), p.Key))
+	}
+	return out
+}
+
+func waits(n int64) string {
+	if n == 0 {
+		return "Nothing waits"
+	}
+	return count(n, "result") + " " + plural(n, "waits", "wait")
+}
+
+// why is the class of the last failure as a sentence's beginning.
+func why(class string) string {
+	switch class {
+	case "unreachable":
+		return "Their server has not been reachable"
+	case "unanswered":
+		return "Their server has not answered"
+	case "busy":
+		return "Their server has said that it is busy"
+	case "rejected":
+		return "Their server has refused us"
+	case "misconfigured":
+		return "Our own side could not send"
+	}
+	return "Sending has failed"
+}
+
+// calm says what was found in order.
+func (st *Status) calm() []string {
+	var out []string
+	if st.State == "fine" {
+		out = append(out, "Everything is running.")
+	}
+	t := st.Today
+	if t.Received == 0 {
+		out = append(out, "No result has come in today.")
+	} else {
+		var parts []string
+		add := func(n int64, one, many string) {
+			if n > 0 {
+				parts = append(parts, group(n)+" "+plural(n, one, many))
+			}
+		}
+		add(t.Acknowledged, "was acknowledged by its receiver", "were acknowledged by their receivers")
+		add(t.Placed, "was placed where nobody answers", "were placed where nobody answers")
+		add(t.Shadowed, "was recorded only (shadow route)", "were recorded only (shadow route)")
+		add(t.Open, "is still open", "are still open")
+		add(t.Refused, "was refused by a person", "were refused by a person")
+		s := fmt.Sprintf("%s came in today", count(t.Received, "result"))
+		if len(parts) > 0 {
+			s += "; of the deliveries " + strings.Join(parts, ", ")
+		}
+		out = append(out, s+".")
+	}
+	var waiting int64
+	var silent []string
+	for _, p := range st.Partners {
+		waiting += p.Waiting
+		if p.DownSince.IsZero() && p.Heard.IsZero() {
+			silent = append(silent, p.Name)
+		}
+	}
+	if waiting == 0 {
+		out = append(out, "Nothing waits.")
+	} else if st.State == "fine" {
+		out = append(out, waits(waiting)+" to be sent.")
+	}
+	if len(silent) > 0 {
+		out = append(out, "Not known whether it answers, as nothing was sent since the hub started: "+strings.Join(silent, ", ")+".")
+	}
+	return out
+}
+
+// clock tells a time of today by the clock, another with its date.
+func clock(t, now time.Time) string {
+	t = t.In(now.Location())
+	if t.Format(time.DateOnly) == now.Format(time.DateOnly) {
+		return t.Format("15:04")
+	}
+	return t.Format("2006-01-02 15:04")
+}
+
+func count(n int64, what string) string { return group(n) + " " + plural(n, what, what+"s") }
+
+func plural(n int64, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+// group writes 1284 as 1,284.
+func group(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}

@@ -1,0 +1,246 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/labwarden/labwarden/internal/channel"
+	"github.com/labwarden/labwarden/internal/channel/mllp"
+	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/platform/config"
+)
+
+// reconciler holds what runs and brings it to another configuration: what did
+// not change is left alone, connections included. Hub.applying guards it.
+type reconciler struct {
+	h       *Hub
+	ctx     context.Context // ends with Serve
+	g       *errgroup.Group
+	conf    *config.Config
+	senders map[string]carried
+	doors   map[string]*door
+	ports   map[string]*port
+	gone    <-chan struct{} // closed when every try under the earlier revisions has ended
+}
+
+// carried is a sender and the fingerprint of what it was built from.
+type carried struct {
+	channel.Sender
+	mark string
+}
+
+// door is a source's server on its port.
+type door struct {
+	mark, port string
+	server     *mllp.Server
+	stop       context.CancelFunc
+}
+
+func newReconciler(ctx context.Context, g *errgroup.Group, h *Hub) *reconciler {
+	none := make(chan struct{})
+	close(none)
+	return &reconciler{h: h, ctx: ctx, g: g, gone: none, senders: map[string]carried{}, doors: map[string]*door{}, ports: map[string]*port{}}
+}
+
+// staged is a configuration built and opened beside the running one. Exactly
+// one of commit and undo ends it.
+type staged struct {
+	r       *reconciler // nil: nothing runs, the build was only tried
+	conf    *config.Config
+	set     *results.Settings
+	senders map[string]carried
+	doors   map[string]*door
+	built   []channel.Sender // those of senders that are new
+	opened  map[string]*port // new ports
+}
+
+// prepare builds all that c needs. Nothing that runs is touched; an error has
+// undone everything. Without a running hub it only tries.
+func (h *Hub) prepare(ctx context.Context, c *config.Config) (*staged, error) {
+	r := h.running
+	if r == nil {
+		none := newReconciler(ctx, nil, h)
+		st, err := none.stage(ctx, c, false)
+		if err != nil {
+			return nil, err
+		}
+		return &staged{}, st.undo()
+	}
+	return r.stage(ctx, c, true)
+}
+
+func (r *reconciler) stage(ctx context.Context, c *config.Config, listen bool) (*staged, error) {
+	st := &staged{r: r, conf: c, senders: map[string]carried{}, doors: map[string]*door{}, opened: map[string]*port{}}
+	err := st.build(ctx, listen)
+	if err != nil {
+		return nil, errors.Join(err, st.undo())
+	}
+	return st, nil
+}
+
+func (st *staged) build(ctx context.Context, listen bool) error {
+	r, c := st.r, st.conf
+	use := map[string]results.Sender{}
+	for _, key := range sorted(c.Partners) {
+		mark, err := r.h.material(ctx, c.Partners[key].Destination, c.Node.TLS)
+		if err != nil {
+			return fmt.Errorf("partner %s: %w", key, err)
+		}
+		s, ok := r.senders[key]
+		if !ok || s.mark != mark {
+			built, err := r.h.sender(c, key)
+			if err != nil {
+				return err
+			}
+			st.built = append(st.built, built)
+			s = carried{built, mark}
+		}
+		st.senders[key] = s
+		use[key] = s.Sender
+	}
+	var err error
+	if st.set, err = r.h.settings(c, use); err != nil {
+		return err
+	}
+	for _, source := range sorted(c.Sources) {
+		if err := st.door(ctx, source, listen); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (st *staged) door(ctx context.Context, source string, listen bool) error {
+	r, s := st.r, st.conf.Sources[source]
+	addr := string(st.conf.ListenAddress(source))
+	// The window and the accession fields belong to intake, not to the door.
+	mark, err := r.h.material(ctx, addr, s.MLLP.TLS, s.MLLP.Exception, s.From, s.MaxMessage, s.MaxConnections, s.Idle, s.FrameTimeout, st.conf.Node.TLS)
+	if err != nil {
+		return fmt.Errorf("source %s: %w", source, err)
+	}
+	if d := r.doors[source]; d != nil && d.mark == mark {
+		st.doors[source] = d
+		return nil
+	}
+	d := &door{mark: mark, port: addr}
+	if d.server, err = r.h.server(st.conf, source); err != nil {
+		return err
+	}
+	if strings.HasSuffix(addr, ":0") {
+		d.port = source + " " + addr // any free port: one of its own
+	}
+	st.doors[source] = d
+	if !listen || r.ports[d.port] != nil {
+		return nil
+	}
+	p, err := openPort(ctx, addr)
+	if err != nil {
+		return fmt.Errorf("source %s: %w", source, err)
+	}
+	st.opened[d.port] = p
+	return nil
+}
+
+// undo closes what stage made.
+func (st *staged) undo() error {
+	var err error
+	for _, p := range st.opened {
+		err = errors.Join(err, p.close())
+	}
+	for _, s := range st.built {
+		err = errors.Join(err, s.Close())
+	}
+	return err
+}
+
+// commit puts the staged configuration in force. The old senders close when
+// the last try that uses them has ended; the old doors let what they are
+// handling finish and answer.
+func (st *staged) commit() error {
+	r := st.r
+	if r == nil {
+		return nil
+	}
+	before, idle := r.gone, r.h.Results.Apply(st.set)
+	var old []channel.Sender
+	for key, s := range r.senders {
+		if st.senders[key].Sender != s.Sender {
+			old = append(old, s.Sender)
+		}
+	}
+	gone := make(chan struct{})
+	r.gone = gone
+	r.g.Go(func() error {
+		<-before
+		<-idle
+		close(gone)
+		for _, s := range old {
+			if err := s.Close(); err != nil {
+				r.h.slog.Warn("a connection did not close cleanly", "error", err)
+			}
+		}
+		return nil
+	})
+	for key, p := range st.opened {
+		r.ports[key] = p
+	}
+	for source, d := range st.doors {
+		if d.stop == nil {
+			r.open(source, d)
+		}
+	}
+	for source, d := range r.doors {
+		if st.doors[source] != d {
+			d.stop()
+		}
+	}
+	var err error
+	inUse := map[string]bool{}
+	for _, d := range st.doors {
+		inUse[d.port] = true
+	}
+	for key, p := range r.ports {
+		if !inUse[key] {
+			err = errors.Join(err, p.close())
+			delete(r.ports, key)
+		}
+	}
+	r.conf, r.senders, r.doors = st.conf, st.senders, st.doors
+	return err
+}
+
+func (r *reconciler) open(source string, d *door) {
+	ctx, stop := context.WithCancel(r.ctx)
+	d.stop = stop
+	ln := r.ports[d.port].turn()
+	r.g.Go(func() error {
+		defer stop()
+		err := d.server.Serve(ctx, ln)
+		if err != nil && ctx.Err() != nil {
+			r.h.slog.Warn("a source's connections did not end in time", "source", source, "error", err)
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("source %s: %w", source, err)
+		}
+		return nil
+	})
+}
+
+// close ends what is left after everything that uses it has ended.
+func (r *reconciler) close() {
+	for _, p := range r.ports {
+		if err := p.close(); err != nil {
+			r.h.slog.Warn("a listener did not close cleanly", "error", err)
+		}
+	}
+	for _, s := range r.senders {
+		if err := s.Close(); err != nil {
+			r.h.slog.Warn("a connection did not close cleanly", "error", err)
+		}
+	}
+}

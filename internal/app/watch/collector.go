@@ -1,0 +1,157 @@
+package watch
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/platform/ledger"
+	"github.com/labwarden/labwarden/internal/platform/store"
+)
+
+// Results is what is watched of the results domain.
+type Results interface {
+	Counts() results.Counts
+	Partners(ctx context.Context) ([]results.PartnerStatus, error)
+	OpenQuarantine(ctx context.Context) (int64, error)
+}
+
+// Ledger tells how long the ledger is.
+type Ledger interface {
+	Head(ctx context.Context) (ledger.Head, error)
+}
+
+// Certificate is one of ours and when it ends.
+type Certificate struct {
+	Name string // "node", "source lis", "partner riverside"
+	Ends time.Time
+}
+
+// Hub is what is watched.
+type Hub struct {
+	Results      Results
+	Ledger       Ledger
+	DB           *store.DB
+	Probe        *Probe
+	Certificates []Certificate
+	Doors        func() map[string]string // open doors: source to address
+	Version      string
+	Now          func() time.Time
+	Log          *slog.Logger
+}
+
+// readTime is how long reading the queues may take before a scrape goes on
+// without them.
+const readTime = 5 * time.Second
+
+// queues are the figures that cost a query.
+type queues struct {
+	at       time.Time
+	took     time.Duration
+	partners []results.PartnerStatus
+	apart    int64
+	leaves   int64
+	err      error
+}
+
+// Collector turns a Hub into metrics.
+type Collector struct {
+	hub  Hub
+	mu   sync.Mutex
+	last queues
+}
+
+// NewCollector returns a collector for h.
+func NewCollector(h Hub) *Collector { return &Collector{hub: h} }
+
+// Describe implements prometheus.Collector.
+func (c *Collector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range defs() {
+		out <- d.desc()
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *Collector) Collect(out chan<- prometheus.Metric) {
+	n := c.hub.Results.Counts()
+	out <- received.metric(float64(n.Received))
+	out <- repeated.metric(float64(n.Repeated))
+	out <- quarantined.metric(float64(n.Quarantined))
+	out <- delivered.metric(float64(n.Delivered))
+	out <- failed.metric(float64(n.Failed))
+	s := c.hub.DB.Stats()
+	out <- groups.metric(float64(s.Groups))
+	out <- items.metric(float64(s.Items))
+	out <- redone.metric(float64(s.Redone))
+	ok := 0.0
+	if c.hub.Probe.Check(context.Background()).Err == nil {
+		ok = 1
+	}
+	out <- writable.metric(ok)
+	for _, x := range c.hub.Certificates {
+		out <- expiry.metric(float64(x.Ends.Unix()), x.Name)
+	}
+	out <- build.metric(1, c.hub.Version, runtime.Version())
+	c.collectQueues(out)
+}
+
+func (c *Collector) collectQueues(out chan<- prometheus.Metric) {
+	q := c.read()
+	if q.err != nil {
+		return
+	}
+	now := c.hub.Now()
+	out <- queuesRead.metric(float64(q.at.UnixMilli()) / 1000)
+	out <- apart.metric(float64(q.apart))
+	out <- leaves.metric(float64(q.leaves))
+	for _, p := range q.partners {
+		out <- waiting.metric(float64(p.Waiting), p.Partner)
+		out <- held.metric(float64(p.Held), p.Partner)
+		out <- needsPerson.metric(float64(p.Stopped), p.Partner)
+		age := 0.0
+		if !p.Oldest.IsZero() {
+			age = max(0, now.Sub(p.Oldest).Seconds())
+		}
+		out <- oldest.metric(age, p.Partner)
+		alive := 1.0
+		if !p.DownSince.IsZero() {
+			alive = 0
+		}
+		out <- up.metric(alive, p.Partner)
+	}
+}
+
+// read gives the queues as they were at most five seconds ago, or twenty times
+// as long as reading takes: with a million waiting results counting is not
+// free, and watching must not slow what it watches.
+func (c *Collector) read() queues {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.hub.Now()
+	if age := now.Sub(c.last.at); !c.last.at.IsZero() && age >= 0 && age < max(5*time.Second, 20*c.last.took) {
+		return c.last
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), readTime)
+	defer cancel()
+	q := queues{at: now}
+	q.partners, q.err = c.hub.Results.Partners(ctx)
+	if q.err == nil {
+		q.apart, q.err = c.hub.Results.OpenQuarantine(ctx)
+	}
+	if q.err == nil {
+		var head ledger.Head
+		head, q.err = c.hub.Ledger.Head(ctx)
+		q.leaves = head.Size
+	}
+	q.took = c.hub.Now().Sub(now)
+	if q.err != nil {
+		c.hub.Log.Error("figures for the metrics could not be read", "error", q.err)
+	}
+	c.last = q
+	return q
+}

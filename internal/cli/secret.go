@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/labwarden/labwarden/internal/app"
+)
+
+func secretCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "secret",
+		Short: "Secrets the configuration refers to as vault:NAME",
+		Long: `Tokens and private keys do not stand in the configuration: it names them as
+vault:NAME, and their values are kept here, sealed. No command shows a value.`,
+	}
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		return usageError{c.CommandPath(), errors.New("choose set, list or remove")}
+	}
+	c.AddCommand(secretSetCommand(), secretListCommand(), secretRemoveCommand())
+	return c
+}
+
+func secretSetCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "set NAME",
+		Short: "Store a secret; its value comes from standard input, or is asked for without echo",
+		Long: `Store a secret. On a terminal the value is asked for and not shown; otherwise it
+is read from standard input, where one line end at the very end is left out.`,
+		Args: cobra.ExactArgs(1),
+	}
+	path, by := configFlag(c), c.Flags().String("by", whoami(), "who does this")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		return withDraft(c, *path, func(h *app.Hub, _ *draft) error {
+			value, err := secretValue(c)
+			if err != nil {
+				return err
+			}
+			if err := h.SetSecret(c.Context(), args[0], value, *by); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "Stored. The configuration refers to it as vault:%s.\n", args[0])
+			return nil
+		})
+	}
+	return c
+}
+
+func secretValue(c *cobra.Command) ([]byte, error) {
+	if in, ok := terminal(c); ok {
+		return hidden(c, in, "Value: ")
+	}
+	b, err := io.ReadAll(io.LimitReader(c.InOrStdin(), 1<<20))
+	if err != nil {
+		return nil, fmt.Errorf("read the secret: %w", err)
+	}
+	return bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r")), nil
+}
+
+func secretListCommand() *cobra.Command {
+	c := &cobra.Command{Use: "list", Short: "List the stored secrets, without their values"}
+	path, asJSON := configFlag(c), jsonFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		return withDraft(c, *path, func(h *app.Hub, _ *draft) error {
+			list, err := h.Secrets(c.Context())
+			if err != nil {
+				return err
+			}
+			if *asJSON {
+				return showJSON(c, list)
+			}
+			for _, s := range list {
+				used := "not used"
+				if s.Used {
+					used = "in use"
+				}
+				fmt.Fprintf(c.OutOrStdout(), "%-24s set %s by %s, %s\n", s.Name, s.SetAt.Format(time.RFC3339), s.SetBy, used)
+			}
+			return nil
+		})
+	}
+	return c
+}
+
+func secretRemoveCommand() *cobra.Command {
+	c := &cobra.Command{Use: "remove NAME", Short: "Forget a secret; refused while the applied configuration uses it", Args: cobra.ExactArgs(1)}
+	path, by := configFlag(c), c.Flags().String("by", whoami(), "who does this")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		return withDraft(c, *path, func(h *app.Hub, _ *draft) error {
+			if err := h.RemoveSecret(c.Context(), args[0], *by); err != nil {
+				return err
+			}
+			fmt.Fprintln(c.OutOrStdout(), "Removed.")
+			return nil
+		})
+	}
+	return c
+}

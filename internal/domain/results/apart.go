@@ -1,0 +1,391 @@
+package results
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/labwarden/labwarden/internal/channel"
+	"github.com/labwarden/labwarden/internal/codec/hl7"
+	"github.com/labwarden/labwarden/internal/platform/bus"
+	"github.com/labwarden/labwarden/internal/platform/event"
+	"github.com/labwarden/labwarden/internal/platform/ledger"
+	"github.com/labwarden/labwarden/internal/platform/store"
+)
+
+// Facts about quarantined messages.
+const (
+	KindApartReleased = "quarantine.released"
+	KindApartRefused  = "quarantine.refused"
+	KindApartReplayed = "quarantine.replayed"
+	KindApartShown    = "quarantine.shown"
+)
+
+// States of a quarantined message.
+const (
+	apartOpen = iota
+	apartReleased
+	apartRefused
+	apartReplayed
+)
+
+// StillRefused is the error of a replay whose cause is not mended. The message
+// stays in quarantine under the cause it has now.
+type StillRefused struct {
+	Cause  string // CauseNoRoute and the like
+	Reason string // in words, no patient data
+}
+
+func (e *StillRefused) Error() string { return "still refused (" + e.Cause + "): " + e.Reason }
+
+// apart is one quarantined row with its body.
+type apart struct {
+	id      event.ID
+	source  string
+	cause   string
+	state   int64
+	message *event.ID
+	body    []byte
+	whole   bool
+}
+
+func (s *Service) apart(ctx context.Context, id event.ID) (*apart, error) {
+	a := &apart{id: id}
+	var size, kept int64
+	var message, sealed []byte
+	err := s.db.QueryRow(ctx, `SELECT source, cause, state, size, kept, message, body FROM results_quarantine WHERE id = $1`, id[:]).
+		Scan(&a.source, &a.cause, &a.state, &size, &kept, &message, &sealed)
+	if errors.Is(err, store.ErrNoRows) {
+		return nil, fmt.Errorf("quarantined message %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read quarantine: %w", err)
+	}
+	if message != nil {
+		m, err := event.IDFromBytes(message)
+		if err != nil {
+			return nil, err
+		}
+		a.message = &m
+	}
+	a.whole = size == kept
+	_, a.body, err = s.seal.open("results_quarantine", id, sealed)
+	return a, err
+}
+
+// ShowApart returns the bytes of a quarantined message (its beginning, where it
+// was over the size limit) and writes down who looked.
+func (s *Service) ShowApart(ctx context.Context, id event.ID, by By) ([]byte, error) {
+	if err := by.check(); err != nil {
+		return nil, err
+	}
+	a, err := s.apart(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	err = s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
+		_, err := bus.Publish(ctx, tx, decided(KindApartShown, s.now().UnixMicro(), id, nil, by))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("write down who looked: %w", err)
+	}
+	return a.body, nil
+}
+
+// RefuseApart ends a quarantined message: it is never taken. Refused again it
+// stays refused, without error.
+func (s *Service) RefuseApart(ctx context.Context, id event.ID, by By) error {
+	if err := by.check(); err != nil {
+		return err
+	}
+	return s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
+		state, _, err := apartState(ctx, tx, id)
+		if err != nil || state == apartRefused {
+			return err
+		}
+		if state != apartOpen {
+			return fmt.Errorf("quarantined message %s was taken meanwhile: %w", id, ErrConflict)
+		}
+		return decide(ctx, tx, id, apartRefused, nil, KindApartRefused, s.now(), by)
+	})
+}
+
+// ReleaseApart takes a message that was kept apart because its control id had
+// been used for another body. It becomes a message at the end of its lanes.
+// Released again it returns the same message, without a second copy.
+func (s *Service) ReleaseApart(ctx context.Context, id event.ID, by By) (event.ID, error) {
+	return s.admit(ctx, id, by, apartReleased)
+}
+
+// ReplayApart presents the kept bytes again under the settings now in force.
+// The error is a *StillRefused where the cause is not mended. Bytes that were
+// taken meanwhile, because the sender repeated them, are not taken twice.
+func (s *Service) ReplayApart(ctx context.Context, id event.ID, by By) (event.ID, error) {
+	return s.admit(ctx, id, by, apartReplayed)
+}
+
+// admit runs a kept message through the intake.
+func (s *Service) admit(ctx context.Context, id event.ID, by By, to int64) (event.ID, error) {
+	var none event.ID
+	if err := by.check(); err != nil {
+		return none, err
+	}
+	a, err := s.apart(ctx, id)
+	if err != nil {
+		return none, err
+	}
+	if !a.whole {
+		return none, fmt.Errorf("quarantined message %s: only its beginning was kept; the sender must send it in parts: %w", id, ErrConflict)
+	}
+	if a.state == apartOpen && to == apartReleased && a.cause != CauseConflict {
+		return none, fmt.Errorf("quarantined message %s (%s) is replayed once the cause is mended, not released: %w", id, a.cause, ErrConflict)
+	}
+	now, set := s.now(), s.settings.Load()
+	j := judged{keys: keysPool.Get().(*hl7.Keys)}
+	defer keysPool.Put(j.keys)
+	if a.state == apartOpen {
+		if r, ok := set.judge(a.source, a.body, &j); !ok {
+			return none, s.stillRefused(ctx, a, r)
+		}
+	}
+	m, conflict, err := s.readmit(ctx, set, a, &j, now, by, to)
+	if err != nil {
+		return none, err
+	}
+	if conflict {
+		return none, s.stillRefused(ctx, a, refusal{cause: CauseConflict,
+			text: "This control id was used for a different message before. A person may release it."})
+	}
+	for _, p := range j.plans {
+		s.wake(p.partner)
+	}
+	return m, nil
+}
+
+// stillRefused keeps the present cause with the row.
+func (s *Service) stillRefused(ctx context.Context, a *apart, r refusal) error {
+	err := s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.Exec(ctx, "UPDATE results_quarantine SET cause = $1, detail = $2 WHERE id = $3 AND state = 0", r.cause, r.text, a.id[:])
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("write down why it is still refused: %w", err)
+	}
+	return &StillRefused{Cause: r.cause, Reason: r.text}
+}
+
+// readmit makes the message of a, unless a was decided meanwhile. conflict: the
+// control id belongs to another body and this is no release.
+func (s *Service) readmit(ctx context.Context, set *Settings, a *apart, j *judged, now time.Time, by By, to int64) (m event.ID, conflict bool, err error) {
+	id, at := event.NewID(), now.UnixMicro()
+	salt, err := s.seal.newSalt()
+	if err != nil {
+		return m, false, err
+	}
+	sealed, err := s.seal.seal("results_messages", id, salt, a.body)
+	if err != nil {
+		return m, false, err
+	}
+	lanes := s.lanes(a.source, j.keys)
+	// Who presented it at first is not kept with the quarantined bytes: the
+	// event names the source and no peer.
+	ev, err := received(&intakeFact{id, a.source, channel.Peer{}, set.Revision, now, j.flags, lanes, j.plans}, salt, a.body)
+	if err != nil {
+		return m, false, err
+	}
+	dup := s.vault.Index("control", []byte(a.source), j.head.SendingApp, j.head.SendingFacility, j.head.ControlID)
+	tag := s.vault.Index("body", a.body)
+	cutoff := now.Add(-j.src.Window).UnixMicro()
+	kind := KindApartReleased
+	if to == apartReplayed {
+		kind = KindApartReplayed
+	}
+	fresh := false
+	err = s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
+		fresh, conflict = false, false
+		state, done, err := apartState(ctx, tx, a.id)
+		switch {
+		case err != nil:
+			return err
+		case done != nil:
+			m = *done // a double click
+			return nil
+		case state != apartOpen || a.state != apartOpen:
+			return fmt.Errorf("quarantined message %s was refused meanwhile: %w", a.id, ErrConflict)
+		}
+		m = id
+		before, same, err := controlBefore(ctx, tx, dup[:], tag[:], cutoff)
+		switch {
+		case err != nil:
+			return err
+		case before != nil && same:
+			m = *before // the sender repeated it and it was taken then
+			return decide(ctx, tx, a.id, to, &m, kind, now, by)
+		case before != nil && to == apartReplayed:
+			conflict = true
+			return nil
+		case before == nil:
+			_, err = tx.Exec(ctx, `INSERT INTO results_controls (dup, message, tag, received_at) VALUES ($1, $2, $3, $4)
+				ON CONFLICT (dup) DO UPDATE SET message = excluded.message, tag = excluded.tag, received_at = excluded.received_at`,
+				dup[:], id[:], tag[:], at)
+			if err != nil {
+				return fmt.Errorf("remember control id: %w", err)
+			}
+		}
+		if err := s.insert(ctx, tx, ev, id, a.source, at, len(a.body), j.flags, sealed, lanes, j.plans); err != nil {
+			return err
+		}
+		fresh = true
+		return decide(ctx, tx, a.id, to, &m, kind, now, by)
+	})
+	if err == nil && fresh {
+		s.counts.received.Add(1)
+	}
+	return m, conflict, err
+}
+
+// controlBefore finds the message that has the control id now, and whether its
+// body is the same.
+func controlBefore(ctx context.Context, tx *store.Tx, dup, tag []byte, cutoff int64) (*event.ID, bool, error) {
+	var raw, had []byte
+	err := tx.QueryRow(ctx, "SELECT message, tag FROM results_controls WHERE dup = $1 AND received_at >= $2", dup, cutoff).Scan(&raw, &had)
+	if errors.Is(err, store.ErrNoRows) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("look for the control id: %w", err)
+	}
+	id, err := event.IDFromBytes(raw)
+	return &id, string(had) == string(tag), err
+}
+
+func apartState(ctx context.Context, tx *store.Tx, id event.ID) (state int64, message *event.ID, err error) {
+	var raw []byte
+	err = tx.QueryRow(ctx, "SELECT state, message FROM results_quarantine WHERE id = $1", id[:]).Scan(&state, &raw)
+	if errors.Is(err, store.ErrNoRows) {
+		return 0, nil, fmt.Errorf("quarantined message %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return 0, nil, fmt.Errorf("read quarantine: %w", err)
+	}
+	if raw != nil {
+		m, err := event.IDFromBytes(raw)
+		return state, &m, err
+	}
+	return state, nil, nil
+}
+
+// decide ends an open row and writes the fact.
+func decide(ctx context.Context, tx *store.Tx, id event.ID, to int64, message *event.ID, kind string, now time.Time, by By) error {
+	if _, err := bus.Publish(ctx, tx, decided(kind, now.UnixMicro(), id, message, by)); err != nil {
+		return err
+	}
+	var m []byte
+	if message != nil {
+		m = message[:]
+	}
+	_, err := tx.Exec(ctx, "UPDATE results_quarantine SET state = $1, decided_at = $2, decided_by = $3, message = $4 WHERE id = $5 AND state = 0",
+		to, now.UnixMicro(), ledger.Code(by.Who), m, id[:])
+	return err
+}
+
+func decided(kind string, at int64, id event.ID, message *event.ID, by By) ledger.Event {
+	ids := ledger.Pairs{{K: "quarantine", V: id.String()}, {K: "by", V: ledger.Code(by.Who)}}
+	if message != nil {
+		ids = append(ids, ledger.Pair{K: "message", V: message.String()})
+	}
+	return ledger.Event{Kind: kind, At: at, IDs: ids, Codes: ledger.Pairs{{K: "reason", V: ledger.Code(by.Reason)}}}
+}
+
+// admitted says that the bytes were taken from quarantine before.
+type admitted struct {
+	message event.ID
+	at      time.Time
+}
+
+func (*admitted) Error() string { return "a person let these bytes through before" }
+
+// admittedBefore finds out whether a person released the same bytes within the
+// source's window: the sender, who was told AE at the time, may present them again.
+func (s *Service) admittedBefore(ctx context.Context, tx *store.Tx, source string, tag []byte, now time.Time) error {
+	var raw []byte
+	var at int64
+	cutoff := now.Add(-s.settings.Load().Sources[source].Window).UnixMicro()
+	err := tx.QueryRow(ctx, `SELECT message, decided_at FROM results_quarantine WHERE tag = $1 AND source = $2
+		AND state IN (1, 3) AND decided_at >= $3 ORDER BY leaf DESC LIMIT 1`, tag, source, cutoff).Scan(&raw, &at)
+	if errors.Is(err, store.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look for a release: %w", err)
+	}
+	id, err := event.IDFromBytes(raw)
+	if err != nil {
+		return err
+	}
+	return &admitted{id, time.UnixMicro(at)}
+}
+
+// Replayed tells how far a bulk replay is.
+type Replayed struct {
+	Of, Done   int64            // open messages with the cause at the start; looked at so far
+	Taken      int64            // became messages
+	Still      map[string]int64 // still refused, by present cause
+	LastReason string
+}
+
+// ReplayAll replays every open message of a cause, oldest first, and calls
+// progress (if not nil) after each. It ends early, with what it has done, when
+// ctx ends; called again it goes on with what is still open.
+func (s *Service) ReplayAll(ctx context.Context, cause string, by By, progress func(Replayed)) (Replayed, error) {
+	r := Replayed{Still: map[string]int64{}}
+	if err := by.check(); err != nil {
+		return r, err
+	}
+	var last int64
+	err := s.db.QueryRow(ctx, "SELECT count(*), COALESCE(max(leaf), -1) FROM results_quarantine WHERE state = 0 AND cause = $1", cause).Scan(&r.Of, &last)
+	if err != nil {
+		return r, fmt.Errorf("count quarantine: %w", err)
+	}
+	for at := int64(-1); ; {
+		var ids []event.ID
+		err := s.db.Query(ctx, `SELECT leaf, id FROM results_quarantine WHERE state = 0 AND cause = $1 AND leaf > $2 AND leaf <= $3
+			ORDER BY leaf LIMIT 100`, []any{cause, at, last}, func(row store.Scanner) error {
+			var raw []byte
+			if err := row.Scan(&at, &raw); err != nil {
+				return err
+			}
+			id, err := event.IDFromBytes(raw)
+			ids = append(ids, id)
+			return err
+		})
+		if err != nil {
+			return r, fmt.Errorf("read quarantine: %w", err)
+		}
+		if len(ids) == 0 {
+			return r, nil
+		}
+		for _, id := range ids {
+			_, err := s.ReplayApart(ctx, id, by)
+			var still *StillRefused
+			switch {
+			case err == nil:
+				r.Taken++
+			case errors.As(err, &still):
+				r.Still[still.Cause]++
+				r.LastReason = still.Reason
+			case errors.Is(err, ErrConflict): // decided by somebody else, or too large
+				r.Still["not_replayable"]++
+				r.LastReason = err.Error()
+			default:
+				return r, err
+			}
+			r.Done++
+			if progress != nil {
+				progress(r)
+			}
+		}
+	}
+}

@@ -1,0 +1,167 @@
+package results
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/labwarden/labwarden/internal/platform/event"
+	"github.com/labwarden/labwarden/internal/platform/ledger"
+)
+
+// maxFindings bounds an audit's list: whoever finds so many has another problem.
+const maxFindings = 1000
+
+// Finding is one stored row that does not fit the ledger, or is missing. It
+// names the row and never holds its content.
+type Finding struct {
+	Table string `json:"table"`
+	Row   string `json:"row"`
+	What  string `json:"what"`
+}
+
+func (f Finding) String() string { return f.Table + ", row " + f.Row + ": " + f.What }
+
+// Audited is what an audit went through and found.
+type Audited struct {
+	// Leaves is the size of the ledger that everything was held against, Root its root.
+	Leaves      int64  `json:"leaves"`
+	Root        string `json:"root"`
+	Messages    int64  `json:"messages"`
+	Erased      int64  `json:"erased"`
+	Deliveries  int64  `json:"deliveries"`
+	Delivered   int64  `json:"delivered"`
+	Quarantined int64  `json:"quarantined"`
+	Controls    int64  `json:"controls"`
+	Checkpoints int64  `json:"checkpoints"`
+	// Findings are empty where everything fits; Cut says that there are more.
+	Findings []Finding `json:"findings"`
+	Cut      bool      `json:"cut,omitempty"`
+}
+
+// auditor is one run of Audit.
+type auditor struct {
+	s    *Service
+	out  Audited
+	head ledger.Head
+	// acted is what people and the couriers last did to a delivery that is not
+	// completed; erased the messages whose bodies are gone by policy.
+	acted  map[int64]deed
+	erased map[event.ID]bool
+	known  int64 // up to which leaf they are
+	// delivered counts the events; proved those that have their row.
+	delivered, proved int64
+	near              nearby
+}
+
+type deed struct {
+	state State
+	at    int64
+}
+
+func (a *auditor) find(table string, row any, what string) {
+	if len(a.out.Findings) == maxFindings {
+		a.out.Cut = true
+		return
+	}
+	a.out.Findings = append(a.out.Findings, Finding{table, fmt.Sprint(row), what})
+}
+
+// Audit holds every stored row against the ledger and the ledger against
+// itself: each event has its row, each row its event, bodies and receipts open
+// at their place and are those the events committed to. It may run while the
+// hub works and looks at what was there when it began. Memory does not grow
+// with the ledger, but for the deliveries a person had to do with and the
+// messages erased. progress, if not nil, is called now and then with the number
+// of leaves done and the total.
+//
+// Not bound by the ledger, so not audited: how often and when a waiting
+// delivery was and will be tried, the words of its reason, and the search
+// index, which can be made anew.
+func (s *Service) Audit(ctx context.Context, progress func(done, total int64)) (*Audited, error) {
+	head, err := s.log.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a := &auditor{s: s, head: head, acted: map[int64]deed{}, erased: map[event.ID]bool{}, near: nearby{log: s.log}}
+	a.out.Leaves, a.out.Root, a.out.Findings = head.Size, head.Root().String(), []Finding{}
+	_, damage, err := s.log.AuditTo(ctx, head)
+	if err != nil {
+		return nil, err
+	}
+	if damage != nil {
+		table, row := "ledger_groups", fmt.Sprint(damage.Row)
+		if damage.Row < 0 {
+			table, row = "ledger_head", "1"
+		}
+		a.find(table, row, fmt.Sprintf("%s (from entry %d on the ledger cannot be relied on)", damage.What, damage.Leaf))
+	}
+	if err := a.catchUp(ctx, head.Size); err != nil {
+		return nil, err
+	}
+	var b batch
+	flush := func() error {
+		if len(b.events) == 0 && b.lo == b.hi {
+			return nil
+		}
+		err := a.rows(ctx, &b)
+		if progress != nil {
+			progress(b.hi, head.Size)
+		}
+		b = batch{lo: b.hi, hi: b.hi}
+		return err
+	}
+	err = s.log.Walk(ctx, 0, head.Size, func(first int64, events [][]byte) error {
+		b.add(first, events)
+		if len(b.events) < batchEvents {
+			return nil
+		}
+		return flush()
+	})
+	if err == nil {
+		b.hi = head.Size
+		err = flush()
+	}
+	if err == nil && a.delivered != a.proved {
+		err = s.log.Walk(ctx, 0, head.Size, func(first int64, events [][]byte) error { return a.receipts(ctx, first, events) })
+	}
+	if err = errors.Join(err, a.checkpoints(ctx), a.controls(ctx), a.strays(ctx)); err != nil {
+		return nil, err
+	}
+	return &a.out, nil
+}
+
+// catchUp collects what happened up to before leaf to.
+func (a *auditor) catchUp(ctx context.Context, to int64) error {
+	if to <= a.known {
+		return nil
+	}
+	err := a.s.log.Walk(ctx, a.known, to, a.deeds)
+	a.known = to
+	return err
+}
+
+// deeds collects what happened to deliveries apart from being sent.
+func (a *auditor) deeds(_ int64, events [][]byte) error {
+	for _, raw := range events {
+		kind := kindOf(raw)
+		if kind == KindReceived || kind == KindDelivered || kind == KindQuarantined {
+			continue
+		}
+		e, err := ledger.ParseEvent(raw)
+		if err != nil {
+			continue
+		}
+		if kind == KindErased {
+			if id, err := event.ParseID(e.IDs.Get("message")); err == nil {
+				a.erased[id] = true
+			}
+			continue
+		}
+		state, ok := map[string]State{KindStopped: NeedsPerson, KindHeld: Held, KindReleased: Waiting, KindRefused: RefusedByPerson}[kind]
+		if seq, err := parseSeq(e.IDs.Get("delivery")); ok && err == nil {
+			a.acted[seq] = deed{state, e.At}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+package results
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/labwarden/labwarden/internal/platform/bus"
+	"github.com/labwarden/labwarden/internal/platform/event"
+	"github.com/labwarden/labwarden/internal/platform/ledger"
+	"github.com/labwarden/labwarden/internal/platform/store"
+)
+
+// The kinds of facts about looks at patient data.
+const (
+	KindViewed           = "result.viewed"
+	KindExported         = "result.exported"
+	KindQuarantineViewed = "quarantine.viewed"
+)
+
+// View gives one message with its body to a person and records who looked and
+// why. It fails closed: when the record cannot be written there is no body.
+func (s *Service) View(ctx context.Context, id event.ID, by By) (Summary, []byte, error) {
+	return s.view(ctx, KindViewed, id, by)
+}
+
+// Export is View for a body that leaves the hub as a file.
+func (s *Service) Export(ctx context.Context, id event.ID, by By) (Summary, []byte, error) {
+	return s.view(ctx, KindExported, id, by)
+}
+
+func (s *Service) view(ctx context.Context, kind string, id event.ID, by By) (Summary, []byte, error) {
+	if err := by.check(); err != nil {
+		return Summary{}, nil, err
+	}
+	m, body, err := s.Message(ctx, id)
+	if err != nil {
+		return Summary{}, nil, err
+	}
+	if err := s.looked(ctx, kind, "message", id, by); err != nil {
+		return Summary{}, nil, err
+	}
+	return m, body, nil
+}
+
+// ViewQuarantined gives what is kept of a quarantined message and records who
+// looked and why. It fails closed like View.
+func (s *Service) ViewQuarantined(ctx context.Context, id event.ID, by By) (Apart, []byte, error) {
+	if err := by.check(); err != nil {
+		return Apart{}, nil, err
+	}
+	var sealed []byte
+	var at, last, state int64
+	a := Apart{ID: id}
+	err := s.db.QueryRow(ctx, `SELECT source, received_at, last_at, times, cause, detail, size, kept, state, body
+		FROM results_quarantine WHERE id = $1`, id[:]).
+		Scan(&a.Source, &at, &last, &a.Times, &a.Cause, &a.Detail, &a.Size, &a.Kept, &state, &sealed)
+	if errors.Is(err, store.ErrNoRows) {
+		return Apart{}, nil, fmt.Errorf("quarantined message %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return Apart{}, nil, fmt.Errorf("read quarantine: %w", err)
+	}
+	a.ReceivedAt, a.LastAt = time.UnixMicro(at).UTC(), time.UnixMicro(last).UTC()
+	a.State = [...]string{"open", "released", "refused", "replayed"}[state&3]
+	_, body, err := s.seal.open("results_quarantine", id, sealed)
+	if err != nil {
+		return Apart{}, nil, err
+	}
+	if err := s.looked(ctx, KindQuarantineViewed, "quarantine", id, by); err != nil {
+		return Apart{}, nil, err
+	}
+	return a, body, nil
+}
+
+func (s *Service) looked(ctx context.Context, kind, what string, id event.ID, by By) error {
+	err := s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
+		_, err := bus.Publish(ctx, tx, ledger.Event{
+			Kind: kind, At: s.now().UnixMicro(),
+			IDs:   ledger.Pairs{{K: what, V: id.String()}, {K: "by", V: ledger.Code(by.Who)}},
+			Codes: ledger.Pairs{{K: "reason", V: ledger.Code(by.Reason)}},
+		})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("record the look at %s: %w", id, err)
+	}
+	return nil
+}
