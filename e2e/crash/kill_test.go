@@ -18,6 +18,10 @@ const killSeed = 20261101
 // connections; now and then a clinic is killed with it. At the end every message
 // was acknowledged, and each is there once, delivered at least once, marked
 // once, in the order of its lanes, with a ledger that fits together.
+//
+// What this does not prove: the machine's own power. A killed process leaves its
+// writes with the kernel; that they are flushed before the answer is the store's
+// affair (synchronous=FULL, synchronous_commit), see TestTornJournal.
 func TestBarKill9(t *testing.T) {
 	whole := size(t)
 	kills := 10

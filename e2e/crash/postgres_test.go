@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/labwarden/labwarden/internal/demo"
 )
 
 const postgresBin = "/usr/lib/postgresql/15/bin"
@@ -140,10 +142,15 @@ func TestPostgresStoppedAndStarted(t *testing.T) {
 			const n = 1000
 			lis := l.beginLIS(n, faultSeed, "--pace", "5ms")
 			until(t, time.Minute, "something is taken", func() bool { yes, _ := l.replies(); return yes > 100 })
+			l.clinic[demo.Riverside].kill() // so that results wait meanwhile
+			pause(200 * time.Millisecond)
 			s.end(sig)
 			until(t, time.Minute, "the LIS is refused", func() bool { _, no := l.replies(); return no > 20 })
 			lis.kill()
-			l.roomAgain(pid, n, s.begin)
+			l.roomAgain(pid, n, func() {
+				s.begin()
+				l.beginClinic(demo.Riverside, "")
+			})
 		})
 	}
 }

@@ -330,6 +330,8 @@ func (c *courier) attempt(ctx context.Context, set *Settings, seq int64, turn *t
 		case errors.Is(err, errUnreadable) && d.state == Waiting:
 			// Never sent, never skipped; a person must look.
 			return c.stop(ctx, d, errUnreadable.Error(), seq), nil
+		case !errors.Is(err, errUnreadable):
+			return later(poll), nil // the database was away: what waits goes as soon as it is back
 		}
 		return later(poll * 30), nil
 	case d.state >= Done:
