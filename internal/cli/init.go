@@ -34,6 +34,7 @@ lost; two bring back nothing.`,
 	}
 	name := c.Flags().String("name", "", "the laboratory's name (needed)")
 	id := c.Flags().String("id", "", "its short name in proofs, lower-case letters, digits and dashes (needed)")
+	dsn := c.Flags().String("postgres-dsn-file", "", "use PostgreSQL: a file that holds the whole connection string, password included")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if *name == "" || !labID.MatchString(*id) {
 			return usageError{c.CommandPath(), errors.New(`give --name "Millbrook Laboratory" and --id millbrook (lower-case letters, digits, dashes)`)}
@@ -42,12 +43,20 @@ lost; two bring back nothing.`,
 		if len(args) == 1 {
 			dir = args[0]
 		}
-		return runInit(c, dir, *name, *id)
+		return runInit(c, dir, *name, *id, *dsn)
 	}
 	return c
 }
 
-func runInit(c *cobra.Command, dir, name, id string) error {
+func runInit(c *cobra.Command, dir, name, id, dsn string) error {
+	database := ""
+	if dsn != "" {
+		abs, err := filepath.Abs(dsn)
+		if err != nil {
+			return fmt.Errorf("find %s: %w", dsn, err)
+		}
+		database = fmt.Sprintf("\n  database: {engine: postgres, dsn_file: %q}", abs)
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make folder: %w", err)
 	}
@@ -69,7 +78,7 @@ func runInit(c *cobra.Command, dir, name, id string) error {
 	if err := ca.Write(filepath.Join(dir, "tls"), "hub", "lis"); err != nil {
 		return err
 	}
-	if err := os.WriteFile(path, fmt.Appendf(nil, firstConfiguration, name, id), 0o600); err != nil {
+	if err := os.WriteFile(path, fmt.Appendf(nil, firstConfiguration, name, id, database), 0o600); err != nil {
 		return fmt.Errorf("write configuration: %w", err)
 	}
 	conf, err := loadConfig(path, time.Now(), c.ErrOrStderr())
@@ -96,7 +105,7 @@ func runInit(c *cobra.Command, dir, name, id string) error {
 const firstConfiguration = `# Labwarden's configuration. The reference of every setting: docs/operate/configuration.md
 lab: {name: %q, id: %s}
 node:
-  data: ./data
+  data: ./data%s
   seals:
     - {kind: keyfile, path: ./keys/root.key}
   tls: {certificate: ./tls/hub.pem, key: ./tls/hub.key}

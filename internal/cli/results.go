@@ -13,7 +13,7 @@ import (
 
 func resultsCommand() *cobra.Command {
 	c := group(&cobra.Command{Use: "results", Short: "The results the hub carries: list, look, hold, release, send again"})
-	c.AddCommand(resultsListCommand(), resultsShowCommand(), resultsExportCommand())
+	c.AddCommand(resultsListCommand(), resultsShowCommand(), resultsFindCommand(), resultsExportCommand(), resultsProofCommand())
 	for _, a := range acts() {
 		c.AddCommand(actCommand(a))
 	}

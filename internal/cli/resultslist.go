@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/labwarden/labwarden/internal/app/control"
 )
 
 func resultsListCommand() *cobra.Command {
@@ -36,20 +38,22 @@ release, refuse and resend take it.`,
 		if err != nil {
 			return err
 		}
-		return f.show(c, list, func(w io.Writer) {
-			if len(list.Results) == 0 {
-				fmt.Fprintln(w, "No results.")
-			} else {
-				rows := make([][]string, len(list.Results))
-				for i, r := range list.Results {
-					rows[i] = []string{r.ID, clock(r.ReceivedAt), r.Source, fmt.Sprint(r.Size), marks(r), deliveries(r.Deliveries)}
-				}
-				table(w, "MESSAGE|RECEIVED|SOURCE|BYTES|MARKS|DELIVERIES", rows)
-			}
-			if list.Next > 0 {
-				fmt.Fprintf(w, "There may be older ones: --before %d\n", list.Next)
-			}
-		})
+		return f.show(c, list, func(w io.Writer) { printResults(w, list) })
 	}
 	return c
+}
+
+func printResults(w io.Writer, list control.Results) {
+	if len(list.Results) == 0 {
+		fmt.Fprintln(w, "No results.")
+	} else {
+		rows := make([][]string, len(list.Results))
+		for i, r := range list.Results {
+			rows[i] = []string{r.ID, clock(r.ReceivedAt), r.Source, fmt.Sprint(r.Size), marks(r), deliveries(r.Deliveries)}
+		}
+		table(w, "MESSAGE|RECEIVED|SOURCE|BYTES|MARKS|DELIVERIES", rows)
+	}
+	if list.Next > 0 {
+		fmt.Fprintf(w, "There may be older ones: --before %d\n", list.Next)
+	}
 }

@@ -114,9 +114,6 @@ func (set *Settings) judge(source string, body []byte, j *judged) (refusal, bool
 	}
 	m := newLook(body, &j.head)
 	msg, err := m.Message()
-	if err == nil {
-		err = whole(msg, &j.head)
-	}
 	if err != nil {
 		return unparsable(err), false
 	}

@@ -122,19 +122,3 @@ func flagsOf(m *hl7.Message) int64 {
 	}
 	return f
 }
-
-// whole finds what shows that a result message lost its end on the way: a
-// result without a single order or observation. Whatever else a laboratory's
-// system writes against the standard is its own affair and passes.
-func whole(m *hl7.Message, h *hl7.Header) error {
-	if string(h.Code()) != "ORU" {
-		return nil
-	}
-	for range m.Segments("OBR") {
-		return nil
-	}
-	for range m.Segments("OBX") {
-		return nil
-	}
-	return &hl7.Error{Segment: "OBR", Code: "100", Msg: "a result message without an OBR or OBX segment; its end seems to be missing"}
-}
