@@ -77,7 +77,7 @@ func openStore(ctx context.Context, n *config.Node) (*store.DB, error) {
 			}
 			dsn = strings.TrimSpace(string(b))
 		}
-		return store.OpenPostgres(ctx, dsn, store.Options{})
+		return store.OpenPostgres(ctx, dsn, store.Options{Exclusive: true, Readers: 8})
 	}
 	if err := os.MkdirAll(string(n.Data), 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)

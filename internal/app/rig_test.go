@@ -35,7 +35,11 @@ func newSite(t *testing.T, dsn string) *site {
 	t.Helper()
 	s := &site{t: t, dir: t.TempDir(), db: "{engine: sqlite}"}
 	if dsn != "" {
-		s.db = fmt.Sprintf("{engine: postgres, url: %q}", dsn)
+		file := filepath.Join(s.dir, "dsn") // it may hold a password
+		if err := os.WriteFile(file, []byte(dsn), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.db = fmt.Sprintf("{engine: postgres, dsn_file: %q}", file)
 	}
 	key := filepath.Join(s.dir, "root.key")
 	if err := vault.CreateKeyFile(key, rand.Reader); err != nil {

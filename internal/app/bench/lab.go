@@ -43,7 +43,13 @@ func startLab(ctx context.Context, o Options, dir string, partners []string, tur
 		if err != nil {
 			return nil, err
 		}
-		o.DSN = dsn
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("make folder: %w", err)
+		}
+		// It may hold a password, so it does not stand in the configuration.
+		if err := os.WriteFile(filepath.Join(dir, "dsn"), []byte(dsn), 0o600); err != nil {
+			return nil, fmt.Errorf("write database address: %w", err)
+		}
 	}
 	certs := filepath.Join(dir, "tls")
 	if _, err := os.Stat(certs); err != nil {
@@ -115,7 +121,7 @@ func schema(ctx context.Context, dsn, name string) (string, error) {
 func configuration(o Options, dir, certs string, partners []string, turns bool) string {
 	db := "{engine: sqlite}"
 	if o.Engine == "postgres" {
-		db = fmt.Sprintf("{engine: postgres, url: %q}", o.DSN)
+		db = fmt.Sprintf("{engine: postgres, dsn_file: %q}", filepath.Join(dir, "dsn"))
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `lab: {name: Bench, id: bench}

@@ -18,7 +18,7 @@ func (l *provelab) full() []int64 {
 	l.t.Helper()
 	leaves := l.take(1, 12)
 	l.deliver()
-	if v := l.s.take(l.t.Context(), "lis", channel.Peer{}, []byte("MSH|^~\\&|LIS|LAB|HUB|CLINIC|20260301090000||ORU^R01|Q1|P|2.5.1\rPID|1\r")); v.outcome != Quarantined {
+	if v := l.s.take(l.t.Context(), "lis", channel.Peer{}, []byte("MSH|^~\\&|LIS|LAB|HUB|CLINIC|20260301090000||ORU^R01||P|2.5.1\rPID|1\r")); v.outcome != Quarantined {
 		l.t.Fatal("not quarantined")
 	}
 	if _, err := l.s.Resend(l.t.Context(), leaves[0]*maxPlans, By{"anna", "lost-there"}); err != nil {

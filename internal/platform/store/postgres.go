@@ -31,9 +31,22 @@ func OpenPostgres(ctx context.Context, dsn string, opts Options) (*DB, error) {
 		opts.Readers = 4
 	}
 	cfg.MaxConns = int32(opts.Readers)
-	w := &pgWriter{cfg: cfg.ConnConfig.Copy()}
-	if err := w.connect(ctx); err != nil {
-		return nil, err
+	w := &pgWriter{cfg: cfg.ConnConfig.Copy(), exclusive: opts.Exclusive}
+	// A process that was killed a moment ago may still hold the lock: the server
+	// notices when its connection breaks.
+	for begin := time.Now(); ; {
+		err := w.connect(ctx)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, ErrInUse) || time.Since(begin) > exclusivePatience {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
@@ -42,16 +55,35 @@ func OpenPostgres(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	return start(Postgres, w, &pgReader{pool: pool}, opts), nil
 }
 
+// exclusivePatience is how long OpenPostgres waits for another process to let go.
+const exclusivePatience = 5 * time.Second
+
+// ErrInUse: another process writes to this database.
+var ErrInUse = errors.New("another hub is running on this database: stop that one first")
+
 type pgWriter struct {
-	cfg   *pgx.ConnConfig
-	conn  *pgx.Conn
-	batch *pgx.Batch
+	cfg       *pgx.ConnConfig
+	exclusive bool
+	conn      *pgx.Conn
+	batch     *pgx.Batch
 }
 
 func (w *pgWriter) connect(ctx context.Context) error {
 	conn, err := pgx.ConnectConfig(ctx, w.cfg)
 	if err != nil {
 		return fmt.Errorf("connect to the database: %w", err)
+	}
+	if w.exclusive {
+		// Held by this very connection: without the lock there is nothing to
+		// write with, after a lost connection as well.
+		var ok bool
+		err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock(hashtext('labwarden hub ' || current_schema()))").Scan(&ok)
+		if err == nil && !ok {
+			err = ErrInUse
+		}
+		if err != nil {
+			return errors.Join(err, conn.Close(ctx))
+		}
 	}
 	w.conn = conn
 	return nil
