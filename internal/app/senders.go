@@ -18,10 +18,6 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/config"
 )
 
-// mllpLanes is how many connections an MLLP destination keeps. One is what most
-// receivers expect; the order of results does not depend on it.
-const mllpLanes = 1
-
 // sender builds what carries messages to a partner.
 func (h *Hub) sender(c *config.Config, key string) (channel.Sender, error) {
 	d := c.Partners[key].Destination
@@ -54,7 +50,7 @@ func (h *Hub) mllpSender(c *config.Config, key string, d *config.MLLPDestination
 		return nil, err
 	}
 	m := mllp.Config{
-		Name: key, Addr: string(d.Address), Lanes: mllpLanes, ReplyTimeout: d.ReplyTimeout.Std(),
+		Name: key, Addr: string(d.Address), Lanes: d.Connections, ReplyTimeout: d.ReplyTimeout.Std(),
 		AwaitApp: d.AwaitApplicationAck, Exception: exception(d.Exception), Now: h.now,
 	}
 	if d.TLS != nil {

@@ -65,7 +65,7 @@ func (h *Hub) Offline(c *config.Config) (*results.Settings, error) { return h.se
 // connection over MLLP, several where requests are independent of each other.
 func parallel(d config.Destination) int {
 	if d.MLLP != nil {
-		return mllpLanes
+		return d.MLLP.Connections
 	}
 	return 4
 }

@@ -144,7 +144,7 @@ partners:
 		keys[i] = fmt.Sprintf("p%d", i)
 		tls := ""
 		if turns {
-			tls = fmt.Sprintf(", tls: {ca: %s, server_name: p%d}", filepath.Join(certs, "ca.pem"), i)
+			tls = fmt.Sprintf(", connections: 8, tls: {ca: %s, server_name: p%d}", filepath.Join(certs, "ca.pem"), i)
 		}
 		fmt.Fprintf(&b, "  p%d: {name: P%d, destination: {mllp: {address: %q%s}}}\n", i, i, addr, tls)
 	}

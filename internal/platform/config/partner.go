@@ -31,6 +31,7 @@ type MLLPDestination struct {
 	Address             Address    `yaml:"address" rule:"required" ex:"hl7.riverside.example:2576" doc:"HOST:PORT."`
 	TLS                 *ClientTLS `yaml:"tls" doc:"TLS 1.3. Without it the connection is plaintext, which needs an exception unless the partner is on this machine."`
 	ReplyTimeout        Duration   `yaml:"reply_timeout" default:"30s" rule:"min=1s,max=10m" doc:"How long to wait for the acknowledgement."`
+	Connections         int        `yaml:"connections" default:"1" rule:"min=1,max=64" doc:"How many connections to keep, each with one message in flight. Results of one patient or order keep their sequence whatever this says; most receivers take one connection only."`
 	AwaitApplicationAck bool       `yaml:"await_application_ack" doc:"In enhanced mode, wait for the application's acknowledgement after the commit acknowledgement."`
 	Exception           *Exception `yaml:"exception" sample:"off" doc:"Allows plaintext or TLS 1.2 for a stated time and reason."`
 }

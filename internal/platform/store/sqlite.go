@@ -32,7 +32,7 @@ func OpenSQLite(ctx context.Context, path string, opts Options) (*DB, error) {
 	}
 	pragmas := []string{
 		"journal_mode(WAL)", "synchronous(FULL)",
-		"wal_autocheckpoint(2000)", "cache_size(-16000)", "secure_delete(1)", "temp_store(2)",
+		"wal_autocheckpoint(10000)", "cache_size(-16000)", "secure_delete(1)", "temp_store(2)",
 	}
 	if i.Size() == 0 {
 		// Only on a new file: setting auto_vacuum writes to the header each time,
