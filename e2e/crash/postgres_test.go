@@ -35,7 +35,7 @@ func newServer(t *testing.T) *server {
 		t.Skip("SKIPPED: PostgreSQL 15 is not installed; `make test` installs it: stopping it was not tried")
 	}
 	// Not t.TempDir: its parents are closed to the other user.
-	dir, err := os.MkdirTemp("", "labwarden-crash-pg-")
+	dir, err := os.MkdirTemp("", "labwarden-crash-pg-") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -116,7 +116,7 @@ func (p *proc) says(prefix string, d time.Duration) (string, error) {
 				continue
 			default:
 			}
-			return "", fmt.Errorf("it ended (%v) before it said %q:\n%s", p.err, prefix, p.tail())
+			return "", fmt.Errorf("it ended (%w) before it said %q:\n%s", p.err, prefix, p.tail())
 		case <-timer.C:
 			return "", fmt.Errorf("it did not say %q in %v:\n%s", prefix, d, p.tail())
 		}

@@ -63,7 +63,7 @@ func TestReplayShowsWhatWouldChange(t *testing.T) {
 			t.Errorf("who looked was not recorded: %v", err)
 		}
 		other := strings.Replace(base, partnerAt("p", p.addr), partnerAt("p", p.addr)+partnerAt("q", "127.0.0.1:2"), 1)
-		if sum, out = replay(strings.Replace(other, "to: [p]", "to: [q]", 1), ReplayOptions{}); sum.Kinds[results.DiffPartner] != n || sum.Kinds[results.DiffNoPartner] != n {
+		if sum, _ = replay(strings.Replace(other, "to: [p]", "to: [q]", 1), ReplayOptions{}); sum.Kinds[results.DiffPartner] != n || sum.Kinds[results.DiffNoPartner] != n {
 			t.Errorf("other partner: %+v", sum)
 		}
 		checked := strings.Replace(base, "check: none, check_reason: a test", "check: account", 1)

@@ -48,7 +48,7 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 	if code, out, errs := run(t, dir, "", "check"); code != 0 || !strings.Contains(out, "no errors") {
 		t.Fatalf("%d %q %q", code, out, errs)
 	}
-	edit(t, dir, "stage: shadow", "stage: shaddow")
+	edit(t, dir, "stage: shadow", "stage: shadwo")
 	code, out, _ := run(t, dir, "", "check")
 	if code != 1 || !strings.Contains(out, "labwarden.yaml:22:58: error") || !strings.Contains(out, "shadow, parallel") {
 		t.Errorf("%d %q", code, out)

@@ -115,7 +115,7 @@ func (d *demoRun) run(ctx context.Context, watch func(context.Context, *results.
 		defer wg.Wait()
 		defer end()
 	}
-	lis := exec.CommandContext(ctx, d.self, "demo-lis", "--hub", door, "--certs", d.path("tls"),
+	lis := exec.CommandContext(ctx, d.self, "demo-lis", "--hub", door, "--certs", d.path("tls"), //nolint:gosec // this program itself
 		"--list", d.path("lis.list"), "--pace", d.pace.String(), "--attempts", "20")
 	lis.Stderr = d.out
 	if err := lis.Run(); err != nil {
@@ -129,7 +129,7 @@ func (d *demoRun) run(ctx context.Context, watch func(context.Context, *results.
 
 // start runs a counterpart and waits for its line "ready ADDRESS".
 func (d *demoRun) start(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, d.self, args...)
+	cmd := exec.CommandContext(ctx, d.self, args...) //nolint:gosec // this program itself
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
 	cmd.Stderr = d.out

@@ -128,10 +128,10 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(p.cmd.Start())
 	go func() {
 		defer close(p.done)
-		p.cmd.Wait() //nolint:errcheck // stopped looks at the state
+		p.cmd.Wait()
 	}()
 	ts.Defer(func() {
-		p.cmd.Process.Kill() //nolint:errcheck // it may have ended
+		p.cmd.Process.Kill()
 		<-p.done
 	})
 	processes(ts)[args[0]] = p
@@ -208,7 +208,7 @@ func get(ts *testscript.TestScript, _ bool, args []string) {
 func until(ts *testscript.TestScript, _ bool, args []string) {
 	var last string
 	if !poll(func() bool {
-		ts.Exec(args[1], args[2:]...) //nolint:errcheck // only the output counts
+		ts.Exec(args[1], args[2:]...)
 		last = ts.ReadFile("stdout")
 		return strings.Contains(last, args[0])
 	}) {

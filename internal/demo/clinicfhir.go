@@ -97,7 +97,7 @@ func (s *fhirServer) post(w http.ResponseWriter, r *http.Request) {
 // hang, close, garbage and delay it is carried out: the sender cannot know.
 func (s *fhirServer) process(r *http.Request, body []byte) (answer resource, fault string, err error) {
 	var bundle resource
-	bad := error(nil)
+	var bad error
 	if m, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); m != fhirMedia {
 		bad = refuse(415, "content type is not "+fhirMedia)
 	} else if bundle, bad = decode(body); bad != nil {

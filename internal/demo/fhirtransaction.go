@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -73,7 +74,8 @@ func (s *fhirStore) transaction(b resource, now time.Time, commit func() error) 
 }
 
 func at(i int, err error) error {
-	if r, ok := err.(refusal); ok {
+	var r refusal
+	if errors.As(err, &r) {
 		return refuse(r.status, "entry %d: %s", i, r.words)
 	}
 	return err

@@ -96,7 +96,7 @@ func startClinic(t testing.TB, o ClinicOptions) (addr string, stop func()) {
 	ended := make(chan error, 1)
 	go func() {
 		err := RunClinic(ctx, o)
-		_ = w.CloseWithError(fmt.Errorf("ended: %v", err))
+		_ = w.CloseWithError(fmt.Errorf("ended: %w", err))
 		ended <- err
 	}()
 	stop = func() {

@@ -14,7 +14,7 @@ import (
 // same patient) and the practices take turns at random.
 func Synthetic(n int, seed uint64) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		r := rand.New(rand.NewPCG(seed, 0x6c6162))
+		r := rand.New(rand.NewPCG(seed, 0x6c6162)) //nolint:gosec // the same messages for the same seed
 		patients := max(n/8, 1)
 		at := time.Date(2025, 3, 4, 8, 0, 0, 0, time.UTC)
 		for i := range n {

@@ -38,7 +38,7 @@ func (b *box) Close() error { b.closed = true; return nil }
 func TestOpenPGPGnuPG(t *testing.T) {
 	bin := program(t, "gpg")
 	// The agent's socket path must be short.
-	home, err := os.MkdirTemp("", "gpg")
+	home, err := os.MkdirTemp("", "gpg") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}

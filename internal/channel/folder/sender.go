@@ -273,7 +273,7 @@ func (s *Sender) sweep(root *os.Root) {
 			continue
 		}
 		if st, err := root.Lstat(e.Name()); err == nil && st.Mode().IsRegular() && s.cfg.Now().Sub(st.ModTime()) > stale {
-			root.Remove(e.Name())
+			_ = root.Remove(e.Name()) // the next sweep sees it again
 		}
 	}
 }

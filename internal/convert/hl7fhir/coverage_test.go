@@ -180,7 +180,7 @@ func flatten(t *testing.T, raw []byte) map[string]map[string]int {
 	out := map[string]map[string]int{}
 	for _, e := range b.Entry {
 		if kind, _ := e.Resource["resourceType"].(string); slices.Contains(compared, kind) {
-			leaves(kind, map[string]any(e.Resource), out)
+			leaves(kind, e.Resource, out)
 		}
 	}
 	return out

@@ -148,10 +148,10 @@ func TestEveryLossIsNoted(t *testing.T) {
 				body := "MSH|^~\\&|A|B|||20260101000000+0000||ORU^R01|1|P|2.5.1\r"
 				order := []string{"PID", "PV1", "ORC", "TQ1", "OBR", "OBX", "NTE", "SPM", "ZXX"}
 				for _, s := range order {
-					switch {
-					case s == seg:
+					switch s {
+					case seg:
 						body += line + "\r"
-					case s == "PID" || s == "OBR":
+					case "PID", "OBR":
 						body += s + "|1\r"
 					}
 				}

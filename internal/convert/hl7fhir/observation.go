@@ -97,7 +97,6 @@ func (c *conv) form(x *result, r *fhir.DiagnosticReport) bool {
 	}
 	r.PresentedForm = append(r.PresentedForm, a)
 	for _, n := range c.noteTexts(x.notes) {
-		n := n
 		r.Extension = append(r.Extension, fhir.Extension{URL: noteExtension, ValueAnnotation: &n})
 	}
 	return true

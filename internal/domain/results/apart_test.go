@@ -84,7 +84,7 @@ func TestReleasedMessageWaitsInItsLanes(t *testing.T) {
 		l.run()
 		_, err := l.ReleaseApart(t.Context(), q, why)
 		must(t, err)
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		if got := l.boxes["north"].list(); !slices.Equal(got, []string{"C1"}) {
 			t.Fatalf("north got %v", got)
 		}

@@ -485,5 +485,5 @@ func backoff(r Retry, attempts int64) time.Duration {
 	for ; attempts > 0 && d < r.Max; attempts-- {
 		d = min(2*min(d, r.Max/2+1), r.Max)
 	}
-	return d - time.Duration(rand.Int64N(int64(d)/4+1))
+	return d - time.Duration(rand.Int64N(int64(d)/4+1)) //nolint:gosec // jitter, not a secret
 }

@@ -30,7 +30,7 @@ func TestDeliveryIsSentInOrderAndMarkedOnce(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
 		a, b := l.taken(oru("C1", "4711", "100")), l.taken(oru("C2", "4711", "100"))
 		l.run()
-		time.Sleep(3 * time.Second)
+		pass(3 * time.Second)
 		for _, p := range []string{"north", "south"} {
 			if got := l.boxes[p].list(); !slices.Equal(got, []string{"C1", "C2"}) {
 				t.Fatalf("%s got %v", p, got)
@@ -72,7 +72,7 @@ func TestRejectedNeedsAPersonAndItsLaneStaysClosed(t *testing.T) {
 		l.taken(oru("C2", "4711", "101"))
 		l.taken(oru("C3", "9999", "102"))
 		l.run()
-		time.Sleep(5 * time.Minute)
+		pass(5 * time.Minute)
 		if got := box.list(); !slices.Equal(got, []string{"C3"}) {
 			t.Fatalf("north got %v: the next of the same patient must wait, the other must not", got)
 		}
@@ -86,7 +86,7 @@ func TestRejectedNeedsAPersonAndItsLaneStaysClosed(t *testing.T) {
 		box.set(nil)
 		must(t, l.Release(t.Context(), d.Seq, why))
 		wantErr(t, l.Release(t.Context(), d.Seq, why), ErrConflict) // double click
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		if got := box.list(); !slices.Equal(got, []string{"C3", "C1", "C2"}) {
 			t.Fatalf("after the release north got %v", got)
 		}
@@ -106,7 +106,7 @@ func TestBusyPartnerIsTriedAgainWithGrowingPauses(t *testing.T) {
 		})
 		l.taken(oru("C1", "4711", "100"))
 		l.run()
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		if got := box.list(); !slices.Equal(got, []string{"C1"}) || len(at) != 6 {
 			t.Fatalf("got %v after %d tries", got, len(at))
 		}
@@ -127,7 +127,7 @@ func TestUnreachablePartnerIsProbedAndNeverGivenUp(t *testing.T) {
 			l.taken(oru(countOf("C%d", i), countOf("p%d", i), countOf("o%d", i)))
 		}
 		l.run()
-		time.Sleep(30 * time.Minute)
+		pass(30 * time.Minute)
 		ps, err := l.Partners(t.Context())
 		must(t, err)
 		for _, p := range ps {
@@ -141,7 +141,7 @@ func TestUnreachablePartnerIsProbedAndNeverGivenUp(t *testing.T) {
 		if n := box.tried(); n < 25 || n > 60 {
 			t.Fatalf("%d tries in half an hour with a pause of at most a minute: a dead partner is only probed", n)
 		}
-		time.Sleep(2 * time.Hour)
+		pass(2 * time.Hour)
 		// It comes back, and is busy once at first: that alone must not hand
 		// hours of results to a person.
 		busy := 3
@@ -151,7 +151,7 @@ func TestUnreachablePartnerIsProbedAndNeverGivenUp(t *testing.T) {
 			}
 			return nil
 		})
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		if n := len(box.list()); n != 20 {
 			t.Fatalf("%d of 20 delivered after the partner came back; %d need a person", n, l.count("SELECT count(*) FROM results_deliveries WHERE state = 2"))
 		}
@@ -163,11 +163,11 @@ func TestBadAnswersForTooLongNeedAPerson(t *testing.T) {
 		l.boxes["north"].set(fails(channel.Unanswered, ""))
 		m := l.taken(oru("C1", "4711", "100"))
 		l.run()
-		time.Sleep(15 * time.Minute)
+		pass(15 * time.Minute)
 		if d := l.delivery(to(t, m, "north").Seq); d.State != Waiting || d.Attempts < 5 {
 			t.Fatalf("after 15 minutes %+v", d)
 		}
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		if d := l.delivery(to(t, m, "north").Seq); d.State != NeedsPerson {
 			t.Fatalf("after the policy's time %+v", d)
 		}
@@ -190,14 +190,14 @@ func TestHeldResultIsNotSentWhateverIsUnderWay(t *testing.T) {
 		<-box.asked // both connections are in use
 		must(t, l.Hold(t.Context(), b.Seq, why))
 		box.flying <- struct{}{} // one of them comes free; the other hangs
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		close(box.flying)
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		if got := box.list(); len(got) != 2 || slices.Contains(got, "B") || slices.Contains(got, "B2") {
 			t.Fatalf("sent %v: B was held before it was sent, and B2 must not overtake it", got)
 		}
 		must(t, l.Release(t.Context(), b.Seq, why))
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		if got := box.list()[2:]; !slices.Equal(got, []string{"B", "B2"}) {
 			t.Fatalf("after the release %v", got)
 		}
@@ -212,7 +212,7 @@ func TestRefusedMakesWayAndResendGoesLast(t *testing.T) {
 		must(t, l.Hold(t.Context(), d.Seq, why))
 		l.taken(oru("C2", "4711", "101"))
 		l.run()
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		if len(box.list()) != 0 {
 			t.Fatalf("overtook a held one: %v", box.list())
 		}
@@ -220,10 +220,10 @@ func TestRefusedMakesWayAndResendGoesLast(t *testing.T) {
 		wantErr(t, err, ErrConflict)
 		wantErr(t, l.Refuse(t.Context(), d.Seq, By{Who: "x"}), ErrInvalid)
 		must(t, l.Refuse(t.Context(), d.Seq, why))
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		again, err := l.Resend(t.Context(), d.Seq, why)
 		must(t, err)
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		if got := box.list(); !slices.Equal(got, []string{"C2", "C1"}) {
 			t.Fatalf("got %v", got)
 		}
@@ -261,7 +261,7 @@ func TestRestartInTheMiddleKeepsOrder(t *testing.T) {
 				return nil
 			})
 			l.run()
-			time.Sleep(2 * time.Second)
+			pass(2 * time.Second)
 			l.restart()
 		}
 		if got := box.list(); !slices.Equal(got, want) {
@@ -282,7 +282,7 @@ func TestUnreadableBodyNeedsAPerson(t *testing.T) {
 		sealed[len(sealed)/2] ^= 1
 		l.exec("UPDATE results_messages SET body = $1 WHERE leaf = $2", sealed, m.Leaf)
 		l.run()
-		time.Sleep(5 * time.Minute)
+		pass(5 * time.Minute)
 		if got := l.boxes["north"].list(); !slices.Equal(got, []string{"C2"}) {
 			t.Fatalf("sent %v", got)
 		}
@@ -296,7 +296,7 @@ func TestErasedMessageIsNotSentAgain(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
 		m := l.taken(oru("C1", "4711", "100"))
 		l.run()
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		l.exec("UPDATE results_messages SET body = NULL")
 		_, err := l.Resend(t.Context(), to(t, m, "north").Seq, why)
 		wantErr(t, err, ErrErased)
@@ -310,13 +310,13 @@ func TestRouteThatIsGoneNeedsAPerson(t *testing.T) {
 		set.Routes = nil
 		l.Apply(set)
 		l.run()
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		if d := l.delivery(to(t, m, "north").Seq); d.State != NeedsPerson {
 			t.Fatalf("%+v", d)
 		}
 		l.Apply(l.standard())
 		must(t, l.Release(t.Context(), to(t, m, "north").Seq, why))
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		if got := l.boxes["north"].list(); !slices.Equal(got, []string{"C1"}) {
 			t.Fatalf("got %v", got)
 		}

@@ -387,3 +387,6 @@ func loadMessage(i int) []byte {
 	}
 	return oru(fmt.Sprintf("L%d", i), fmt.Sprintf("M%d", i/8), fmt.Sprint(i), segments...)
 }
+
+// pass lets time go by: the bubble's own, in which nothing is waited for.
+func pass(d time.Duration) { <-time.After(d) }

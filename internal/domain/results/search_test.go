@@ -257,9 +257,9 @@ func TestRunIndexFindsWithinHalfASecond(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- l.RunIndex(ctx) }()
 		for i := range 5 {
-			time.Sleep(3 * time.Second)
+			pass(3 * time.Second)
 			l.taken(oru(countOf("C%d", i), "4711", "100"))
-			time.Sleep(500 * time.Millisecond)
+			pass(500 * time.Millisecond)
 			if got := l.found(Query{PatientID: "4711"}); len(got) != i+1 {
 				t.Errorf("half a second later %d of %d found", len(got), i+1)
 			}

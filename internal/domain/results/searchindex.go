@@ -263,7 +263,7 @@ func replaceRuns(ctx context.Context, tx *store.Tx, old []searchRun, one searchR
 		return errOvertaken
 	}
 	for i := range now {
-		if now[i] != old[i] {
+		if now[i] != old[i] { //nolint:gosec // both have the same length, checked above
 			return errOvertaken
 		}
 		if err := tx.Queue(ctx, "DELETE FROM results_search WHERE run = $1", now[i].first); err != nil {

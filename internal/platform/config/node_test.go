@@ -7,7 +7,7 @@ import (
 
 func TestParseNodeReadsOnPastMistakesElsewhere(t *testing.T) {
 	src := base(t)
-	bad := strings.Replace(src, "stage: shadow", "stage: shaddow", 1)
+	bad := strings.Replace(src, "stage: shadow", "stage: shadwo", 1)
 	if c, _ := Parse("f", []byte(bad), testOptions()); c != nil {
 		t.Fatal("the mistake was not noticed")
 	}

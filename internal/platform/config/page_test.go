@@ -25,7 +25,7 @@ func TestFirstConfigurationPage(t *testing.T) {
 	if c == nil || len(problems) != 1 || !strings.Contains(problems[0].Message, "plaintext is allowed until 2027-06-30") {
 		t.Errorf("the page's source gives %v", problems)
 	}
-	bad := strings.Replace(src, "stage: shadow", "stage: shaddow", 1)
+	bad := strings.Replace(src, "stage: shadow", "stage: shadwo", 1)
 	_, problems = Parse("labwarden.yaml", []byte(bad), testOptions())
 	var b strings.Builder
 	if err := problems.Render(&b, []byte(bad)); err != nil {

@@ -64,15 +64,6 @@ type entry struct {
 	val    *node
 }
 
-func (n *node) get(key string) *node {
-	for _, e := range n.entries {
-		if e.key == key {
-			return e.val
-		}
-	}
-	return nil
-}
-
 // width is how many characters of its first line a scalar takes.
 func (n *node) width() int {
 	if n.kind == kMap || n.kind == kList || n.block {

@@ -48,7 +48,7 @@ func rotateUntilKilled(dir string) error {
 			return err
 		}
 		s, _ := v.Status()
-		fmt.Println(s.Revision)
+		fmt.Fprintln(os.Stdout, s.Revision)
 	}
 }
 
