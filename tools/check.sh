@@ -51,7 +51,7 @@ tools/with-postgres.sh sh -c 'tools/postgres.sh dsn >/dev/null && exit 7' || sta
 
 # The log of make test is what patient-data.sh reads: a name in it is found.
 mkdir -p .test
-[ -s .test/test.log ] || echo "no test has run yet" >.test/test.log
+[ -s .test/test.log ] || echo "nothing was tested until now" >.test/test.log
 probe=$(grep -m 1 -oE '[A-Za-z]{6,}' .test/test.log | sed -n 1p)
 echo "$probe" >"$work/names"
 if tools/patient-data.sh "$work/names" >/dev/null 2>&1; then fail "patient-data misses a name that is in the log"; fi

@@ -20,11 +20,16 @@ func TestPartnerFaultsThatPass(t *testing.T) {
 		fault   string
 		repeats bool // the hub cannot know that the partner has it
 	}{
-		{"hang:5:3:300ms", true}, {"hang:5:2", true}, {"close:5:5", true}, {"garbage:5:5", true},
+		{"hang:5:3:300ms", true},
+		{"hang:5:2", true},
+		{"close:5:5", true},
+		{"garbage:5:5", true},
 		// An answer that names a message never sent breaks the exchange: the hub
 		// lets go of the connection rather than guess what comes next.
 		{"stale:5:5", true},
-		{"AR:5:5", true}, {"double", false}, {"delay:5:20:30ms", false},
+		{"AR:5:5", true},
+		{"double", false},
+		{"delay:5:20:30ms", false},
 	} {
 		t.Run(strings.ReplaceAll(c.fault, ":", "_"), func(t *testing.T) {
 			t.Parallel()

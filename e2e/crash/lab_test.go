@@ -181,7 +181,9 @@ func (l *lab) beginClinics() {
 // beginLIS starts the LIS with n generated messages.
 func (l *lab) beginLIS(n int, seed uint64, more ...string) *proc {
 	l.t.Helper()
-	args := []string{"demo-lis", "--hub", l.addr, "--certs", l.tls(), "--list", l.list("lis"),
-		"--synthetic", fmt.Sprint(n), "--seed", fmt.Sprint(seed), "--connections", "16", "--retry-every", "50ms", "--ack-timeout", "5s"}
+	args := []string{
+		"demo-lis", "--hub", l.addr, "--certs", l.tls(), "--list", l.list("lis"),
+		"--synthetic", fmt.Sprint(n), "--seed", fmt.Sprint(seed), "--connections", "16", "--retry-every", "50ms", "--ack-timeout", "5s",
+	}
 	return start(l.t, l.dir, "lis", append(args, more...)...)
 }

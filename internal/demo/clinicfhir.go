@@ -182,12 +182,16 @@ func (s *fhirServer) find(w http.ResponseWriter, r *http.Request) {
 func (s *fhirServer) capabilities(w http.ResponseWriter, _ *http.Request) {
 	var types []any
 	for t := range strings.FieldsSeq("DiagnosticReport Observation Organization Patient Practitioner Provenance ServiceRequest Specimen") {
-		types = append(types, resource{"type": t, "interaction": []any{resource{"code": "create"}, resource{"code": "update"}, resource{"code": "read"}, resource{"code": "search-type"}},
-			"conditionalCreate": true, "conditionalUpdate": true, "updateCreate": true, "searchParam": []any{resource{"name": "identifier", "type": "token"}}})
+		types = append(types, resource{
+			"type": t, "interaction": []any{resource{"code": "create"}, resource{"code": "update"}, resource{"code": "read"}, resource{"code": "search-type"}},
+			"conditionalCreate": true, "conditionalUpdate": true, "updateCreate": true, "searchParam": []any{resource{"name": "identifier", "type": "token"}},
+		})
 	}
-	reply(w, 200, resource{"resourceType": "CapabilityStatement", "status": "active", "date": "2025-03-04", "kind": "instance", "fhirVersion": "4.0.1",
+	reply(w, 200, resource{
+		"resourceType": "CapabilityStatement", "status": "active", "date": "2025-03-04", "kind": "instance", "fhirVersion": "4.0.1",
 		"implementation": resource{"description": "Demo clinic (invented)"}, "format": []any{fhirMedia},
-		"rest": []any{resource{"mode": "server", "interaction": []any{resource{"code": "transaction"}}, "resource": types}}})
+		"rest": []any{resource{"mode": "server", "interaction": []any{resource{"code": "transaction"}}, "resource": types}},
+	})
 }
 
 func statusOf(err error) int {

@@ -47,8 +47,10 @@ func TestCountSeesEveryWrong(t *testing.T) {
 		want  func(Tally) bool
 		says  string
 	}{
-		{"lost", func(b *Books) { b.Clinics[0].Lines = b.Clinics[0].Lines[:1] },
-			func(t Tally) bool { return t.Lost == 1 && t.Delivered == 3 }, "LOST: m2, answered AA, never arrived at riverside"},
+		{
+			"lost", func(b *Books) { b.Clinics[0].Lines = b.Clinics[0].Lines[:1] },
+			func(t Tally) bool { return t.Lost == 1 && t.Delivered == 3 }, "LOST: m2, answered AA, never arrived at riverside",
+		},
 		{"held", func(b *Books) {
 			b.Clinics[0].Lines = b.Clinics[0].Lines[:1]
 			b.Hub.Held = []Item{{b.Expect[1].SHA256, Riverside}}
@@ -61,24 +63,32 @@ func TestCountSeesEveryWrong(t *testing.T) {
 			b.Clinics[0].Lines = b.Clinics[0].Lines[:1]
 			b.Hub.Quarantined = append(b.Hub.Quarantined, Item{b.Expect[1].SHA256, Riverside})
 		}, func(t Tally) bool { return t.Lost == 0 && t.Held == 1 && t.Quarantined == 1 && t.OK() }, ""},
-		{"refused by the clinic", func(b *Books) { b.Clinics[0].Lines[1].Code = "AE" },
-			func(t Tally) bool { return t.Lost == 1 }, "arrived 1 times but was never accepted at riverside"},
-		{"unanswered", func(b *Books) { b.LIS = slices.Delete(b.LIS, 3, 4); b.Clinics[0].Lines = b.Clinics[0].Lines[:1] },
-			func(t Tally) bool { return t.Lost == 0 && t.Unanswered == 1 && !t.OK() }, "m2 was never answered"},
+		{
+			"refused by the clinic", func(b *Books) { b.Clinics[0].Lines[1].Code = "AE" },
+			func(t Tally) bool { return t.Lost == 1 }, "arrived 1 times but was never accepted at riverside",
+		},
+		{
+			"unanswered", func(b *Books) { b.LIS = slices.Delete(b.LIS, 3, 4); b.Clinics[0].Lines = b.Clinics[0].Lines[:1] },
+			func(t Tally) bool { return t.Lost == 0 && t.Unanswered == 1 && !t.OK() }, "m2 was never answered",
+		},
 		{"doubled", func(b *Books) {
 			x := b.Clinics[0].Lines[0]
 			x.Seq, x.Duplicate = 3, true
 			b.Clinics[0].Lines = append(b.Clinics[0].Lines, x)
 		}, func(t Tally) bool { return t.Doubled == 1 && t.OutOfOrder == 0 && t.OK() }, ""},
-		{"overtaken", func(b *Books) { b.Clinics[0].Lines[0].Seq = 9 },
-			func(t Tally) bool { return t.OutOfOrder == 1 && t.Lost == 0 && !t.OK() }, "m1 (presented as 1) came after m2 (presented as 2)"},
+		{
+			"overtaken", func(b *Books) { b.Clinics[0].Lines[0].Seq = 9 },
+			func(t Tally) bool { return t.OutOfOrder == 1 && t.Lost == 0 && !t.OK() }, "m1 (presented as 1) came after m2 (presented as 2)",
+		},
 		{"wrong partner", func(b *Books) {
 			x := b.Clinics[0].Lines[1]
 			x.Seq = 3
 			b.Clinics[1].Lines = append(b.Clinics[1].Lines, x)
 		}, func(t Tally) bool { return t.WrongPartner == 1 && t.Lost == 0 && !t.OK() }, "WRONG PARTNER: m2"},
-		{"changed", func(b *Books) { b.Clinics[0].Lines[1].SHA256 = "changed" },
-			func(t Tally) bool { return t.Lost == 1 && len(t.Problems) == 2 }, "arrived with other bytes at riverside"},
+		{
+			"changed", func(b *Books) { b.Clinics[0].Lines[1].SHA256 = "changed" },
+			func(t Tally) bool { return t.Lost == 1 && len(t.Problems) == 2 }, "arrived with other bytes at riverside",
+		},
 		{"changed by its route", func(b *Books) {
 			b.Clinics[0].Lines[1].SHA256 = "changed"
 			b.Transformed = map[string]bool{b.Expect[1].SHA256: true}
@@ -86,8 +96,10 @@ func TestCountSeesEveryWrong(t *testing.T) {
 		{"from nowhere", func(b *Books) {
 			b.Clinics[0].Lines = append(b.Clinics[0].Lines, ClinicLine{Seq: 3, SHA256: "x", Code: "AA"})
 		}, func(t Tally) bool { return !t.OK() }, "received what the LIS never presented"},
-		{"malformed kept nowhere", func(b *Books) { b.Hub = HubSay{} },
-			func(t Tally) bool { return t.Lost == 1 && t.Quarantined == 0 }, "LOST: m4 belongs in quarantine"},
+		{
+			"malformed kept nowhere", func(b *Books) { b.Hub = HubSay{} },
+			func(t Tally) bool { return t.Lost == 1 && t.Quarantined == 0 }, "LOST: m4 belongs in quarantine",
+		},
 		{"malformed answered AA", func(b *Books) { b.LIS[7].Code = "AA" }, func(t Tally) bool { return !t.OK() }, "m4 is malformed but was answered AA"},
 		{"malformed delivered", func(b *Books) {
 			b.Clinics[0].Lines = append(b.Clinics[0].Lines, ClinicLine{Seq: 3, SHA256: b.Expect[3].SHA256, Code: "AA"})
@@ -96,8 +108,10 @@ func TestCountSeesEveryWrong(t *testing.T) {
 			b.Hub.Quarantined = append(b.Hub.Quarantined, Item{SHA256: b.Expect[1].SHA256})
 			b.Clinics[0].Lines = b.Clinics[0].Lines[:1]
 		}, func(t Tally) bool { return t.Quarantined == 2 && t.Lost == 0 && !t.OK() }, "m2 is in quarantine but should not be"},
-		{"invented quarantine", func(b *Books) { b.Hub.Quarantined = append(b.Hub.Quarantined, Item{SHA256: "never"}) },
-			func(t Tally) bool { return t.Quarantined == 1 && !t.OK() }, "that the LIS never presented (never)"},
+		{
+			"invented quarantine", func(b *Books) { b.Hub.Quarantined = append(b.Hub.Quarantined, Item{SHA256: "never"}) },
+			func(t Tally) bool { return t.Quarantined == 1 && !t.OK() }, "that the LIS never presented (never)",
+		},
 		{"never presented", func(b *Books) { b.LIS = b.LIS[2:] }, func(t Tally) bool { return t.Received == 3 && !t.OK() }, "1 messages were never presented"},
 		{"a list is missing", func(b *Books) { b.Clinics = b.Clinics[1:] }, func(t Tally) bool { return !t.OK() }, "no list of riverside"},
 	} {

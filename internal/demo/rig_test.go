@@ -54,13 +54,17 @@ func counterpart(kind string, args []string) int {
 
 func lisOptions(dir, hub string) LISOptions {
 	// A clinic stands in for the hub, so it is the server to expect.
-	return LISOptions{Hub: hub, Certs: dir, Name: "hub", Server: Riverside, List: filepath.Join(dir, "lis.jsonl"),
-		Connections: 3, AckTimeout: 1500 * time.Millisecond, RetryEvery: 5 * time.Millisecond, Attempts: 8}
+	return LISOptions{
+		Hub: hub, Certs: dir, Name: "hub", Server: Riverside, List: filepath.Join(dir, "lis.jsonl"),
+		Connections: 3, AckTimeout: 1500 * time.Millisecond, RetryEvery: 5 * time.Millisecond, Attempts: 8,
+	}
 }
 
 func clinicOptions(dir, kind, name string) ClinicOptions {
-	return ClinicOptions{Kind: kind, Name: name, Certs: dir, List: filepath.Join(dir, name+".jsonl"),
-		Folder: filepath.Join(dir, "in-"+name), Identity: filepath.Join(dir, name+".age")}
+	return ClinicOptions{
+		Kind: kind, Name: name, Certs: dir, List: filepath.Join(dir, name+".jsonl"),
+		Folder: filepath.Join(dir, "in-"+name), Identity: filepath.Join(dir, name+".age"),
+	}
 }
 
 func certs(t *testing.T) string {

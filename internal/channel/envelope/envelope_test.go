@@ -112,9 +112,15 @@ func TestAgeLibrary(t *testing.T) {
 		}
 	}
 	for _, bad := range [][]string{
-		{}, {""}, {"hunter2"}, {"age1"}, {"age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd3yysf5yw3rhl3t"},
+		{},
+		{""},
+		{"hunter2"},
+		{"age1"},
+		{"age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd3yysf5yw3rhl3t"},
 		{"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHsKLqeplhpW+uObz5dvMgjz1OxfM/XXUB+VHtZ6isGN"},
-		{classic.String()}, {hybrid.String()}, {classic.Recipient().String(), hybrid.Recipient().String()},
+		{classic.String()},
+		{hybrid.String()},
+		{classic.Recipient().String(), hybrid.Recipient().String()},
 	} {
 		_, err := NewAge(bad...)
 		if err == nil {

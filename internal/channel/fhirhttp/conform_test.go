@@ -77,12 +77,14 @@ func TestConformance(t *testing.T) {
 				}
 			})
 			var once sync.Once
-			return ct.Far{Sender: s, Close: func() { once.Do(func() { close(stop); p.CloseClientConnections(); p.Close() }) },
+			return ct.Far{
+				Sender: s, Close: func() { once.Do(func() { close(stop); p.CloseClientConnections(); p.Close() }) },
 				Received: func() [][]byte {
 					mu.Lock()
 					defer mu.Unlock()
 					return append([][]byte(nil), got...)
-				}}
+				},
+			}
 		},
 	})
 }

@@ -160,8 +160,10 @@ func (s *Sender) askToken(ctx context.Context) (string, time.Duration, error) {
 	if err != nil {
 		return fail(channel.Misconfigured, "", err)
 	}
-	form := url.Values{"grant_type": {"client_credentials"}, "client_assertion": {jwt},
-		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}}
+	form := url.Values{
+		"grant_type": {"client_credentials"}, "client_assertion": {jwt},
+		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
+	}
 	if o.Scope != "" {
 		form.Set("scope", o.Scope)
 	}

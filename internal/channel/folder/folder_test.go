@@ -86,8 +86,12 @@ func TestCollisions(t *testing.T) {
 	dir := t.TempDir()
 	s := newSender(t, Config{Dir: dir})
 	for i, c := range []struct{ body, code, file string }{
-		{"one", "renamed", "a.hl7"}, {"one", "present", "a.hl7"}, {"two", "renamed", "a-1.hl7"},
-		{"two", "present", "a-1.hl7"}, {"one", "present", "a.hl7"}, {"six", "renamed", "a-2.hl7"},
+		{"one", "renamed", "a.hl7"},
+		{"one", "present", "a.hl7"},
+		{"two", "renamed", "a-1.hl7"},
+		{"two", "present", "a-1.hl7"},
+		{"one", "present", "a.hl7"},
+		{"six", "renamed", "a-2.hl7"},
 	} {
 		r := send(t, s, "a.hl7", c.body)
 		if r.Code != c.code || r.Peer.Addr != filepath.Join(dir, c.file) || r.Level != channel.Placed {

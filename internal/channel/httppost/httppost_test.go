@@ -279,8 +279,12 @@ func TestWhoIsThere(t *testing.T) {
 
 func TestConfigRefused(t *testing.T) {
 	for _, c := range []Config{
-		{}, {URL: "https://x/"}, {URL: "http://x/"}, {URL: "ftp://x/", TLS: &tls.Config{}},
-		{URL: "https://u:p@x/", TLS: &tls.Config{}}, {URL: "/x", TLS: &tls.Config{}},
+		{},
+		{URL: "https://x/"},
+		{URL: "http://x/"},
+		{URL: "ftp://x/", TLS: &tls.Config{}},
+		{URL: "https://u:p@x/", TLS: &tls.Config{}},
+		{URL: "/x", TLS: &tls.Config{}},
 		{URL: "http://x/", Exception: &channel.Exception{Plaintext: true}},
 	} {
 		if _, err := NewSender(c); err == nil {

@@ -92,9 +92,12 @@ func NewSender(c Config) (*Sender, error) {
 		v *time.Duration
 		d time.Duration
 	}{
-		{&c.DialTimeout, 10 * time.Second}, {&c.HandshakeTimeout, 10 * time.Second},
-		{&c.WriteTimeout, 30 * time.Second}, {&c.ReplyTimeout, 30 * time.Second},
-		{&c.AppTimeout, time.Minute}, {&c.ErrorWait, 5 * time.Second},
+		{&c.DialTimeout, 10 * time.Second},
+		{&c.HandshakeTimeout, 10 * time.Second},
+		{&c.WriteTimeout, 30 * time.Second},
+		{&c.ReplyTimeout, 30 * time.Second},
+		{&c.AppTimeout, time.Minute},
+		{&c.ErrorWait, 5 * time.Second},
 	} {
 		orDefault(d.v, d.d)
 	}

@@ -221,8 +221,10 @@ func TestReconnectsWhenIdle(t *testing.T) {
 func TestRefusesWhatCannotBeCarried(t *testing.T) {
 	s := newSender(t, Config{Addr: "127.0.0.1:1", Exception: plaintext()})
 	for _, m := range []channel.Message{
-		{ControlID: "1", Body: []byte("MSH|\x1c\r\x0bMSH|")}, {ControlID: "1", Body: []byte("MSH|\x0b")},
-		{ControlID: "1"}, {Body: []byte("MSH|")},
+		{ControlID: "1", Body: []byte("MSH|\x1c\r\x0bMSH|")},
+		{ControlID: "1", Body: []byte("MSH|\x0b")},
+		{ControlID: "1"},
+		{Body: []byte("MSH|")},
 	} {
 		if _, err := s.Send(t.Context(), m); channel.ClassOf(err) != channel.Misconfigured {
 			t.Errorf("%q: %v", m.Body, err)

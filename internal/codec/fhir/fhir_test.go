@@ -26,8 +26,10 @@ func TestParseDecimalKeepsPrecision(t *testing.T) {
 }
 
 func TestEncodeLeavesOutEmptyAndKeepsMarkup(t *testing.T) {
-	b, err := Encode(Observation{Type: "Observation", Status: "final", Code: CodeableConcept{Text: "a<b & c"},
-		ValueQuantity: &Quantity{Value: "5.40", Comparator: "<"}})
+	b, err := Encode(Observation{
+		Type: "Observation", Status: "final", Code: CodeableConcept{Text: "a<b & c"},
+		ValueQuantity: &Quantity{Value: "5.40", Comparator: "<"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

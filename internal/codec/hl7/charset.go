@@ -111,8 +111,10 @@ func (h *Header) charset() (Charset, error) {
 			got, ok = LookupCharset(string(name))
 		}
 		if !ok {
-			return Charset{}, &Error{Segment: "MSH", Occurrence: 1, Field: 18, Repetition: n, Line: 1, Code: "103",
-				Msg: "the character set is not one that can be read here (ASCII, 8859/1 to 8859/16, UNICODE UTF-8 and windows-125x can)"}
+			return Charset{}, &Error{
+				Segment: "MSH", Occurrence: 1, Field: 18, Repetition: n, Line: 1, Code: "103",
+				Msg: "the character set is not one that can be read here (ASCII, 8859/1 to 8859/16, UNICODE UTF-8 and windows-125x can)",
+			}
 		}
 		if n == 1 {
 			c = got

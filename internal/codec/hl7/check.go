@@ -39,12 +39,16 @@ func (c *checker) add(s Segment, field, rep, comp int, code, msg string) {
 	if start, _, ok := seg.field(field); ok && !c.m.edited {
 		at += start
 	}
-	c.found = append(c.found, &Error{Segment: s.Name(), Occurrence: s.occurrence, Field: field, Repetition: rep,
-		Component: comp, Line: s.Line(), Offset: at, Code: code, Msg: msg})
+	c.found = append(c.found, &Error{
+		Segment: s.Name(), Occurrence: s.occurrence, Field: field, Repetition: rep,
+		Component: comp, Line: s.Line(), Offset: at, Code: code, Msg: msg,
+	})
 }
 
-var versions = map[string]bool{"2.1": true, "2.2": true, "2.3": true, "2.3.1": true, "2.4": true, "2.5": true,
-	"2.5.1": true, "2.6": true, "2.7": true, "2.7.1": true, "2.8": true, "2.8.1": true, "2.8.2": true, "2.9": true, "2.9.1": true}
+var versions = map[string]bool{
+	"2.1": true, "2.2": true, "2.3": true, "2.3.1": true, "2.4": true, "2.5": true,
+	"2.5.1": true, "2.6": true, "2.7": true, "2.7.1": true, "2.8": true, "2.8.1": true, "2.8.2": true, "2.9": true, "2.9.1": true,
+}
 
 func (c *checker) header() {
 	h := &c.m.head

@@ -47,8 +47,10 @@ func TestCheck(t *testing.T) {
 		{"ADT^A08 without PV1", head("ADT^A08", "2.5") + "EVN||2026\r" + pid, "hl7: PV1: the segment is missing behind PID (line 3)"},
 		{"ADT^A40", head("ADT^A40^ADT_A39", "2.5") + "EVN||2026\r" + pid + "MRG|8^^^A\r" + pid + "MRG|9^^^A\r", ""},
 		{"MDM^T02", head("MDM^T02", "2.5") + "EVN||2026\r" + pid + "PV1|1|I\rTXA|1|HP||||||||||D1|||||AU\r" + obx, ""},
-		{"MDM^T02 without OBX", head("MDM^T02", "2.5") + "EVN||2026\r" + pid + "PV1|1|I\rTXA|1|HP||||||||||D1|||||AU\r",
-			"hl7: OBX: the segment is missing behind TXA (line 5)"},
+		{
+			"MDM^T02 without OBX", head("MDM^T02", "2.5") + "EVN||2026\r" + pid + "PV1|1|I\rTXA|1|HP||||||||||D1|||||AU\r",
+			"hl7: OBX: the segment is missing behind TXA (line 5)",
+		},
 		{"unknown structure", head("SIU^S12", "2.5") + "SCH|1\r" + pid, ""},
 		{"undeclared signs", oru + "PID|1||7||Zo\xEB\r" + obr, "hl7: MSH(1)-18: the message holds characters that MSH-18 does not declare; they were read as WINDOWS-1252 (line 1)"},
 	} {
@@ -132,9 +134,11 @@ func TestReportWarnings(t *testing.T) {
 		{"sample", sample, ""},
 		{"whole", oru + pid + order + whole, ""},
 		{"no result message", head("ADT^A01", "2.5") + "EVN||2026\rPID|1\rPV1|1|I\r", ""},
-		{"bare", oru + "PID|1\r" + "OBR|1\rOBX|1|NM|||||||||F\rOBX|2|NM|||||||||F\r",
+		{
+			"bare", oru + "PID|1\r" + "OBR|1\rOBX|1|NM|||||||||F\rOBX|2|NM|||||||||F\r",
 			"patient-identifier*1@PID(1)-3 patient-name*1@PID(1)-5 laboratory-name*2@OBX(1)-23 laboratory-address*2@OBX(1)-24 " +
-				"report-date*1@OBR(1)-22 test-performed*3@OBR(1)-4 specimen-source*1@OBR(1)-15 result*2@OBX(1)-5 units-or-interpretation*2@OBX(1)-6"},
+				"report-date*1@OBR(1)-22 test-performed*3@OBR(1)-4 specimen-source*1@OBR(1)-15 result*2@OBX(1)-5 units-or-interpretation*2@OBX(1)-6",
+		},
 		{"two identifiers, no name", oru + "PID|1||7^^^A~8^^^B\r" + order + whole, ""},
 		{"no PID", oru + order + whole, "patient-identifier*1@OBR(1) patient-name*1@OBR(1)"},
 		{"delimiters only", oru + "PID|1||7||^^\r" + order + whole, "patient-name*1@PID(1)-5"},

@@ -12,12 +12,21 @@ func TestReadHeader(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range [][2]string{
-		{string(h.SendingApp), "LABSYS"}, {string(h.SendingFacility), "NORTHLAB^34D0000001^CLIA"},
-		{string(h.ReceivingApp), "CLINIC"}, {string(h.ReceivingFacility), "RIVERSIDE"},
-		{string(h.DateTime), "20260302081512-0500"}, {string(h.MessageType), "ORU^R01^ORU_R01"},
-		{string(h.Code()), "ORU"}, {string(h.Trigger()), "R01"}, {string(h.Structure()), "ORU_R01"},
-		{string(h.ControlID), "NL0000012345"}, {string(h.ProcessingID), "P"}, {string(h.VersionID()), "2.5.1"},
-		{string(h.AcceptAck), "AL"}, {string(h.AppAck), "NE"}, {string(h.Charset), "UNICODE UTF-8"},
+		{string(h.SendingApp), "LABSYS"},
+		{string(h.SendingFacility), "NORTHLAB^34D0000001^CLIA"},
+		{string(h.ReceivingApp), "CLINIC"},
+		{string(h.ReceivingFacility), "RIVERSIDE"},
+		{string(h.DateTime), "20260302081512-0500"},
+		{string(h.MessageType), "ORU^R01^ORU_R01"},
+		{string(h.Code()), "ORU"},
+		{string(h.Trigger()), "R01"},
+		{string(h.Structure()), "ORU_R01"},
+		{string(h.ControlID), "NL0000012345"},
+		{string(h.ProcessingID), "P"},
+		{string(h.VersionID()), "2.5.1"},
+		{string(h.AcceptAck), "AL"},
+		{string(h.AppAck), "NE"},
+		{string(h.Charset), "UNICODE UTF-8"},
 		{string([]byte{h.FieldSep, h.Component, h.Repetition, h.Escape, h.Subcomponent}), `|^~\&`},
 	} {
 		if c[0] != c[1] {
@@ -69,26 +78,40 @@ func TestAck(t *testing.T) {
 		name, in, want string
 		o              AckOptions
 	}{
-		{"accepted", `MSH|^~\&|S|SF|R|RF|1||ORU^R01^ORU_R01|C1|P|2.5.1|||||USA|8859/1`,
+		{
+			"accepted", `MSH|^~\&|S|SF|R|RF|1||ORU^R01^ORU_R01|C1|P|2.5.1|||||USA|8859/1`,
 			"MSH|^~\\&|R|RF|S|SF|20260302081513-0500||ACK^R01^ACK|OUR1|P|2.5.1||||||8859/1\rMSA|AA|C1\r",
-			with(func(o *AckOptions) { o.Code = "AA" })},
-		{"error of 2.5.1", `MSH|^~\&|S|SF|R|RF|1||ORU^R01|C1|P|2.5.1`,
+			with(func(o *AckOptions) { o.Code = "AA" }),
+		},
+		{
+			"error of 2.5.1", `MSH|^~\&|S|SF|R|RF|1||ORU^R01|C1|P|2.5.1`,
 			"MSH|^~\\&|R|RF|S|SF|20260302081513-0500||ACK^R01^ACK|OUR1|P|2.5.1\rMSA|AE|C1|no route \\F\\ for this\r" +
-				"ERR||PID^1^3^2^1|101^Required field missing^HL70357|E||||no route \\F\\ for this\r", refused},
-		{"error of 2.3", `MSH|^~\&|S|SF|R|RF|1||ORU^R01|C1|P|2.3`,
+				"ERR||PID^1^3^2^1|101^Required field missing^HL70357|E||||no route \\F\\ for this\r", refused,
+		},
+		{
+			"error of 2.3", `MSH|^~\&|S|SF|R|RF|1||ORU^R01|C1|P|2.3`,
 			"MSH|^~\\&|R|RF|S|SF|20260302081513-0500||ACK^R01|OUR1|P|2.3\rMSA|AE|C1|no route \\F\\ for this\r" +
-				"ERR|PID^^3^101&Required field missing&HL70357\r", refused},
-		{"error of 2.8", `MSH|^~\&#|S|SF|R|RF|1||ORU^R01|C1|P|2.8`,
+				"ERR|PID^^3^101&Required field missing&HL70357\r", refused,
+		},
+		{
+			"error of 2.8", `MSH|^~\&#|S|SF|R|RF|1||ORU^R01|C1|P|2.8`,
 			"MSH|^~\\&#|R|RF|S|SF|20260302081513-0500||ACK^R01^ACK|OUR1|P|2.8\rMSA|AE|C1\r" +
-				"ERR||PID^1^3^2^1|101^Required field missing^HL70357|E||||no route \\F\\ for this\r", refused},
-		{"version 2.1", `MSH|^~\&|S|SF|R|RF|1||ORU|C1|P|2.1`,
-			"MSH|^~\\&|R|RF|S|SF|20260302081513||ACK|OUR1|P|2.1\rMSA|AA|C1\r", with(func(o *AckOptions) { o.Code = "AA" })},
-		{"own delimiters", `MSH#!@%*#S#SF#R#RF#1##ADT!A01#C1#P#2.4`,
+				"ERR||PID^1^3^2^1|101^Required field missing^HL70357|E||||no route \\F\\ for this\r", refused,
+		},
+		{
+			"version 2.1", `MSH|^~\&|S|SF|R|RF|1||ORU|C1|P|2.1`,
+			"MSH|^~\\&|R|RF|S|SF|20260302081513||ACK|OUR1|P|2.1\rMSA|AA|C1\r", with(func(o *AckOptions) { o.Code = "AA" }),
+		},
+		{
+			"own delimiters", `MSH#!@%*#S#SF#R#RF#1##ADT!A01#C1#P#2.4`,
 			"MSH#!@%*#R#RF#S#SF#20260302081513-0500##ACK!A01!ACK#OUR1#P#2.4\rMSA#CA#C1\r",
-			with(func(o *AckOptions) { o.Code = "CA" })},
-		{"no header", `hello`,
+			with(func(o *AckOptions) { o.Code = "CA" }),
+		},
+		{
+			"no header", `hello`,
 			"MSH|^~\\&|||||20260302081513-0500||ACK|OUR1||\rMSA|AR||unreadable\rERR|^^^200&Unsupported message type&HL70357\r",
-			with(func(o *AckOptions) { o.Code, o.Text, o.ErrorCode = "AR", "unreadable", "200" })},
+			with(func(o *AckOptions) { o.Code, o.Text, o.ErrorCode = "AR", "unreadable", "200" }),
+		},
 	} {
 		h, _ := ReadHeader([]byte(c.in))
 		got := AppendAck(nil, &h, c.o)

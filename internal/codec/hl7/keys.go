@@ -76,8 +76,10 @@ func ReadKeys(b []byte, h *Header, k *Keys) error {
 			r.fields(s, mrgKeys)
 		}
 		if r.full {
-			return &Error{Segment: segmentName(s[:3]), Line: line, Offset: start, Code: "104",
-				Msg: "the message names more identifiers than a message may"}
+			return &Error{
+				Segment: segmentName(s[:3]), Line: line, Offset: start, Code: "104",
+				Msg: "the message names more identifiers than a message may",
+			}
 		}
 	}
 }

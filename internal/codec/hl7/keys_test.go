@@ -31,8 +31,10 @@ func TestReadKeys(t *testing.T) {
 		name, in, patients, placers, fillers, specimens, accessions string
 		fields                                                      []int
 	}{
-		{"sample", sample, "44556677@northlab 44556677@1.2.3.4 990011@river", "P1001@clinic", "F2002@labsys",
-			"SP77@clinic SP88@labsys", "", nil},
+		{
+			"sample", sample, "44556677@northlab 44556677@1.2.3.4 990011@river", "P1001@clinic", "F2002@labsys",
+			"SP77@clinic SP88@labsys", "", nil,
+		},
 		{"old versions", msh + "PID|1|EXT1|INT1|ALT1\r", "EXT1@ INT1@ ALT1@", "", "", "", "", nil},
 		{"merge", msh + "PID|1||NEW^^^A\rMRG|OLD^^^A\r", "NEW@a OLD@a", "", "", "", "", nil},
 		{"null and blank", msh + "PID|1||\"\"~ ~ 7 ^^^ A \r", "7@a", "", "", "", "", nil},

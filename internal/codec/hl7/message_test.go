@@ -43,8 +43,10 @@ func TestParsePath(t *testing.T) {
 			t.Errorf("%s came back as %s", s, got)
 		}
 	}
-	for _, s := range []string{"", "PI", "pid-3", "PID-", "PID-0", "PID-3.", "PID-3(", "PID-3(0)", "PID(1", "PID-3.1.1.1",
-		"PID-99999999999999999999", "PID.3", "PID-3 ", "1ID-3", "PID-3..1"} {
+	for _, s := range []string{
+		"", "PI", "pid-3", "PID-", "PID-0", "PID-3.", "PID-3(", "PID-3(0)", "PID(1", "PID-3.1.1.1",
+		"PID-99999999999999999999", "PID.3", "PID-3 ", "1ID-3", "PID-3..1",
+	} {
 		if p, err := ParsePath(s); err == nil {
 			t.Errorf("%q was read as %+v", s, p)
 		}

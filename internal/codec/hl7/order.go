@@ -89,8 +89,10 @@ func (o *order) missing(r *rule) bool {
 	}
 	if n := len(o.segs); n > 0 && len(o.c.found) < maxFindings {
 		s := o.segs[n-1]
-		o.c.found = append(o.c.found, &Error{Segment: name, Line: s.Line(), Offset: s.Offset(), Code: "100",
-			Msg: "the segment is missing behind " + s.Name()})
+		o.c.found = append(o.c.found, &Error{
+			Segment: name, Line: s.Line(), Offset: s.Offset(), Code: "100",
+			Msg: "the segment is missing behind " + s.Name(),
+		})
 	}
 	return false
 }

@@ -72,8 +72,10 @@ func (r *reportReader) miss(element string, s Segment, field int) {
 		w.Count++
 		return
 	}
-	r.found[element] = &Warning{Count: 1, First: &Error{Segment: s.Name(), Occurrence: s.occurrence, Field: field,
-		Line: s.Line(), Offset: s.Offset(), Msg: "the element " + element + " of 42 CFR 493.1291(c) is missing"}}
+	r.found[element] = &Warning{Count: 1, First: &Error{
+		Segment: s.Name(), Occurrence: s.occurrence, Field: field,
+		Line: s.Line(), Offset: s.Offset(), Msg: "the element " + element + " of 42 CFR 493.1291(c) is missing",
+	}}
 }
 
 // filled reports whether any of the fields holds something.

@@ -63,19 +63,31 @@ var markers = []struct {
 	{"MSH", 11, []int{1}, []mark{{NotProduction, "T", "HL7 table 0103"}, {NotProduction, "D", "HL7 table 0103"}}},
 	{"OBR", 15, []int{7}, specimenRole}, // SPS.7, HL7 v2.5.1 2.A.73
 	{"OBR", 25, []int{1}, []mark{{Corrected, "C", "HL7 table 0123"}, {Cancelled, "X", "HL7 table 0123"}}},
-	{"OBX", 8, []int{1, 4}, []mark{{Critical, "HH", "HL7 table 0078"}, {Critical, "LL", "HL7 table 0078"},
-		{Critical, "AA", "HL7 table 0078"}, {QualityControl, "QCF", "HL7 table 0078"}}},
-	{"OBX", 11, []int{1}, []mark{{Corrected, "C", "HL7 table 0085"}, {Withdrawn, "D", "HL7 table 0085"},
-		{Withdrawn, "W", "HL7 table 0085"}, {Cancelled, "X", "HL7 table 0085"}}},
+	{"OBX", 8, []int{1, 4}, []mark{
+		{Critical, "HH", "HL7 table 0078"},
+		{Critical, "LL", "HL7 table 0078"},
+		{Critical, "AA", "HL7 table 0078"},
+		{QualityControl, "QCF", "HL7 table 0078"},
+	}},
+	{"OBX", 11, []int{1}, []mark{
+		{Corrected, "C", "HL7 table 0085"},
+		{Withdrawn, "D", "HL7 table 0085"},
+		{Withdrawn, "W", "HL7 table 0085"},
+		{Cancelled, "X", "HL7 table 0085"},
+	}},
 	{"SPM", 11, []int{1, 4}, specimenRole}, // HL7 v2.5.1 7.4.3.11
 }
 
 // specimenRole: R is a patient's sample run again as a control.
 var specimenRole = []mark{
-	{QualityControl, "Q", "HL7 table 0369"}, {QualityControl, "C", "HL7 table 0369"},
-	{QualityControl, "B", "HL7 table 0369"}, {QualityControl, "E", "HL7 table 0369"},
-	{QualityControl, "V", "HL7 table 0369"}, {QualityControl, "R", "HL7 table 0369"},
-	{Proficiency, "F", "HL7 table 0369"}, {Proficiency, "O", "HL7 table 0369"},
+	{QualityControl, "Q", "HL7 table 0369"},
+	{QualityControl, "C", "HL7 table 0369"},
+	{QualityControl, "B", "HL7 table 0369"},
+	{QualityControl, "E", "HL7 table 0369"},
+	{QualityControl, "V", "HL7 table 0369"},
+	{QualityControl, "R", "HL7 table 0369"},
+	{Proficiency, "F", "HL7 table 0369"},
+	{Proficiency, "O", "HL7 table 0369"},
 }
 
 // maxSigns bounds what Signs returns for each field: a message of a million
@@ -104,8 +116,10 @@ func (m *Message) Signs(critical ...string) []Sign {
 				if !ok {
 					continue
 				}
-				out = append(out, Sign{Kind: k.kind, Line: seg.Line(), Code: code, Clause: k.clause,
-					At: Path{Segment: w.segment, Occurrence: seg.occurrence, Field: w.field, Repetition: v.n, Component: n}})
+				out = append(out, Sign{
+					Kind: k.kind, Line: seg.Line(), Code: code, Clause: k.clause,
+					At: Path{Segment: w.segment, Occurrence: seg.occurrence, Field: w.field, Repetition: v.n, Component: n},
+				})
 				break
 			}
 			if len(out)-have == maxSigns {

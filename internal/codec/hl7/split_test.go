@@ -20,14 +20,20 @@ func TestSplit(t *testing.T) {
 		{"byte order mark", "\xEF\xBB\xBF" + m1, "3:18:0/0", ""},
 		{"batch", "FHS|^~\\&|X\rBHS|^~\\&|X\r" + m1 + m2 + "BTS|2\rFTS|1\r", "22:18:1/1 40:18:1/1", ""},
 		{"batch in LF", strings.ReplaceAll("BHS|^~\\&|X\r"+m1+m2+"BTS|2\r", "\r", "\n"), "11:18:0/1 29:18:0/1", ""},
-		{"wrong count", "BHS|^~\\&|X\r" + m1 + "BTS|2\r", "11:18:0/1",
-			"hl7: BTS: the batch holds another number of messages than BTS-1 says (line 4, byte 29)"},
-		{"wrong batch count", "FHS|^~\\&|X\rBHS|^~\\&|X\r" + m1 + "BTS|1\rFTS|3\r", "22:18:1/1",
-			"hl7: FTS: the file holds another number of batches than FTS-1 says (line 6, byte 46)"},
+		{
+			"wrong count", "BHS|^~\\&|X\r" + m1 + "BTS|2\r", "11:18:0/1",
+			"hl7: BTS: the batch holds another number of messages than BTS-1 says (line 4, byte 29)",
+		},
+		{
+			"wrong batch count", "FHS|^~\\&|X\rBHS|^~\\&|X\r" + m1 + "BTS|1\rFTS|3\r", "22:18:1/1",
+			"hl7: FTS: the file holds another number of batches than FTS-1 says (line 6, byte 46)",
+		},
 		{"no number", "BHS|^~\\&|X\r" + m1 + "BTS|x\r", "11:18:0/1", "hl7: BTS: the count in the trailer is no number (line 4, byte 29)"},
 		{"empty count", "BHS|^~\\&|X\r" + m1 + "BTS\r", "11:18:0/1", ""},
-		{"cut off", "FHS|^~\\&|X\rBHS|^~\\&|X\r" + m1, "22:18:1/1",
-			"hl7: BTS: the batch has no trailer: it may have been cut off\nhl7: FTS: the file has no trailer: it may have been cut off"},
+		{
+			"cut off", "FHS|^~\\&|X\rBHS|^~\\&|X\r" + m1, "22:18:1/1",
+			"hl7: BTS: the batch has no trailer: it may have been cut off\nhl7: FTS: the file has no trailer: it may have been cut off",
+		},
 		{"stray line", "PID|1\rPV1|1\r" + m1, "12:18:0/0", "hl7: PID: a line outside any message (line 1, byte 0)"},
 		{"trailers alone", "BTS|0\rFTS|0\r", "", "hl7: BTS: a batch trailer without a batch header (line 1, byte 0)\n" +
 			"hl7: FTS: a file trailer without a file header (line 2, byte 6)"},

@@ -84,8 +84,10 @@ func convertAll(m *hl7.Message, opt Options) (c *conv, reports int, err error) {
 	if opt.Agent == "" {
 		opt.Agent = "Labwarden"
 	}
-	c = &conv{opt: opt, src: src, msh: src[0], b: fhir.NewTransaction(),
-		seen: map[string]bool{}, tied: map[string]int{}, byParent: map[string][]*fhir.Observation{}}
+	c = &conv{
+		opt: opt, src: src, msh: src[0], b: fhir.NewTransaction(),
+		seen: map[string]bool{}, tied: map[string]int{}, byParent: map[string][]*fhir.Observation{},
+	}
 	kind := c.msh.rep(9)
 	oul, ok := oulTrigger(kind.c(1), kind.c(2), kind.c(3))
 	if !ok {

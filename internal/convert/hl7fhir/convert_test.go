@@ -147,8 +147,20 @@ func TestInOrderComparesDigits(t *testing.T) {
 	for _, c := range []struct {
 		a, b fhir.Decimal
 		want bool
-	}{{"3.5", "5.1", true}, {"5.1", "3.5", false}, {"9", "10", true}, {"10", "9", false}, {"1.10", "1.1", true}, {"1.09", "1.1", true},
-		{"-5", "3", true}, {"3", "-5", false}, {"-3", "-5", false}, {"-5", "-3", true}, {"0", "-0.0", true}, {"0.0001", "0.001", true}} {
+	}{
+		{"3.5", "5.1", true},
+		{"5.1", "3.5", false},
+		{"9", "10", true},
+		{"10", "9", false},
+		{"1.10", "1.1", true},
+		{"1.09", "1.1", true},
+		{"-5", "3", true},
+		{"3", "-5", false},
+		{"-3", "-5", false},
+		{"-5", "-3", true},
+		{"0", "-0.0", true},
+		{"0.0001", "0.001", true},
+	} {
 		if got := inOrder(c.a, c.b); got != c.want {
 			t.Errorf("inOrder(%s, %s) = %v", c.a, c.b, got)
 		}

@@ -43,9 +43,11 @@ func check(b *fhir.Bundle) []string {
 		}
 		targets[key] = true
 	}
-	allowed := map[string]string{"subject": "Patient", "basedOn": "ServiceRequest", "specimen": "Specimen", "result": "Observation",
+	allowed := map[string]string{
+		"subject": "Patient", "basedOn": "ServiceRequest", "specimen": "Specimen", "result": "Observation",
 		"hasMember": "Observation", "requester": "Practitioner", "collector": "Practitioner", "onBehalfOf": "Organization",
-		"resultsInterpreter": "Practitioner", "performer": "Organization Practitioner", "target": "Observation DiagnosticReport", "who": "Organization"}
+		"resultsInterpreter": "Practitioner", "performer": "Organization Practitioner", "target": "Observation DiagnosticReport", "who": "Organization",
+	}
 	var walk func(path, member string, v any)
 	walk = func(path, member string, v any) {
 		switch x := v.(type) {
@@ -77,9 +79,11 @@ func check(b *fhir.Bundle) []string {
 		}
 	}
 	walk("Bundle", "", bundle)
-	need := map[string][]string{"Observation": {"status", "code", "subject"}, "DiagnosticReport": {"status", "code", "subject"},
+	need := map[string][]string{
+		"Observation": {"status", "code", "subject"}, "DiagnosticReport": {"status", "code", "subject"},
 		"ServiceRequest": {"status", "intent", "subject"}, "Provenance": {"target", "recorded", "agent"},
-		"Patient": {"identifier"}, "Specimen": {"identifier"}, "Organization": {"identifier"}, "Practitioner": {"identifier"}}
+		"Patient": {"identifier"}, "Specimen": {"identifier"}, "Organization": {"identifier"}, "Practitioner": {"identifier"},
+	}
 	for _, e := range bundle["entry"].([]any) {
 		r := e.(map[string]any)["resource"].(map[string]any)
 		kind := r["resourceType"].(string)

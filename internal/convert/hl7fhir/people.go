@@ -37,8 +37,10 @@ func (c *conv) name(v view) *fhir.HumanName {
 
 // address maps XAD (v2.5.1 2.A.80); v2-to-FHIR "Datatype XAD to Address".
 func (c *conv) address(v view) *fhir.Address {
-	a := fhir.Address{City: fhir.Text(v.c(3)), State: fhir.Text(v.c(4)), PostalCode: fhir.Text(v.c(5)),
-		Country: fhir.Text(v.c(6)), District: fhir.Text(v.c(9))}
+	a := fhir.Address{
+		City: fhir.Text(v.c(3)), State: fhir.Text(v.c(4)), PostalCode: fhir.Text(v.c(5)),
+		Country: fhir.Text(v.c(6)), District: fhir.Text(v.c(9)),
+	}
 	street := fhir.Text(v.sub(1, 1))
 	if street == "" { // SAD: street name and number apart
 		street = fhir.Text(strings.TrimSpace(v.sub(1, 3) + " " + v.sub(1, 2)))
@@ -202,8 +204,10 @@ func (c *conv) organization(v, addr view, director view) *fhir.Reference {
 		o.Address = []fhir.Address{*a}
 	}
 	// OBX-25 is XCN: its name stands one component later than in XPN.
-	if n := (fhir.HumanName{Family: fhir.Text(director.c(2)), Prefix: nonEmpty(director.c(6)), Suffix: nonEmpty(director.c(5), director.c(7)),
-		Given: nonEmpty(director.c(3), director.c(4))}); n.Family != "" || n.Given != nil {
+	if n := (fhir.HumanName{
+		Family: fhir.Text(director.c(2)), Prefix: nonEmpty(director.c(6)), Suffix: nonEmpty(director.c(5), director.c(7)),
+		Given: nonEmpty(director.c(3), director.c(4)),
+	}); n.Family != "" || n.Given != nil {
 		o.Contact = []fhir.OrganizationContact{{Purpose: &fhir.CodeableConcept{Text: "medical director"}, Name: &n}}
 	}
 	return c.addOrganization(o)

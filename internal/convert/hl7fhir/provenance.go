@@ -28,16 +28,19 @@ func (c *conv) provenance() error {
 	tag := fhir.Coding{System: c.opt.LocalBase + ":message", Code: derive("message", c.facility, c.msh.get(3), c.control, at)}
 	activity := "CREATE"
 	entity := fhir.ProvenanceEntity{Role: "source", What: fhir.Reference{
-		Identifier: &fhir.Identifier{System: c.local("control", c.msh.get(3)), Value: fhir.Text(c.control)}, Display: "HL7 v2 message"}}
+		Identifier: &fhir.Identifier{System: c.local("control", c.msh.get(3)), Value: fhir.Text(c.control)}, Display: "HL7 v2 message",
+	}}
 	if fhir.Text(c.control) == "" {
 		entity.What.Identifier = nil
 	}
-	p := &fhir.Provenance{Type: "Provenance", Meta: &fhir.Meta{Tag: []fhir.Coding{tag}}, Target: c.targets, Recorded: at,
+	p := &fhir.Provenance{
+		Type: "Provenance", Meta: &fhir.Meta{Tag: []fhir.Coding{tag}}, Target: c.targets, Recorded: at,
 		Policy: []string{policy}, Entity: []fhir.ProvenanceEntity{entity},
 		Agent: []fhir.ProvenanceAgent{
 			{Kind: agentKind("author"), Who: sender},
 			{Kind: agentKind("assembler"), Who: fhir.Reference{Display: c.opt.Agent}, OnBehalfOf: onBehalf(sender)},
-		}}
+		},
+	}
 	if c.revision {
 		activity = "UPDATE"
 	}

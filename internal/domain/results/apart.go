@@ -158,8 +158,10 @@ func (s *Service) admit(ctx context.Context, id event.ID, by By, to int64) (even
 		return none, err
 	}
 	if conflict {
-		return none, s.stillRefused(ctx, a, refusal{cause: CauseConflict,
-			text: "This control id was used for a different message before. A person may release it."})
+		return none, s.stillRefused(ctx, a, refusal{
+			cause: CauseConflict,
+			text:  "This control id was used for a different message before. A person may release it.",
+		})
 	}
 	for _, p := range j.plans {
 		s.wake(p.partner)

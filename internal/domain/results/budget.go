@@ -197,8 +197,10 @@ func predeclared() starlark.StringDict {
 			return f(budgetOf(t), t, args, kwargs)
 		})
 	}
-	for _, name := range []string{"abs", "all", "any", "bool", "bytes", "dict", "enumerate", "fail", "float", "hash", "int", "list", "max", "min",
-		"ord", "print", "repr", "reversed", "set", "sorted", "str", "tuple", "zip"} {
+	for _, name := range []string{
+		"abs", "all", "any", "bool", "bytes", "dict", "enumerate", "fail", "float", "hash", "int", "list", "max", "min",
+		"ord", "print", "repr", "reversed", "set", "sorted", "str", "tuple", "zip",
+	} {
 		real := starlark.Universe[name]
 		def(name, func(b *budget, t *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 			n := b.size(args)

@@ -17,8 +17,10 @@ func testFact() *intakeFact {
 	}
 	return &intakeFact{
 		id: id, source: "lis", revision: "b7d64a9221007dfd5390f7df6cd5b8f3ea4f82faa1237141e35ebf161f5511a1",
-		from: channel.Peer{Name: "lis", Proof: "certificate", TLS: "TLS 1.3 TLS_AES_128_GCM_SHA256",
-			Fingerprint: "03d66dd08835c1ca3f128cceacd1f31ac94163096b20f445ae84285bc0832d72"},
+		from: channel.Peer{
+			Name: "lis", Proof: "certificate", TLS: "TLS 1.3 TLS_AES_128_GCM_SHA256",
+			Fingerprint: "03d66dd08835c1ca3f128cceacd1f31ac94163096b20f445ae84285bc0832d72",
+		},
 		at: time.UnixMicro(1772355600000000), flags: FlagCritical, lanes: []byte("12345678abcdefgh"),
 		plans: []plan{{partner: "riverside", route: "final"}, {partner: "north", route: "copy", state: Shadowed}},
 	}

@@ -87,9 +87,11 @@ func (s *Service) LiftHold(ctx context.Context, hold event.ID, by By) error {
 }
 
 func holdEvent(kind string, at int64, id event.ID, by By) ledger.Event {
-	return ledger.Event{Kind: kind, At: at,
+	return ledger.Event{
+		Kind: kind, At: at,
 		IDs:   ledger.Pairs{{K: "hold", V: id.String()}, {K: "by", V: ledger.Code(by.Who)}},
-		Codes: ledger.Pairs{{K: "reason", V: ledger.Code(by.Reason)}}}
+		Codes: ledger.Pairs{{K: "reason", V: ledger.Code(by.Reason)}},
+	}
 }
 
 // patientsHeld reads the patients under hold. It is read again in each erasing

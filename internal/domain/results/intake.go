@@ -104,13 +104,17 @@ func (set *Settings) judge(source string, body []byte, j *judged) (refusal, bool
 	j.head, err = hl7.ReadHeader(body)
 	switch {
 	case !known:
-		return refusal{cause: CauseUnknownSender, code: "207",
-			text: "This sender is not known to the laboratory's gateway. The message was kept apart for a person to look at."}, false
+		return refusal{
+			cause: CauseUnknownSender, code: "207",
+			text: "This sender is not known to the laboratory's gateway. The message was kept apart for a person to look at.",
+		}, false
 	case err != nil:
 		return unparsable(err), false
 	case len(j.head.ControlID) == 0:
-		return refusal{cause: CauseNoControlID, code: "101", location: "MSH(1)-10",
-			text: "MSH-10 (message control id) is empty. Every message needs one of its own."}, false
+		return refusal{
+			cause: CauseNoControlID, code: "101", location: "MSH(1)-10",
+			text: "MSH-10 (message control id) is empty. Every message needs one of its own.",
+		}, false
 	}
 	m := newLook(body, &j.head)
 	msg, err := m.Message()
@@ -120,16 +124,22 @@ func (set *Settings) judge(source string, body []byte, j *judged) (refusal, bool
 	j.flags = flagsOf(msg)
 	j.keys.AccessionFields = src.AccessionFields
 	if err := hl7.ReadKeys(body, &j.head, j.keys); err != nil {
-		return refusal{cause: CauseTooManyKeys, code: "104",
-			text: "The message names more identifiers than one message may. Send it in parts."}, false
+		return refusal{
+			cause: CauseTooManyKeys, code: "104",
+			text: "The message names more identifiers than one message may. Send it in parts.",
+		}, false
 	}
 	if j.plans, err = set.plan(source, m); err != nil {
-		return refusal{cause: CauseRule, code: "207",
-			text: "A route's condition could not be answered for this message. It was kept apart for a person to look at."}, false
+		return refusal{
+			cause: CauseRule, code: "207",
+			text: "A route's condition could not be answered for this message. It was kept apart for a person to look at.",
+		}, false
 	}
 	if len(j.plans) == 0 {
-		return refusal{cause: CauseNoRoute, code: "207",
-			text: "No route leads anywhere for this message. It was kept apart; it can be replayed once a route is there."}, false
+		return refusal{
+			cause: CauseNoRoute, code: "207",
+			text: "No route leads anywhere for this message. It was kept apart; it can be replayed once a route is there.",
+		}, false
 	}
 	if j.flags&FlagControl != 0 {
 		j.plans = nil // a control or proficiency specimen is taken and kept, and goes nowhere (SAFETY 12)
@@ -158,8 +168,10 @@ func (s *Service) accept(ctx context.Context, set *Settings, j *judged, from cha
 	fail := func(err error) verdict {
 		s.counts.failed.Add(1)
 		s.slog.Error("a message could not be stored; the sender was told to repeat it", "source", src.Name, "error", err)
-		return verdict{ack: reply(head, id, now, false, refusal{busy: true, code: "207",
-			text: "The gateway could not store this message and did not take it. Send it again."})}
+		return verdict{ack: reply(head, id, now, false, refusal{
+			busy: true, code: "207",
+			text: "The gateway could not store this message and did not take it. Send it again.",
+		})}
 	}
 	salt, err := s.seal.newSalt()
 	if err != nil {
@@ -226,8 +238,10 @@ func (s *Service) accept(ctx context.Context, set *Settings, j *judged, from cha
 		return verdict{Repeated, before.id, reply(head, before.id, time.UnixMicro(before.at).In(now.Location()), true, refusal{})}
 	}
 	s.slog.Warn("a control id came again with another body", "source", src.Name, "first_message", before.id.String())
-	return s.refuse(ctx, src.Name, head, body, now, refusal{cause: CauseConflict, code: "205", location: "MSH(1)-10",
-		text: "This control id was used for a different message before. The message was kept apart for a person to release or refuse."})
+	return s.refuse(ctx, src.Name, head, body, now, refusal{
+		cause: CauseConflict, code: "205", location: "MSH(1)-10",
+		text: "This control id was used for a different message before. The message was kept apart for a person to release or refuse.",
+	})
 }
 
 // insert writes message, deliveries and event.

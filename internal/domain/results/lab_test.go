@@ -57,7 +57,8 @@ type lines struct {
 }
 
 func (l *lines) Write(p []byte) (int, error) { l.mu.Lock(); defer l.mu.Unlock(); return l.b.Write(p) }
-func (l *lines) String() string              { l.mu.Lock(); defer l.mu.Unlock(); return l.b.String() }
+
+func (l *lines) String() string { l.mu.Lock(); defer l.mu.Unlock(); return l.b.String() }
 
 // window is the sources' control id window in these tests.
 const window = 7 * 24 * time.Hour
@@ -304,8 +305,10 @@ func (b *box) Send(ctx context.Context, m channel.Message) (channel.Receipt, err
 	defer b.mu.Unlock()
 	b.got = append(b.got, m.ControlID)
 	b.bodies = append(b.bodies, bytes.Clone(m.Body))
-	return channel.Receipt{Level: channel.Accepted, Code: "AA", Body: []byte("MSH|^~\\&|\rMSA|AA|" + m.ControlID + "\r"),
-		Peer: channel.Peer{Name: "north", Proof: "certificate", Fingerprint: strings.Repeat("ab", 32), TLS: "TLS 1.3 TLS_AES_128_GCM_SHA256"}}, nil
+	return channel.Receipt{
+		Level: channel.Accepted, Code: "AA", Body: []byte("MSH|^~\\&|\rMSA|AA|" + m.ControlID + "\r"),
+		Peer: channel.Peer{Name: "north", Proof: "certificate", Fingerprint: strings.Repeat("ab", 32), TLS: "TLS 1.3 TLS_AES_128_GCM_SHA256"},
+	}, nil
 }
 
 func (b *box) list() []string {

@@ -157,15 +157,18 @@ func (h readyHeap) Less(i, j int) bool {
 	}
 	return h[i].due.Before(h[j].due)
 }
+
 func (h readyHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].heap, h[j].heap = i, j
 }
+
 func (h *readyHeap) Push(x any) {
 	e := x.(*entry)
 	e.heap = len(*h)
 	*h = append(*h, e)
 }
+
 func (h *readyHeap) Pop() any {
 	old := *h
 	e := old[len(old)-1]

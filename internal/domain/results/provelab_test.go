@@ -57,8 +57,10 @@ func newProvelab(t *testing.T, db *store.DB) *provelab {
 	}
 	accept := sendFunc(func(context.Context, channel.Message) (channel.Receipt, error) {
 		l.sent.Add(1)
-		return channel.Receipt{Level: channel.Accepted, Code: "AA", Body: []byte("MSH|^~\\&|X\rMSA|AA|1\r"),
-			Peer: channel.Peer{Name: "riverside", Proof: "certificate", Fingerprint: strings.Repeat("ab", 32), TLS: "TLS 1.3 TLS_AES_128_GCM_SHA256"}}, nil
+		return channel.Receipt{
+			Level: channel.Accepted, Code: "AA", Body: []byte("MSH|^~\\&|X\rMSA|AA|1\r"),
+			Peer: channel.Peer{Name: "riverside", Proof: "certificate", Fingerprint: strings.Repeat("ab", 32), TLS: "TLS 1.3 TLS_AES_128_GCM_SHA256"},
+		}, nil
 	})
 	place := sendFunc(func(context.Context, channel.Message) (channel.Receipt, error) {
 		l.sent.Add(1)

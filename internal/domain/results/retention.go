@@ -235,8 +235,10 @@ func (s *Service) erase(ctx context.Context, tx *store.Tx, c *candidate, held ma
 	}
 	done.Erased++
 	done.Bytes += c.size
-	_, err = bus.Publish(ctx, tx, ledger.Event{Kind: KindErased, At: now.UnixMicro(),
-		IDs: ledger.Pairs{{K: "message", V: c.id.String()}}, Codes: ledger.Pairs{{K: "policy", V: c.why}}})
+	_, err = bus.Publish(ctx, tx, ledger.Event{
+		Kind: KindErased, At: now.UnixMicro(),
+		IDs: ledger.Pairs{{K: "message", V: c.id.String()}}, Codes: ledger.Pairs{{K: "policy", V: c.why}},
+	})
 	return err
 }
 

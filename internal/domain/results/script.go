@@ -118,6 +118,7 @@ func (o scriptObject) Freeze()               {}
 func (o scriptObject) Truth() starlark.Bool  { return true }
 func (o scriptObject) Hash() (uint32, error) { return 0, errors.New("a message is no key") }
 func (o scriptObject) AttrNames() []string   { return []string{"all", "clear", "get", "remove", "set"} }
+
 func (o scriptObject) Attr(name string) (starlark.Value, error) {
 	if b, ok := o[name]; ok {
 		return b, nil

@@ -38,8 +38,10 @@ func (d *decoder) put(line, col, width int, path string, sev Severity, fix, form
 		return &Problem{}
 	}
 	d.count[sev]++
-	d.problems = append(d.problems, Problem{File: d.file, Line: line, Column: col, Path: path,
-		Message: fmt.Sprintf(format, args...), Fix: fix, Severity: sev, width: width})
+	d.problems = append(d.problems, Problem{
+		File: d.file, Line: line, Column: col, Path: path,
+		Message: fmt.Sprintf(format, args...), Fix: fix, Severity: sev, width: width,
+	})
 	return &d.problems[len(d.problems)-1]
 }
 

@@ -130,8 +130,10 @@ func TestEditRefuses(t *testing.T) {
 
 func TestEveryValueOfTheSampleCanBeSet(t *testing.T) {
 	src := Sample()
-	for _, path := range []string{"lab.name", "node.seals[0].path", "node.tls.key", "sources.lis.from[0]", "partners.riverside.providers[0].id",
-		"partners.riverside.destination.mllp.tls.fingerprint", "partners.riverside.retry.first", "routes[0].to[0]", "routes[0].stage", "log.format", "witnesses[0].kind"} {
+	for _, path := range []string{
+		"lab.name", "node.seals[0].path", "node.tls.key", "sources.lis.from[0]", "partners.riverside.providers[0].id",
+		"partners.riverside.destination.mllp.tls.fingerprint", "partners.riverside.retry.first", "routes[0].to[0]", "routes[0].stage", "log.format", "witnesses[0].kind",
+	} {
 		out, err := SetPath(src, path, "other")
 		if path == "routes[0].to[0]" { // to: riverside is text, not a list
 			if err == nil {

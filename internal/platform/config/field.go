@@ -31,8 +31,10 @@ func fieldsOf(t reflect.Type) []field {
 	out := make([]field, 0, t.NumField())
 	for i := range t.NumField() {
 		sf := t.Field(i)
-		f := field{index: i, name: sf.Tag.Get("yaml"), doc: sf.Tag.Get("doc"), def: sf.Tag.Get("default"),
-			example: sf.Tag.Get("ex"), mapKey: sf.Tag.Get("key"), more: sf.Tag.Get("more"), each: sf.Tag.Get("each") != "", off: sf.Tag.Get("sample") == "off", typ: sf.Type}
+		f := field{
+			index: i, name: sf.Tag.Get("yaml"), doc: sf.Tag.Get("doc"), def: sf.Tag.Get("default"),
+			example: sf.Tag.Get("ex"), mapKey: sf.Tag.Get("key"), more: sf.Tag.Get("more"), each: sf.Tag.Get("each") != "", off: sf.Tag.Get("sample") == "off", typ: sf.Type,
+		}
 		if f.name == "" {
 			continue
 		}

@@ -48,8 +48,10 @@ func Parse(file string, src []byte, opts Options) (*Config, Problems) {
 	problems.sort()
 	if full {
 		p := problems[len(problems)-1]
-		problems = append(problems, Problem{File: file, Line: p.Line, Column: p.Column, Severity: Error,
-			Message: "there are more problems than are shown", Fix: "mend these first"})
+		problems = append(problems, Problem{
+			File: file, Line: p.Line, Column: p.Column, Severity: Error,
+			Message: "there are more problems than are shown", Fix: "mend these first",
+		})
 	}
 	if len(problems.Errors()) > 0 {
 		return nil, problems

@@ -47,8 +47,10 @@ func settings(out *[]Setting, t reflect.Type, path string) {
 		if strings.HasSuffix(path, "]") { // join quotes nothing here: names are ours
 			sub = path + "." + f.name
 		}
-		*out = append(*out, Setting{Path: sub, Kind: words, Doc: f.doc, Required: f.required, Default: f.def,
-			Example: f.example, OneOf: f.oneof, Min: f.min, Max: f.max, Section: inner != nil})
+		*out = append(*out, Setting{
+			Path: sub, Kind: words, Doc: f.doc, Required: f.required, Default: f.def,
+			Example: f.example, OneOf: f.oneof, Min: f.min, Max: f.max, Section: inner != nil,
+		})
 		if inner != nil {
 			settings(out, inner, sub+below)
 		}

@@ -101,8 +101,10 @@ func (t *treeReader) add(line, col, width int, path, fix, format string, args ..
 	if len(t.problems) >= maxProblems {
 		return
 	}
-	t.problems = append(t.problems, Problem{File: t.file, Line: line, Column: col, Path: path,
-		Message: fmt.Sprintf(format, args...), Fix: fix, Severity: Error, width: width})
+	t.problems = append(t.problems, Problem{
+		File: t.file, Line: line, Column: col, Path: path,
+		Message: fmt.Sprintf(format, args...), Fix: fix, Severity: Error, width: width,
+	})
 }
 
 // readTree turns bytes into a tree. A nil node means that the YAML itself

@@ -35,8 +35,13 @@ var durationUnits = []struct {
 	name string
 	d    Duration
 }{
-	{"y", Year}, {"w", Week}, {"d", Day}, {"h", Duration(time.Hour)},
-	{"m", Duration(time.Minute)}, {"s", Duration(time.Second)}, {"ms", Duration(time.Millisecond)},
+	{"y", Year},
+	{"w", Week},
+	{"d", Day},
+	{"h", Duration(time.Hour)},
+	{"m", Duration(time.Minute)},
+	{"s", Duration(time.Second)},
+	{"ms", Duration(time.Millisecond)},
 }
 
 // Std returns d as the standard library's type.

@@ -10,8 +10,10 @@ import (
 
 func TestEventIsCanonical(t *testing.T) {
 	c := Commitment{1}
-	e := Event{Kind: "result.received", At: 12, IDs: Pairs{{"b", "2"}, {"a", "1"}},
-		Numbers: []Number{{"z", -1}, {"n", 3}}, Commit: &c}
+	e := Event{
+		Kind: "result.received", At: 12, IDs: Pairs{{"b", "2"}, {"a", "1"}},
+		Numbers: []Number{{"z", -1}, {"n", 3}}, Commit: &c,
+	}
 	b, err := e.Encode()
 	if err != nil {
 		t.Fatal(err)

@@ -29,8 +29,10 @@ func event(t testing.TB, n int64) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := Event{Kind: "result.received", At: 1_760_000_000_000_000 + n, IDs: ids,
-		Codes: Pairs{{"peer_proof", "certificate"}}, Numbers: []Number{{"bytes", 1900 + n}}, Commit: &c}.Encode()
+	b, err := Event{
+		Kind: "result.received", At: 1_760_000_000_000_000 + n, IDs: ids,
+		Codes: Pairs{{"peer_proof", "certificate"}}, Numbers: []Number{{"bytes", 1900 + n}}, Commit: &c,
+	}.Encode()
 	if err != nil {
 		t.Fatal(err)
 	}

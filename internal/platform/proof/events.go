@@ -75,8 +75,11 @@ func (d Delivered) Event(salt ledger.Salt) (ledger.Event, error) {
 	e := ledger.Event{
 		Kind: KindDelivered,
 		At:   d.Receipt.At.UnixMicro(),
-		IDs: ledger.Pairs{{K: "delivery", V: d.Delivery}, {K: "message", V: d.Message},
-			{K: "partner", V: d.Partner}},
+		IDs: ledger.Pairs{
+			{K: "delivery", V: d.Delivery},
+			{K: "message", V: d.Message},
+			{K: "partner", V: d.Partner},
+		},
 		Codes:   codes(ledger.Code(d.Receipt.Code), ledger.Code(d.Config), d.Receipt.Level.String(), d.Receipt.Peer, "", ""),
 		Numbers: []ledger.Number{{K: "bytes", N: d.Bytes}},
 	}

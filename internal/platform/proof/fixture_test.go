@@ -61,10 +61,14 @@ func newFixture(t testing.TB) *fixture {
 	}
 	f.received = []byte("MSH|^~\\&|LIS|LAB|HUB|RIVERSIDE|20260301090000||ORU^R01|M1|P|2.5.1\rPID|1||T-1^^^LAB||TEST^PATIENT\rOBX|1|NM|2345-7^Glucose^LN||5.4|mmol/L|||||F\r")
 	f.sent = f.received
-	peer := channel.Peer{Name: "riverside", Proof: "certificate", TLS: "TLS 1.3 TLS_AES_128_GCM_SHA256",
-		Fingerprint: fmt.Sprintf("%x", sha256.Sum256([]byte("certificate")))}
-	f.receipt = channel.Receipt{Level: channel.Accepted, Code: "AA", Peer: peer, At: time.Date(2026, 3, 1, 9, 0, 2, 0, time.UTC),
-		Body: []byte("MSH|^~\\&|RIVERSIDE|CLINIC|LIS|LAB|20260301090001||ACK|A1|P|2.5.1\rMSA|AA|M1\r")}
+	peer := channel.Peer{
+		Name: "riverside", Proof: "certificate", TLS: "TLS 1.3 TLS_AES_128_GCM_SHA256",
+		Fingerprint: fmt.Sprintf("%x", sha256.Sum256([]byte("certificate"))),
+	}
+	f.receipt = channel.Receipt{
+		Level: channel.Accepted, Code: "AA", Peer: peer, At: time.Date(2026, 3, 1, 9, 0, 2, 0, time.UTC),
+		Body: []byte("MSH|^~\\&|RIVERSIDE|CLINIC|LIS|LAB|20260301090001||ACK|A1|P|2.5.1\rMSA|AA|M1\r"),
+	}
 	f.in = Received{Message: msgID, Source: "lis", Peer: peer, At: time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)}
 	f.out = Delivered{Message: msgID, Delivery: delID, Partner: "riverside", Config: fmt.Sprintf("%x", sha256.Sum256([]byte("configuration")))}
 	return f
@@ -138,8 +142,10 @@ func (f *fixture) build() []byte {
 // force signs a proof without Build's checks, as a lab that lies would.
 func (f *fixture) force(in Input, change func(*File)) []byte {
 	f.t.Helper()
-	p := &File{V: 1, Made: in.Made.UTC().Format("2006-01-02T15:04:05Z"), Lab: labName, Message: in.Message,
-		Received: in.Received.entry(), Delivered: in.Delivered.entry()}
+	p := &File{
+		V: 1, Made: in.Made.UTC().Format("2006-01-02T15:04:05Z"), Lab: labName, Message: in.Message,
+		Received: in.Received.entry(), Delivered: in.Delivered.entry(),
+	}
 	for l := range bytes.Lines(in.Checkpoint) {
 		p.Checkpoint = append(p.Checkpoint, string(bytes.TrimSuffix(l, []byte("\n"))))
 	}

@@ -102,10 +102,15 @@ func trials(t *testing.T) []trial {
 	good := f.build()
 	both := f.key + f.witnessKey
 	out := []trial{
-		{"good, witness known", good, f.sent, both}, {"good, witness unknown", good, f.sent, f.key},
-		{"other message", good, f.sent[1:], f.key}, {"no key", good, f.sent, ""}, {"witness key alone", good, f.sent, f.witnessKey},
-		{"good, key given twice", good, f.sent, f.key + "# again\r\n\t" + f.key}, {"key cut", good, f.sent, f.key[:40]},
-		{"empty proof", nil, f.sent, f.key}, {"something after", append(bytes.Clone(good), '\n'), f.sent, f.key},
+		{"good, witness known", good, f.sent, both},
+		{"good, witness unknown", good, f.sent, f.key},
+		{"other message", good, f.sent[1:], f.key},
+		{"no key", good, f.sent, ""},
+		{"witness key alone", good, f.sent, f.witnessKey},
+		{"good, key given twice", good, f.sent, f.key + "# again\r\n\t" + f.key},
+		{"key cut", good, f.sent, f.key[:40]},
+		{"empty proof", nil, f.sent, f.key},
+		{"something after", append(bytes.Clone(good), '\n'), f.sent, f.key},
 		{"byte order mark", append([]byte("\xef\xbb\xbf"), good...), f.sent, f.key},
 		{"line ends CRLF", bytes.ReplaceAll(good, []byte("\n"), []byte("\r\n")), f.sent, f.key},
 		{"tabs", bytes.ReplaceAll(good, []byte("\n "), []byte("\n\t")), f.sent, f.key},

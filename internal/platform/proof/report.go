@@ -65,8 +65,10 @@ type Report struct {
 }
 
 // required must all hold for the proof to hold; the others add to it.
-var required = [...]string{CheckKey, CheckFormat, CheckSignature, CheckMessage, CheckReceived,
-	CheckDelivered, CheckAbout, CheckCheckpoint, CheckReceivedIn, CheckDeliveredIn}
+var required = [...]string{
+	CheckKey, CheckFormat, CheckSignature, CheckMessage, CheckReceived,
+	CheckDelivered, CheckAbout, CheckCheckpoint, CheckReceivedIn, CheckDeliveredIn,
+}
 
 // Holds says whether the proof holds: everything it stands on holds and nothing
 // fails. What stays unknown is for the reader to weigh.
