@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -159,12 +160,16 @@ func (p *proc) memory(t *testing.T) int64 {
 	return 0
 }
 
+// ports counts the ports given out: tests that run at the same time must not be
+// given the same one before either has opened it.
+var ports atomic.Int64
+
 // port finds a free port below the range of outgoing connections, so that it is
-// still free when a killed process comes back.
+// still free when a killed process comes back. Each is given out once.
 func port(t *testing.T) string {
 	t.Helper()
 	for range 200 {
-		a := fmt.Sprintf("127.0.0.1:%d", 20000+int(time.Now().UnixNano()/1000)%12000)
+		a := fmt.Sprintf("127.0.0.1:%d", 20000+(int64(os.Getpid())*37+ports.Add(1))%12000)
 		if ln, err := net.Listen("tcp", a); err == nil {
 			_ = ln.Close()
 			return a
