@@ -188,7 +188,7 @@ func (l *lab) reopen(db, wal []byte) (messages, leaves int64) {
 		"deliveries without a message":    countIn(l.t, s, "SELECT count(*) FROM results_deliveries d WHERE NOT EXISTS (SELECT 1 FROM results_messages m WHERE d.message = m.leaf)"),
 		"messages beyond the ledger":      messages - int64(len(f.received)),
 		"deliveries done and not written": countIn(l.t, s, "SELECT count(*) FROM results_deliveries WHERE state = 3") - int64(len(f.delivered)),
-		"control ids without a message":   countIn(l.t, s, "SELECT count(*) FROM results_controls") - messages,
+		"messages without a control key":  countIn(l.t, s, "SELECT count(*) FROM results_messages WHERE control = 0"),
 	} {
 		if n != 0 {
 			l.t.Errorf("%d %s", n, what)

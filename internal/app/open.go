@@ -154,7 +154,7 @@ func open(ctx context.Context, db *store.DB, seals []vault.Seal, d Deps) (*Hub, 
 		return nil, err
 	}
 	log.Attach(db)
-	svc, err := results.New(db, log, v, d.Now, d.Log)
+	svc, err := results.New(ctx, db, log, v, d.Now, d.Log)
 	if err != nil {
 		v.Close()
 		return nil, err

@@ -31,7 +31,7 @@ within one run; absolute figures are this machine's at this moment.`,
 	f.DurationVar(&o.Travel, "travel", 0, "also measure intake and delivery together for this long")
 	f.Int64Var(&o.Before, "before", 0, "store this many messages before measuring intake")
 	f.DurationVar(&o.Time, "time", 10*time.Second, "length of each measurement")
-	profile := f.String("cpuprofile", "", "write a CPU profile of the whole run to this file")
+	profile := f.String("cpuprofile", "", "write CPU profiles to this file's name with .intake, .bare and .travel added")
 	asJSON := f.Bool("json", false, "print the report as JSON")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if (o.Engine == "postgres") != (o.DSN != "") {
@@ -47,15 +47,7 @@ within one run; absolute figures are this machine's at this moment.`,
 			o.Out = io.Discard
 		}
 		if *profile != "" {
-			w, err := os.Create(*profile)
-			if err != nil {
-				return fmt.Errorf("write profile: %w", err)
-			}
-			defer w.Close()
-			if err := pprof.StartCPUProfile(w); err != nil {
-				return fmt.Errorf("write profile: %w", err)
-			}
-			defer pprof.StopCPUProfile()
+			o.Profile = func(part string) (func() error, error) { return cpuProfile(*profile + "." + part) }
 		}
 		r, err := bench.Run(c.Context(), o)
 		if err != nil {
@@ -69,6 +61,20 @@ within one run; absolute figures are this machine's at this moment.`,
 		return nil
 	}
 	return c
+}
+
+func cpuProfile(name string) (stop func() error, err error) {
+	w, err := os.Create(name)
+	if err != nil {
+		return nil, fmt.Errorf("write profile: %w", err)
+	}
+	if err := pprof.StartCPUProfile(w); err != nil {
+		return nil, errors.Join(fmt.Errorf("write profile: %w", err), w.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return w.Close()
+	}, nil
 }
 
 // benchLoadCommand is the load generator, a process of its own.

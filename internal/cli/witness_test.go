@@ -261,11 +261,11 @@ func (w *watched) yesterday() (back func()) {
 		w.hub.DB.SetHook(nil)
 		check(w.t, w.hub.DB.Do(w.t.Context(), func(ctx context.Context, tx *store.Tx) error {
 			for q, args := range map[string][]any{
-				"DELETE FROM ledger_groups WHERE first >= $1":                                                      {head.Size},
-				"DELETE FROM ledger_checkpoints WHERE size > $1":                                                   {head.Size},
-				"DELETE FROM results_controls WHERE message IN (SELECT id FROM results_messages WHERE leaf >= $1)": {head.Size},
-				"DELETE FROM results_deliveries WHERE seq >= 256 * $1":                                             {head.Size},
-				"UPDATE ledger_head SET size = $1, edge = $2":                                                      {head.Size, head.EdgeBytes()},
+				"DELETE FROM ledger_groups WHERE first >= $1":          {head.Size},
+				"DELETE FROM ledger_checkpoints WHERE size > $1":       {head.Size},
+				"DELETE FROM results_controls WHERE last >= $1":        {head.Size},
+				"DELETE FROM results_deliveries WHERE seq >= 256 * $1": {head.Size},
+				"UPDATE ledger_head SET size = $1, edge = $2":          {head.Size, head.EdgeBytes()},
 			} {
 				if _, err := tx.Exec(ctx, q, args...); err != nil {
 					return err

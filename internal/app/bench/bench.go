@@ -7,6 +7,7 @@ package bench
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -34,6 +35,9 @@ type Options struct {
 	Before      int64         // messages already stored when intake is measured
 	Dir         string        // empty: a temporary folder
 	Out         io.Writer     // progress
+	// Profile starts a processor profile of a part (intake, bare or travel) and
+	// returns its end; nil: none is taken.
+	Profile func(part string) (stop func() error, err error)
 	// Load is the command that runs as the load generator with the arguments of
 	// LoadArgs added.
 	Load []string
@@ -41,22 +45,24 @@ type Options struct {
 
 // Report is what a run found.
 type Report struct {
-	Engine       string  `json:"engine"`
-	CPUs         int     `json:"cpus"`
-	Conns        int     `json:"connections"`
-	Destinations int     `json:"destinations"`
-	Before       int64   `json:"stored_before"`
-	Bare         float64 `json:"bare_per_second"`
-	BareOne      float64 `json:"bare_one_per_second"`
-	Intake       Load    `json:"intake"`
-	IntakeRate   float64 `json:"intake_per_second"`
-	IntakeOne    float64 `json:"intake_one_per_second"`
-	Ratio        float64 `json:"ratio"`
-	RatioOne     float64 `json:"ratio_one"`
-	DiskPerByte  float64 `json:"disk_per_byte"`
-	IdleRSS      int64   `json:"idle_rss_bytes"`
-	LoadRSS      int64   `json:"load_rss_bytes"`
-	Travel       *Travel `json:"travel,omitempty"`
+	Engine       string        `json:"engine"`
+	CPUs         int           `json:"cpus"`
+	Conns        int           `json:"connections"`
+	Destinations int           `json:"destinations"`
+	Before       int64         `json:"stored_before"`
+	Bare         float64       `json:"bare_per_second"`
+	BareOne      float64       `json:"bare_one_per_second"`
+	Intake       Load          `json:"intake"`
+	IntakeRate   float64       `json:"intake_per_second"`
+	IntakeOne    float64       `json:"intake_one_per_second"`
+	Ratio        float64       `json:"ratio"`
+	RatioOne     float64       `json:"ratio_one"`
+	DiskPerByte  float64       `json:"disk_per_byte"`
+	IntakeCPU    time.Duration `json:"intake_processor_ns"` // the hub's own, a message
+	BareCPU      time.Duration `json:"bare_processor_ns"`
+	IdleRSS      int64         `json:"idle_rss_bytes"`
+	LoadRSS      int64         `json:"load_rss_bytes"`
+	Travel       *Travel       `json:"travel,omitempty"`
 }
 
 // Run measures the bare store, intake and, when asked, the whole way.
@@ -73,11 +79,18 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if err := intake(ctx, o, filepath.Join(dir, "intake"), r); err != nil {
 		return nil, err
 	}
-	var err error
-	if r.Bare, err = bare(ctx, o, filepath.Join(dir, "bare"), o.Conns); err != nil {
+	end, err := o.profile("bare")
+	if err != nil {
+		return nil, err
+	}
+	spent := processor()
+	r.Bare, err = bare(ctx, o, filepath.Join(dir, "bare"), o.Conns)
+	spent = processor() - spent
+	if err := errors.Join(err, end()); err != nil {
 		return nil, fmt.Errorf("bare store: %w", err)
 	}
-	fmt.Fprintf(o.Out, "bare store, %d writers: %.0f/s\n", o.Conns, r.Bare)
+	r.BareCPU = time.Duration(float64(spent) / (r.Bare * o.Time.Seconds()))
+	fmt.Fprintf(o.Out, "bare store, %d writers: %.0f/s, %v of processor a message\n", o.Conns, r.Bare, r.BareCPU)
 	if r.BareOne, err = bare(ctx, o, filepath.Join(dir, "bare1"), 1); err != nil {
 		return nil, fmt.Errorf("bare store: %w", err)
 	}
@@ -90,6 +103,14 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		}
 	}
 	return r, nil
+}
+
+// profile starts a profile where one is wanted.
+func (o *Options) profile(part string) (stop func() error, err error) {
+	if o.Profile == nil {
+		return func() error { return nil }, nil
+	}
+	return o.Profile(part)
 }
 
 // bare writes the same bytes into one table with a unique index through the
@@ -194,12 +215,19 @@ func intake(ctx context.Context, o Options, dir string, r *Report) error {
 	}
 	r.IntakeOne = one.Rate()
 	fmt.Fprintf(o.Out, "intake, one connection: %.0f/s, p50 %v\n", one.Rate(), one.P50)
-	many, err := load(ctx, o, l.addr, certs, o.Conns, 0, o.Time, 0)
+	end, err := o.profile("intake")
 	if err != nil {
+		return err
+	}
+	spent := processor()
+	many, err := load(ctx, o, l.addr, certs, o.Conns, 0, o.Time, 0)
+	spent = processor() - spent
+	if err := errors.Join(err, end()); err != nil {
 		return fmt.Errorf("intake: %w", err)
 	}
 	r.Intake, r.IntakeRate, r.LoadRSS = many, many.Rate(), rss()
-	fmt.Fprintf(o.Out, "intake, %d connections: %.0f/s, p50 %v, p99 %v, memory %d MB\n", o.Conns, many.Rate(), many.P50, many.P99, r.LoadRSS>>20)
+	r.IntakeCPU = spent / time.Duration(max(1, many.Messages))
+	fmt.Fprintf(o.Out, "intake, %d connections: %.0f/s, p50 %v, p99 %v, %v of processor a message, memory %d MB\n", o.Conns, many.Rate(), many.P50, many.P99, r.IntakeCPU, r.LoadRSS>>20)
 	if err := l.stop(); err != nil {
 		return err
 	}

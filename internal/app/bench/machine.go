@@ -8,11 +8,22 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
 )
 
 func keyOf(w, i int) []byte {
 	h := sha256.Sum256(fmt.Appendf(nil, "%d-%d", w, i))
 	return h[:16]
+}
+
+// processor is the processor time this process has used.
+func processor() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // rss is this process's resident memory in bytes, 0 where the system does not tell.

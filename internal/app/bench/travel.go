@@ -45,6 +45,10 @@ func travel(ctx context.Context, o Options, dir string) (*Travel, error) {
 	if err != nil {
 		return nil, err
 	}
+	end, err := o.profile("travel")
+	if err != nil {
+		return nil, err
+	}
 	t := &Travel{}
 	done := make(chan error, 1)
 	go func() {
@@ -66,6 +70,9 @@ func travel(ctx context.Context, o Options, dir string) (*Travel, error) {
 			t.Queue = append(t.Queue, c.Received-c.Delivered)
 			t.RSS = max(t.RSS, rss())
 		}
+	}
+	if err := end(); err != nil {
+		return nil, err
 	}
 	t.InRate, t.OutRate = t.In.Rate(), float64(l.hub.Results.Counts().Delivered)/t.In.Took.Seconds()
 	begin := time.Now()

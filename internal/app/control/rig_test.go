@@ -51,7 +51,7 @@ func newRig(t *testing.T, change func(*control.Server)) *rig {
 	log.Attach(db)
 	v := vaulttest.New(t)
 	quiet := slog.New(slog.DiscardHandler)
-	svc, err := results.New(db, log, v, time.Now, quiet)
+	svc, err := results.New(t.Context(), db, log, v, time.Now, quiet)
 	check(t, err)
 	svc.Apply(&results.Settings{
 		Revision: strings.Repeat("0", 64),

@@ -105,8 +105,8 @@ func (m *Message) Signs(critical ...string) []Sign {
 		have := len(out)
 		for seg, v := range m.repetitions(w.segment, w.field) {
 			for _, n := range w.parts {
-				code := strings.ToUpper(string(bytes.TrimSpace(v.Part(n).Subpart(1).Raw())))
-				if code == "" {
+				code := bytes.TrimSpace(v.Part(n).Subpart(1).Raw())
+				if len(code) == 0 {
 					continue
 				}
 				k, ok := lookup(w.marks, code)
@@ -117,7 +117,7 @@ func (m *Message) Signs(critical ...string) []Sign {
 					continue
 				}
 				out = append(out, Sign{
-					Kind: k.kind, Line: seg.Line(), Code: code, Clause: k.clause,
+					Kind: k.kind, Line: seg.Line(), Code: strings.ToUpper(string(code)), Clause: k.clause,
 					At: Path{Segment: w.segment, Occurrence: seg.occurrence, Field: w.field, Repetition: v.n, Component: n},
 				})
 				break
@@ -147,19 +147,35 @@ func (m *Message) repetitions(segment string, field int) iter.Seq2[Segment, repe
 	}
 }
 
-func lookup(marks []mark, code string) (mark, bool) {
-	for _, k := range marks {
-		if k.code == code {
-			return k, true
+func lookup(marks []mark, code []byte) (mark, bool) {
+	for i := range marks {
+		if sameCode(marks[i].code, code) {
+			return marks[i], true
 		}
 	}
 	return mark{}, false
 }
 
-func local(critical []string, code string) (mark, bool) {
+// sameCode compares with a code of ours, which is in upper case.
+func sameCode(upper string, code []byte) bool {
+	if len(upper) != len(code) {
+		return false
+	}
+	for i, c := range code {
+		if c >= 'a' && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		if c != upper[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func local(critical []string, code []byte) (mark, bool) {
 	for _, c := range critical {
-		if strings.EqualFold(c, code) {
-			return mark{Critical, code, "the laboratory's own flag"}, true
+		if strings.EqualFold(c, string(code)) {
+			return mark{Critical, strings.ToUpper(c), "the laboratory's own flag"}, true
 		}
 	}
 	return mark{}, false

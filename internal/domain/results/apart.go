@@ -184,32 +184,23 @@ func (s *Service) stillRefused(ctx context.Context, a *apart, r refusal) error {
 // readmit makes the message of a, unless a was decided meanwhile. conflict: the
 // control id belongs to another body and this is no release.
 func (s *Service) readmit(ctx context.Context, set *Settings, a *apart, j *judged, now time.Time, by By, to int64) (m event.ID, conflict bool, err error) {
-	id, at := event.NewID(), now.UnixMicro()
-	salt, err := s.seal.newSalt()
-	if err != nil {
-		return m, false, err
-	}
-	sealed, err := s.seal.seal("results_messages", id, salt, a.body)
-	if err != nil {
-		return m, false, err
-	}
-	lanes := s.lanes(a.source, j.keys)
 	// Who presented it at first is not kept with the quarantined bytes: the
 	// event names the source and no peer.
-	ev, err := received(&intakeFact{id, a.source, channel.Peer{}, set.Revision, now, j.flags, lanes, j.plans}, salt, a.body)
-	if err != nil {
-		return m, false, err
+	fresh := &newMessage{}
+	if a.state == apartOpen {
+		if fresh, err = s.prepare(set, j, channel.Peer{}, event.NewID(), a.body, now); err != nil {
+			return m, false, err
+		}
 	}
-	dup := s.vault.Index("control", []byte(a.source), j.head.SendingApp, j.head.SendingFacility, j.head.ControlID)
-	tag := s.vault.Index("body", a.body)
+	key := fresh.control
 	cutoff := now.Add(-j.src.Window).UnixMicro()
 	kind := KindApartReleased
 	if to == apartReplayed {
 		kind = KindApartReplayed
 	}
-	fresh := false
+	taken := false
 	err = s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
-		fresh, conflict = false, false
+		taken, conflict = false, false
 		state, done, err := apartState(ctx, tx, a.id)
 		switch {
 		case err != nil:
@@ -220,50 +211,31 @@ func (s *Service) readmit(ctx context.Context, set *Settings, a *apart, j *judge
 		case state != apartOpen || a.state != apartOpen:
 			return fmt.Errorf("quarantined message %s was refused meanwhile: %w", a.id, ErrConflict)
 		}
-		m = id
-		before, same, err := controlBefore(ctx, tx, dup[:], tag[:], cutoff)
+		m = fresh.id
+		before, err := s.earlier(ctx, tx, key, cutoff, a.body)
 		switch {
 		case err != nil:
 			return err
-		case before != nil && same:
-			m = *before // the sender repeated it and it was taken then
+		case before != nil && before.same:
+			m = before.id // the sender repeated it and it was taken then
 			return decide(ctx, tx, a.id, to, &m, kind, now, by)
 		case before != nil && to == apartReplayed:
 			conflict = true
 			return nil
-		case before == nil:
-			_, err = tx.Exec(ctx, `INSERT INTO results_controls (dup, message, tag, received_at) VALUES ($1, $2, $3, $4)
-				ON CONFLICT (dup) DO UPDATE SET message = excluded.message, tag = excluded.tag, received_at = excluded.received_at`,
-				dup[:], id[:], tag[:], at)
-			if err != nil {
-				return fmt.Errorf("remember control id: %w", err)
-			}
 		}
-		if err := s.insert(ctx, tx, ev, id, a.source, at, len(a.body), j.flags, sealed, lanes, j.plans); err != nil {
+		if fresh.control = key; before != nil {
+			fresh.control = 0 // the other message keeps the control id
+		}
+		if err := s.insert(ctx, tx, fresh); err != nil {
 			return err
 		}
-		fresh = true
+		taken = true
 		return decide(ctx, tx, a.id, to, &m, kind, now, by)
 	})
-	if err == nil && fresh {
+	if err == nil && taken {
 		s.counts.received.Add(1)
 	}
 	return m, conflict, err
-}
-
-// controlBefore finds the message that has the control id now, and whether its
-// body is the same.
-func controlBefore(ctx context.Context, tx *store.Tx, dup, tag []byte, cutoff int64) (*event.ID, bool, error) {
-	var raw, had []byte
-	err := tx.QueryRow(ctx, "SELECT message, tag FROM results_controls WHERE dup = $1 AND received_at >= $2", dup, cutoff).Scan(&raw, &had)
-	if errors.Is(err, store.ErrNoRows) {
-		return nil, false, nil
-	}
-	if err != nil {
-		return nil, false, fmt.Errorf("look for the control id: %w", err)
-	}
-	id, err := event.IDFromBytes(raw)
-	return &id, string(had) == string(tag), err
 }
 
 func apartState(ctx context.Context, tx *store.Tx, id event.ID) (state int64, message *event.ID, err error) {

@@ -58,6 +58,9 @@ func TestAuditOfASoundStore(t *testing.T) {
 			t.Errorf("empty: %+v", a)
 		}
 		l.full()
+		if _, err := l.s.IndexNow(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		var last int64
 		a, err := l.s.Audit(t.Context(), func(done, total int64) {
 			if done < last || done > total {
@@ -83,7 +86,10 @@ func TestAuditNamesEveryChangedMovedAndRemovedRow(t *testing.T) {
 		m, n := leaves[3], leaves[4]
 		d, e := m*maxPlans, n*maxPlans
 		waiting, held := leaves[14]*maxPlans, leaves[12]*maxPlans
-		var again, apart, doneLeaf, otherDone int64
+		if _, err := l.s.IndexNow(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var again, apart, doneLeaf, otherDone, controls int64
 		scan := func(query string, into *int64, args ...any) {
 			t.Helper()
 			if err := l.db.QueryRow(t.Context(), query, args...).Scan(into); err != nil {
@@ -92,6 +98,7 @@ func TestAuditNamesEveryChangedMovedAndRemovedRow(t *testing.T) {
 		}
 		scan("SELECT seq FROM results_deliveries WHERE again = 1", &again)
 		scan("SELECT leaf FROM results_quarantine", &apart)
+		scan("SELECT first FROM results_controls", &controls)
 		scan("SELECT done_leaf FROM results_deliveries WHERE seq = $1", &doneLeaf, d)
 		scan("SELECT done_leaf FROM results_deliveries WHERE seq = $1", &otherDone, e)
 		for _, c := range []struct {
@@ -132,8 +139,11 @@ func TestAuditNamesEveryChangedMovedAndRemovedRow(t *testing.T) {
 			{"quarantine flipped", "UPDATE results_quarantine SET body = $1 WHERE leaf = $2", []any{flip(l.blob("SELECT body FROM results_quarantine WHERE leaf = $1", apart)), apart}, "results_quarantine", fmt.Sprint(apart)},
 			{"quarantine state", "UPDATE results_quarantine SET state = 2 WHERE leaf = $1", []any{apart}, "results_quarantine", fmt.Sprint(apart)},
 			{"quarantine removed", "DELETE FROM results_quarantine WHERE leaf = $1", []any{apart}, "results_quarantine", fmt.Sprint(apart)},
-			{"control removed", "DELETE FROM results_controls WHERE message = $1", []any{l.blob("SELECT id FROM results_messages WHERE leaf = $1", m)}, "results_controls", fmt.Sprintf("%x", l.blob("SELECT dup FROM results_controls WHERE message = $1", l.blob("SELECT id FROM results_messages WHERE leaf = $1", m)))},
-			{"control tag", "UPDATE results_controls SET tag = $1 WHERE message = $2", []any{[]byte("0123456789abcdef"), l.blob("SELECT id FROM results_messages WHERE leaf = $1", m)}, "results_controls", fmt.Sprintf("%x", l.blob("SELECT dup FROM results_controls WHERE message = $1", l.blob("SELECT id FROM results_messages WHERE leaf = $1", m)))},
+			{"message control key", "UPDATE results_messages SET control = control + 1 WHERE leaf = $1", []any{m}, "results_messages", fmt.Sprint(m)},
+			{"message control key gone", "UPDATE results_messages SET control = 0 WHERE leaf = $1", []any{m}, "results_messages", fmt.Sprint(m)},
+			{"control removed", "DELETE FROM results_controls WHERE first = $1", []any{controls}, "results_controls", "*"},
+			{"control keys", "UPDATE results_controls SET keys = $1 WHERE first = $2", []any{flip(l.blob("SELECT keys FROM results_controls WHERE first = $1", controls)), controls}, "results_controls", fmt.Sprint(controls)},
+			{"control time", "UPDATE results_controls SET at = at + 1 WHERE first = $1", []any{controls}, "results_controls", fmt.Sprint(controls)},
 			{"ledger events flipped", "UPDATE ledger_groups SET events = $1 WHERE first = $2", []any{flip(l.blob("SELECT events FROM ledger_groups WHERE first = $1", m)), m}, "ledger_groups", fmt.Sprint(m)},
 			{"ledger hashes flipped", "UPDATE ledger_groups SET hashes = $1 WHERE first = $2", []any{flip(l.blob("SELECT hashes FROM ledger_groups WHERE first = $1", m)), m}, "ledger_groups", fmt.Sprint(m)},
 			{"ledger time", "UPDATE ledger_groups SET at = at + 1 WHERE first = $1", []any{m}, "ledger_groups", fmt.Sprint(m)},

@@ -1,8 +1,10 @@
 package results
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
@@ -60,17 +62,67 @@ func (a *auditor) checkpoints(ctx context.Context) error {
 	}
 }
 
-// controls looks for remembered control ids of messages that are not there.
+// controls holds the rows of results_controls against the messages they cover.
 func (a *auditor) controls(ctx context.Context) error {
-	err := a.s.db.Query(ctx, `SELECT c.dup FROM results_controls c LEFT JOIN results_messages m ON m.id = c.message
-		WHERE m.id IS NULL LIMIT 1000`, nil, func(row store.Scanner) error {
-		var dup []byte
-		err := row.Scan(&dup)
-		a.find("results_controls", fmt.Sprintf("%x", dup), "it points to a message that is not there")
-		return err
-	})
+	type row struct {
+		first, last, messages, at int64
+		keys                      []byte
+	}
+	window := time.Duration(0)
+	for _, src := range a.s.settings.Load().Sources {
+		window = max(window, src.Window)
+	}
+	reach, err := a.s.indexed(ctx, a.s.db) // they are written together with the search index
 	if err != nil {
-		return fmt.Errorf("audit control ids: %w", err)
+		return err
+	}
+	from, end := int64(0), int64(0) // messages before end stand in a row
+	for more := true; more; {
+		var rows []row
+		err := a.s.db.Query(ctx, "SELECT first, last, messages, at, keys FROM results_controls WHERE first >= $1 ORDER BY first LIMIT 50", []any{from},
+			func(r store.Scanner) error {
+				var x row
+				err := r.Scan(&x.first, &x.last, &x.messages, &x.at, &x.keys)
+				rows = append(rows, x)
+				return err
+			})
+		if err != nil {
+			return fmt.Errorf("audit control ids: %w", err)
+		}
+		more = len(rows) == 50
+		for _, x := range rows {
+			from = x.first + 1
+			a.out.Controls += x.messages
+			var there []byte
+			at, n := int64(0), int64(0)
+			err := a.s.db.Query(ctx, "SELECT leaf, received_at, control FROM results_messages WHERE leaf >= $1 AND leaf <= $2 ORDER BY leaf", []any{end, x.last},
+				func(r store.Scanner) error {
+					var m controlMark
+					if err := r.Scan(&m.leaf, &m.at, &m.key); err != nil {
+						return err
+					}
+					if m.leaf < x.first {
+						if a.s.now().UnixMicro()-m.at < window.Microseconds() {
+							a.find("results_controls", m.leaf, "no row covers this message: its control id is not remembered though its time is not over")
+						}
+						return nil
+					}
+					there = appendControl(there, x.first, m)
+					at = max(at, m.at)
+					n++
+					return nil
+				})
+			if err != nil {
+				return fmt.Errorf("audit control ids: %w", err)
+			}
+			if !bytes.Equal(there, x.keys) || at != x.at || n != x.messages || x.last < end {
+				a.find("results_controls", x.first, "it does not say what the messages it covers say")
+			}
+			end = x.last + 1
+		}
+	}
+	if end <= reach {
+		a.find("results_controls", end, "rows are missing: they end before the search index does")
 	}
 	return nil
 }

@@ -45,12 +45,12 @@ func (a *auditor) rows(ctx context.Context, b *batch) error {
 }
 
 func (a *auditor) messages(ctx context.Context, b *batch) error {
-	return a.s.db.Query(ctx, `SELECT leaf, id, source, received_at, size, flags, body FROM results_messages
+	return a.s.db.Query(ctx, `SELECT leaf, id, source, received_at, size, flags, control, body FROM results_messages
 		WHERE leaf >= $1 AND leaf < $2 ORDER BY leaf`, []any{b.lo, b.hi}, func(row store.Scanner) error {
-		var leaf, at, size, flags int64
+		var leaf, at, size, flags, control int64
 		var rawID, sealed []byte
 		var source string
-		if err := row.Scan(&leaf, &rawID, &source, &at, &size, &flags, &sealed); err != nil {
+		if err := row.Scan(&leaf, &rawID, &source, &at, &size, &flags, &control, &sealed); err != nil {
 			return err
 		}
 		a.out.Messages++
@@ -88,7 +88,13 @@ func (a *auditor) messages(ctx context.Context, b *batch) error {
 		if c, err := ledger.Commit(x.salt, KindReceived, x.e.IDs, x.sum); err != nil || x.e.Commit == nil || c != *x.e.Commit {
 			return bad("the body is not the one of the ledger's entry")
 		}
-		return a.control(ctx, id, source, at, body)
+		if ok, err := a.control(ctx, id, source, controlKey(control), body); err != nil || !ok {
+			if err != nil {
+				return err
+			}
+			return bad("its control key is not that of its control id: the same message could be taken twice")
+		}
+		return nil
 	})
 }
 
@@ -113,44 +119,27 @@ func numberOf(e ledger.Event, key string) int64 {
 	return 0
 }
 
-// control looks whether the message's control id is still remembered as it
-// should be.
-func (a *auditor) control(ctx context.Context, id event.ID, source string, at int64, body []byte) error {
+// control looks whether the message's control key is that of its header. None
+// is right for a message that a person released beside the one that has it.
+func (a *auditor) control(ctx context.Context, id event.ID, source string, key controlKey, body []byte) (bool, error) {
 	h, err := hl7.ReadHeader(body)
 	if err != nil {
-		return nil // it was taken by other means than the usual ones
+		return true, nil // it was taken by other means than the usual ones
 	}
-	found := false
-	var dup []byte
-	for _, d := range a.s.vault.IndexVersions("control", []byte(source), h.SendingApp, h.SendingFacility, h.ControlID) {
-		dup = append([]byte(nil), d[:]...)
-		var msg, tag []byte
-		var when int64
-		err := a.s.db.QueryRow(ctx, "SELECT message, tag, received_at FROM results_controls WHERE dup = $1", dup).Scan(&msg, &tag, &when)
+	if key == 0 {
+		var one int64
+		err := a.s.db.QueryRow(ctx, "SELECT 1 FROM results_quarantine WHERE message = $1 AND state = $2 LIMIT 1", id[:], int64(apartReleased)).Scan(&one)
 		if errors.Is(err, store.ErrNoRows) {
-			continue
+			return false, nil
 		}
-		if err != nil {
-			return err
-		}
-		found = true
-		if !bytes.Equal(msg, id[:]) {
-			continue // a later one has the control id, or this one was released beside it
-		}
-		a.out.Controls++
-		ok := false
-		for _, t := range a.s.vault.IndexVersions("body", body) {
-			ok = ok || bytes.Equal(t[:], tag)
-		}
-		if !ok || when != at {
-			a.find("results_controls", fmt.Sprintf("%x", dup), "its tag or time is not that of message "+id.String())
+		return err == nil, err
+	}
+	for _, x := range a.s.vault.IndexVersions("control", []byte(source), h.SendingApp, h.SendingFacility, h.ControlID) {
+		if controlFrom(x) == key {
+			return true, nil
 		}
 	}
-	window := a.s.settings.Load().Sources[source].Window
-	if !found && a.s.now().UnixMicro()-at < window.Microseconds() {
-		a.find("results_controls", fmt.Sprintf("%x", dup), "it is missing: the control id of message "+id.String()+" is not remembered though its time is not over")
-	}
-	return nil
+	return false, nil
 }
 
 // deliveryRow is one row of results_deliveries.

@@ -2,7 +2,6 @@ package results
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -91,6 +90,7 @@ type judged struct {
 	src   Source
 	head  hl7.Header
 	keys  *hl7.Keys // given by the caller
+	msg   *hl7.Message
 	plans []plan
 	flags int64
 }
@@ -121,7 +121,7 @@ func (set *Settings) judge(source string, body []byte, j *judged) (refusal, bool
 	if err != nil {
 		return unparsable(err), false
 	}
-	j.flags = flagsOf(msg)
+	j.msg, j.flags = msg, flagsOf(msg)
 	j.keys.AccessionFields = src.AccessionFields
 	if err := hl7.ReadKeys(body, &j.head, j.keys); err != nil {
 		return refusal{
@@ -162,9 +162,8 @@ func unparsable(err error) refusal {
 
 // accept stores the message with all that follows from it in one transaction.
 func (s *Service) accept(ctx context.Context, set *Settings, j *judged, from channel.Peer, body []byte, now time.Time) verdict {
-	src, head, plans := j.src, &j.head, j.plans
+	src, head := j.src, &j.head
 	id := event.NewID()
-	at := now.UnixMicro()
 	fail := func(err error) verdict {
 		s.counts.failed.Add(1)
 		s.slog.Error("a message could not be stored; the sender was told to repeat it", "source", src.Name, "error", err)
@@ -173,67 +172,29 @@ func (s *Service) accept(ctx context.Context, set *Settings, j *judged, from cha
 			text: "The gateway could not store this message and did not take it. Send it again.",
 		})}
 	}
-	salt, err := s.seal.newSalt()
+	m, err := s.prepare(set, j, from, id, body, now)
 	if err != nil {
 		return fail(err)
 	}
-	sealed, err := s.seal.seal("results_messages", id, salt, body)
-	if err != nil {
-		return fail(err)
-	}
-	lanes := s.lanes(src.Name, j.keys)
-	ev, err := received(&intakeFact{id, src.Name, from, set.Revision, now, j.flags, lanes, plans}, salt, body)
-	if err != nil {
-		return fail(err)
-	}
-	dup := s.vault.Index("control", []byte(src.Name), head.SendingApp, head.SendingFacility, head.ControlID)
-	tag := s.vault.Index("body", body)
 	cutoff := now.Add(-src.Window).UnixMicro()
-
-	var fresh bool
-	var before struct {
-		id  event.ID
-		tag []byte
-		at  int64
-	}
-	first := func(ctx context.Context, tx *store.Tx) (store.Step, error) {
-		fresh = false
-		err := tx.QueueRow(ctx, `INSERT INTO results_controls (dup, message, tag, received_at) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (dup) DO UPDATE SET message = excluded.message, tag = excluded.tag, received_at = excluded.received_at
-			WHERE results_controls.received_at < $5 RETURNING received_at`,
-			[]any{dup[:], id[:], tag[:], at, cutoff}, func(row store.Scanner) error {
-				var t int64
-				err := row.Scan(&t)
-				fresh = err == nil
-				if errors.Is(err, store.ErrNoRows) {
-					return nil
-				}
-				return err
-			})
-		return func(ctx context.Context, tx *store.Tx) (store.Step, error) {
-			if fresh {
-				return nil, s.insert(ctx, tx, ev, id, src.Name, at, len(body), j.flags, sealed, lanes, plans)
-			}
-			var msg []byte
-			err := tx.QueryRow(ctx, "SELECT message, tag, received_at FROM results_controls WHERE dup = $1", dup[:]).Scan(&msg, &before.tag, &before.at)
-			if err != nil {
-				return nil, fmt.Errorf("read the earlier message: %w", err)
-			}
-			before.id, err = event.IDFromBytes(msg)
-			return nil, err
-		}, err
-	}
-	if err := s.db.DoSteps(ctx, first); err != nil {
+	var before *earlier
+	err = s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+		if before, err = s.earlier(ctx, tx, m.control, cutoff, body); err != nil || before != nil {
+			return err
+		}
+		return s.insert(ctx, tx, m)
+	})
+	if err != nil {
 		return fail(err)
 	}
-	if fresh {
+	if before == nil {
 		s.counts.received.Add(1)
-		for _, p := range plans {
+		for _, p := range m.plans {
 			s.wake(p.partner)
 		}
 		return verdict{Taken, id, reply(head, id, now, true, refusal{})}
 	}
-	if string(before.tag) == string(tag[:]) {
+	if before.same {
 		s.counts.repeated.Add(1)
 		return verdict{Repeated, before.id, reply(head, before.id, time.UnixMicro(before.at).In(now.Location()), true, refusal{})}
 	}
@@ -244,60 +205,58 @@ func (s *Service) accept(ctx context.Context, set *Settings, j *judged, from cha
 	})
 }
 
+// newMessage is a message with all that is written of it.
+type newMessage struct {
+	id      event.ID
+	source  string
+	at      int64 // microseconds
+	size    int64
+	flags   int64
+	control controlKey
+	sealed  []byte
+	lanes   []byte
+	search  []searchKey
+	plans   []plan
+	fact    ledger.Event
+}
+
+// prepare makes what is written of a message that may be taken.
+func (s *Service) prepare(set *Settings, j *judged, from channel.Peer, id event.ID, body []byte, now time.Time) (*newMessage, error) {
+	m := &newMessage{id: id, source: j.src.Name, at: now.UnixMicro(), size: int64(len(body)), flags: j.flags, plans: j.plans}
+	salt, err := s.seal.newSalt()
+	if err != nil {
+		return nil, err
+	}
+	if m.sealed, err = s.seal.seal("results_messages", id, salt, body); err != nil {
+		return nil, err
+	}
+	m.control = s.controlKey(m.source, j.head.SendingApp, j.head.SendingFacility, j.head.ControlID)
+	m.lanes, m.search = s.marks(m.source, j.keys, j.msg)
+	m.fact, err = received(&intakeFact{id, m.source, from, set.Revision, now, j.flags, m.lanes, j.plans}, salt, body)
+	return m, err
+}
+
 // insert writes message, deliveries and event.
-func (s *Service) insert(ctx context.Context, tx *store.Tx, ev ledger.Event, id event.ID, source string, at int64, size int, flags int64, sealed, lanes []byte, plans []plan) error {
-	leaf, err := bus.Publish(ctx, tx, ev)
+func (s *Service) insert(ctx context.Context, tx *store.Tx, m *newMessage) error {
+	leaf, err := bus.Publish(ctx, tx, m.fact)
 	if err != nil {
 		return err
 	}
-	err = tx.Queue(ctx, `INSERT INTO results_messages (leaf, id, source, received_at, size, flags, body)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)`, leaf, id[:], source, at, int64(size), flags, sealed)
+	err = tx.Queue(ctx, `INSERT INTO results_messages (leaf, id, source, received_at, size, flags, control, body)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, leaf, m.id[:], m.source, m.at, m.size, m.flags, int64(m.control), m.sealed)
 	if err != nil {
 		return fmt.Errorf("write message: %w", err)
 	}
-	for n, p := range plans {
+	for n, p := range m.plans {
 		err := tx.Queue(ctx, `INSERT INTO results_deliveries (seq, message, partner, route, state, lanes, changed_at, reason)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-			leaf*maxPlans+int64(n), leaf, p.partner, p.route, int64(p.state), lanes, at, p.reason)
+			leaf*maxPlans+int64(n), leaf, p.partner, p.route, int64(p.state), m.lanes, m.at, p.reason)
 		if err != nil {
 			return fmt.Errorf("write delivery: %w", err)
 		}
 	}
+	s.recent.take(tx, m, leaf)
 	return nil
-}
-
-// lanes packs the keys of the lanes the message waits in, 8 bytes each. A key
-// that two identifiers share by chance (2^-64) only makes one wait for the other.
-func (s *Service) lanes(source string, k *hl7.Keys) []byte {
-	var out []byte
-	add := func(kind string, ids [][]byte) {
-		for _, id := range ids {
-			x := s.vault.Index(kind, id)
-			if !hasLane(out, x[:8]) {
-				out = append(out, x[:8]...)
-			}
-		}
-	}
-	add("patient", k.PatientIDs)
-	add("order", k.Placers)
-	add("order", k.Fillers)
-	add("specimen", k.Specimens)
-	add("specimen", k.Accessions)
-	if len(out) == 0 {
-		x := s.vault.Index("source", []byte(source))
-		out = x[:8]
-	}
-	return out
-}
-
-func hasLane(lanes, x []byte) bool {
-	want := binary.BigEndian.Uint64(x)
-	for i := 0; i+8 <= len(lanes); i += 8 {
-		if binary.BigEndian.Uint64(lanes[i:]) == want {
-			return true
-		}
-	}
-	return false
 }
 
 // reply builds the acknowledgement; nil where the sender wants none. The same

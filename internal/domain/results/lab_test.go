@@ -91,7 +91,7 @@ func (l *lab) attach() {
 		l.t.Fatal(err)
 	}
 	log.Attach(l.db)
-	s, err := New(l.db, log, l.vault, l.now, slog.New(slog.NewTextHandler(l.said, nil)))
+	s, err := New(l.t.Context(), l.db, log, l.vault, l.now, slog.New(slog.NewTextHandler(l.said, nil)))
 	if err != nil {
 		l.t.Fatal(err)
 	}

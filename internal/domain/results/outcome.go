@@ -51,7 +51,7 @@ func (s *Service) complete(ctx context.Context, set *Settings, d *delivery, r *c
 	if err != nil {
 		return fmt.Errorf("write down receipt: %w", err)
 	}
-	sealed, err := s.vault.Seal(receipts, receiptWhere(d.seq), nil, s.seal.enc.EncodeAll(plain, nil))
+	sealed, err := s.vault.Seal(receipts, receiptWhere(d.seq), nil, pack([]byte{packedRaw}, plain))
 	if err != nil {
 		return fmt.Errorf("seal receipt: %w", err)
 	}
@@ -82,7 +82,10 @@ func (s *Service) evidence(seq int64, sealed []byte) (*Evidence, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open receipt of delivery %d: %w", seq, err)
 	}
-	plain, err := s.seal.dec.DecodeAll(packed, nil)
+	if len(packed) == 0 {
+		return nil, fmt.Errorf("unpack receipt of delivery %d: it is empty", seq)
+	}
+	plain, err := unpack(packed)
 	if err != nil {
 		return nil, fmt.Errorf("unpack receipt of delivery %d: %w", seq, err)
 	}

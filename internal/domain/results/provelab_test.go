@@ -52,7 +52,7 @@ func newProvelab(t *testing.T, db *store.DB) *provelab {
 		t.Fatal(err)
 	}
 	l.log.Attach(db)
-	if l.s, err = New(db, l.log, l.v, func() time.Time { return labTime }, slog.New(slog.DiscardHandler)); err != nil {
+	if l.s, err = New(t.Context(), db, l.log, l.v, func() time.Time { return labTime }, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	accept := sendFunc(func(context.Context, channel.Message) (channel.Receipt, error) {

@@ -290,7 +290,7 @@ func (s *Service) cleanRun(ctx context.Context, first int64) error {
 	if err != nil {
 		return fmt.Errorf("read erased messages: %w", err)
 	}
-	entries, err := readEntries(ctx, s.db, run.first)
+	entries, err := readRun(ctx, s.db, run.first)
 	if err != nil {
 		return err
 	}
@@ -309,51 +309,6 @@ func (s *Service) cleanRun(ctx context.Context, first int64) error {
 		return fmt.Errorf("clean search index: %w", err)
 	}
 	return nil
-}
-
-// forgetControls deletes control ids older than every source's window.
-func (s *Service) forgetControls(ctx context.Context, now time.Time) (int64, error) {
-	window := time.Duration(-1)
-	for _, src := range s.settings.Load().Sources {
-		window = max(window, src.Window)
-	}
-	if window < 0 {
-		return 0, nil // no settings yet: nothing is known to be old
-	}
-	cutoff, at, total := now.Add(-window).UnixMicro(), []byte{}, int64(0)
-	for {
-		var old [][]byte
-		err := s.db.Query(ctx, "SELECT dup FROM results_controls WHERE dup > $1 AND received_at < $2 ORDER BY dup LIMIT 200", []any{at, cutoff},
-			func(row store.Scanner) error {
-				var dup []byte
-				err := row.Scan(&dup)
-				old = append(old, dup)
-				return err
-			})
-		if err != nil {
-			return total, fmt.Errorf("read old control ids: %w", err)
-		}
-		if len(old) == 0 {
-			return total, nil
-		}
-		at = old[len(old)-1]
-		var n int64
-		err = s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
-			n = 0
-			for _, dup := range old {
-				k, err := tx.Exec(ctx, "DELETE FROM results_controls WHERE dup = $1 AND received_at < $2", dup, cutoff)
-				if err != nil {
-					return err
-				}
-				n += k
-			}
-			return nil
-		})
-		if err != nil {
-			return total, fmt.Errorf("forget control ids: %w", err)
-		}
-		total += n
-	}
 }
 
 // giveBack returns free pages to the disk, a few at a time. PostgreSQL's

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/store/storetest"
 	"github.com/labwarden/labwarden/internal/platform/vault"
@@ -52,7 +53,7 @@ func (l *lab) indexIsWhole() {
 		}
 		last = r.last
 		messages += r.messages
-		es, err := readEntries(ctx, l.db, r.first)
+		es, err := readRun(ctx, l.db, r.first)
 		must(l.t, err)
 		have = append(have, es...)
 	}
@@ -221,7 +222,12 @@ func (h stopAfter) Done(ok bool) {
 func TestSmallBatchesMergeAndTwoIndexersDoNotDouble(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
 		l := newLab(t, open)
-		other, err := New(l.db, l.log, l.vault, l.now, l.slog)
+		// Another node: it hears nothing of what this one writes.
+		log, err := bus.New("other")
+		must(t, err)
+		log.Attach(l.db)
+		l.log.Attach(l.db)
+		other, err := New(t.Context(), l.db, log, l.vault, l.now, l.slog)
 		must(t, err)
 		r := rand.New(rand.NewPCG(3, 4))
 		n := 0

@@ -57,12 +57,12 @@ func (s *Service) index(ctx context.Context) (int, error) {
 	total := 0
 	for {
 		began := time.Now()
-		n, err := s.indexOnce(ctx)
+		n, behind, err := s.indexOnce(ctx)
 		total += n
 		if errors.Is(err, errOvertaken) {
 			continue // another node wrote the same batch
 		}
-		if err != nil || n < indexBatch {
+		if err != nil || n < indexBatch && !behind {
 			return total, err
 		}
 		// Behind: intake comes first. Resting four times as long as the batch
@@ -87,35 +87,87 @@ func rest(ctx context.Context, d time.Duration) error {
 
 var errOvertaken = errors.New("another node was faster")
 
-// indexOnce reads the next messages, writes their entries as a run and merges
-// runs where it is time. The run itself is the saved position.
-func (s *Service) indexOnce(ctx context.Context) (int, error) {
+// indexOnce writes the entries of the next messages as a run and merges runs
+// where it is time. The run itself is the saved position. What was taken just
+// now is in memory; what came before, or from another node, is read. behind:
+// more is known to be there.
+func (s *Service) indexOnce(ctx context.Context) (n int, behind bool, err error) {
 	at, err := s.indexed(ctx, s.db)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	run := searchRun{first: -1}
-	var entries []searchEntry
+	known := s.recent.begins()
+	run, entries, marks, err := s.toIndex(ctx, at)
+	if err != nil || run.messages == 0 {
+		return 0, false, err
+	}
+	behind = run.first < known // it was read from the table; memory has what follows
+	sortEntries(entries)
+	err = s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
+		switch now, err := s.indexed(ctx, tx); {
+		case err != nil:
+			return err
+		case now != at:
+			return errOvertaken
+		}
+		if err := writeControls(ctx, tx, marks, run.last); err != nil {
+			return err
+		}
+		return writeRun(ctx, tx, run, entries)
+	})
+	if err != nil {
+		return 0, false, fmt.Errorf("write search index: %w", err)
+	}
+	return int(run.messages), behind, s.merge(ctx)
+}
+
+// toIndex gives the next messages after the leaf at: from memory where they are
+// there, else from the table.
+func (s *Service) toIndex(ctx context.Context, at int64) (run searchRun, entries []searchEntry, marks []controlMark, err error) {
+	before := s.recent.begins()
+	if before > at+1 {
+		if run, entries, marks, err = s.readEntries(ctx, at, before); err != nil || run.messages > 0 {
+			return run, entries, marks, err
+		}
+		at = before - 1 // no messages between
+	}
+	if run, entries, marks = s.recent.newest(at); run.messages > 0 {
+		return run, entries, marks, nil
+	}
+	head, err := s.log.Head(ctx) // what other nodes took
+	if err != nil {
+		return run, nil, nil, err
+	}
+	return s.readEntries(ctx, at, head.Size)
+}
+
+// readEntries reads the messages after the leaf at and before the leaf known,
+// as many as one transaction covers.
+func (s *Service) readEntries(ctx context.Context, at, known int64) (run searchRun, entries []searchEntry, marks []controlMark, err error) {
+	if at+1 >= known {
+		return run, nil, nil, nil
+	}
 	var found []searchKey
 	var keys hl7.Keys
-	set, index, n := s.settings.Load(), currentIndex(s.vault), 0
-	err = s.db.Query(ctx, "SELECT leaf, id, source, body FROM results_messages WHERE leaf > $1 ORDER BY leaf LIMIT $2",
-		[]any{at, int64(indexBatch)}, func(row store.Scanner) error {
-			var leaf int64
+	set, index := s.settings.Load(), currentIndex(s.vault)
+	err = s.db.Query(ctx, "SELECT leaf, id, source, received_at, control, body FROM results_messages WHERE leaf > $1 AND leaf < $2 ORDER BY leaf LIMIT $3",
+		[]any{at, known, int64(indexBatch)}, func(row store.Scanner) error {
+			var m controlMark
 			var id, sealed []byte
 			var source string
-			if err := row.Scan(&leaf, &id, &source, &sealed); err != nil {
+			if err := row.Scan(&m.leaf, &id, &source, &m.at, &m.key, &sealed); err != nil {
 				return err
 			}
-			if n++; run.first < 0 {
-				run.first = leaf
+			if run.messages++; run.messages == 1 {
+				run.first = m.leaf
 			}
-			run.last = leaf
-			run.messages++
+			run.last = m.leaf
+			m.bytes = int64(len(sealed))
+			run.bytes += m.bytes
+			marks = append(marks, m)
 			if sealed == nil {
 				return nil
 			}
-			run.bytes += int64(len(sealed))
 			eid, err := event.IDFromBytes(id)
 			if err != nil {
 				return err
@@ -133,30 +185,17 @@ func (s *Service) indexOnce(ctx context.Context) (int, error) {
 			keys.AccessionFields = set.Sources[source].AccessionFields
 			found = searchKeys(found[:0], index, body, &keys)
 			for _, k := range found {
-				entries = append(entries, searchEntry{k, leaf})
+				entries = append(entries, searchEntry{k, m.leaf})
 			}
 			return nil
 		})
 	if err != nil {
-		return 0, fmt.Errorf("read messages to index: %w", err)
+		return run, nil, nil, fmt.Errorf("read messages to index: %w", err)
 	}
-	if n == 0 {
-		return 0, nil
+	if run.messages > 0 && run.messages < indexBatch {
+		run.last = known - 1
 	}
-	sortEntries(entries)
-	err = s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
-		switch now, err := s.indexed(ctx, tx); {
-		case err != nil:
-			return err
-		case now != at:
-			return errOvertaken
-		}
-		return writeRun(ctx, tx, run, entries)
-	})
-	if err != nil {
-		return 0, fmt.Errorf("write search index: %w", err)
-	}
-	return n, s.merge(ctx)
+	return run, entries, marks, nil
 }
 
 // indexed is the leaf up to which messages are in the index, -1 for none.
@@ -194,7 +233,7 @@ func readRuns(ctx context.Context, q store.Queryer) ([]searchRun, error) {
 	return out, nil
 }
 
-func readEntries(ctx context.Context, q store.Queryer, run int64) ([]searchEntry, error) {
+func readRun(ctx context.Context, q store.Queryer, run int64) ([]searchEntry, error) {
 	var out []searchEntry
 	err := q.Query(ctx, "SELECT data FROM results_search WHERE run = $1 ORDER BY block", []any{run}, func(row store.Scanner) error {
 		var data []byte
@@ -223,19 +262,19 @@ func (s *Service) merge(ctx context.Context) error {
 			return nil
 		}
 		runs = runs[len(runs)-n:]
-		var entries []searchEntry
+		var lists [][]searchEntry
 		one := searchRun{first: runs[0].first, last: runs[n-1].last}
 		for _, r := range runs {
-			es, err := readEntries(ctx, s.db, r.first)
+			es, err := readRun(ctx, s.db, r.first)
 			if err != nil {
 				return err
 			}
-			entries = append(entries, es...)
+			lists = append(lists, es)
 			one.messages += r.messages
 			one.bytes += r.bytes
 			one.dirty |= r.dirty
 		}
-		sortEntries(entries)
+		entries := mergeEntries(lists)
 		err = s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error { return replaceRuns(ctx, tx, runs, one, entries) })
 		if errors.Is(err, errOvertaken) {
 			return nil

@@ -3,6 +3,7 @@ package results
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"strings"
 
 	"github.com/labwarden/labwarden/internal/codec/hl7"
@@ -44,7 +45,61 @@ func everyIndex(v *vault.Vault) indexer {
 	}
 }
 
-// searchKeys appends what a message can be found by.
+// eachKey gives what a message is known by. Those that are lanes too order its
+// deliveries: its patient's ids, each with the authority, and its order,
+// specimen and accession numbers. A number without its authority may be
+// another's: that only makes one wait for the other.
+func eachKey(k *hl7.Keys, m *hl7.Message, f func(lane bool, domain string, parts ...[]byte)) {
+	for _, id := range k.PatientIDs {
+		number, authority, _ := bytes.Cut(id, []byte{hl7.KeySep})
+		if len(authority) == 0 {
+			f(true, domainPatient, number)
+			continue
+		}
+		f(false, domainPatient, number)
+		f(true, domainPatient, number, authority)
+	}
+	for _, list := range [...][][]byte{k.Placers, k.Fillers, k.Specimens, k.Accessions} {
+		for _, id := range list {
+			number, _, _ := bytes.Cut(id, []byte{hl7.KeySep})
+			f(true, domainOrder, number)
+		}
+	}
+	eachPerson(m, func(last, birth string) { f(false, domainPerson, []byte(last), []byte(birth)) })
+}
+
+// marks are the lanes a message waits in, 8 bytes each, and what it is found
+// by. A lane that two identifiers share by chance (2^-64) only makes one wait
+// for the other. With no identifier at all, all of a source's messages share one.
+func (s *Service) marks(source string, k *hl7.Keys, m *hl7.Message) (lanes []byte, search []searchKey) {
+	lanes, search = make([]byte, 0, 32), make([]searchKey, 0, 8)
+	eachKey(k, m, func(lane bool, domain string, parts ...[]byte) {
+		x := s.vault.Index(domain, parts...)
+		if lane && !hasLane(lanes, x[:8]) {
+			lanes = append(lanes, x[:8]...)
+		}
+		if key := keyFrom(x); !slices.Contains(search, key) {
+			search = append(search, key)
+		}
+	})
+	if len(lanes) == 0 {
+		x := s.vault.Index("source", []byte(source))
+		lanes = append(lanes, x[:8]...)
+	}
+	return lanes, search
+}
+
+func hasLane(lanes, x []byte) bool {
+	want := binary.BigEndian.Uint64(x)
+	for i := 0; i+8 <= len(lanes); i += 8 {
+		if binary.BigEndian.Uint64(lanes[i:]) == want {
+			return true
+		}
+	}
+	return false
+}
+
+// searchKeys appends what a stored message is found by.
 func searchKeys(dst []searchKey, index indexer, body []byte, k *hl7.Keys) []searchKey {
 	head, err := hl7.ReadHeader(body)
 	if err != nil {
@@ -53,32 +108,18 @@ func searchKeys(dst []searchKey, index indexer, body []byte, k *hl7.Keys) []sear
 	if hl7.ReadKeys(body, &head, k) != nil {
 		return dst // intake refuses such a message
 	}
+	m, err := hl7.Parse(body)
+	if err != nil {
+		return dst
+	}
 	from := len(dst)
-	add := func(keys []searchKey) {
-	next:
-		for _, x := range keys {
-			for _, have := range dst[from:] {
-				if have == x {
-					continue next
-				}
+	eachKey(k, m, func(_ bool, domain string, parts ...[]byte) {
+		for _, x := range index(domain, parts...) {
+			if !slices.Contains(dst[from:], x) {
+				dst = append(dst, x)
 			}
-			dst = append(dst, x)
 		}
-	}
-	for _, id := range k.PatientIDs {
-		number, authority, _ := bytes.Cut(id, []byte{hl7.KeySep})
-		add(index(domainPatient, number))
-		if len(authority) > 0 {
-			add(index(domainPatient, number, authority))
-		}
-	}
-	for _, list := range [][][]byte{k.Placers, k.Fillers, k.Specimens, k.Accessions} {
-		for _, id := range list {
-			number, _, _ := bytes.Cut(id, []byte{hl7.KeySep})
-			add(index(domainOrder, number))
-		}
-	}
-	eachPerson(body, func(last, birth string) { add(index(domainPerson, []byte(last), []byte(birth))) })
+	})
 	return dst
 }
 
@@ -87,19 +128,7 @@ const maxPersons = 64
 
 // eachPerson gives each pair of last name (PID-5.1, HL7 v2.5.1 3.4.2.5, every
 // repetition) and birth date (PID-7, to the day), both normalised.
-func eachPerson(body []byte, f func(last, birth string)) {
-	// Only as far as the last PID: of a usual message that is its first lines.
-	end := max(bytes.LastIndex(body, []byte("\rPID")), bytes.LastIndex(body, []byte("\nPID")))
-	if end < 0 {
-		return
-	}
-	if n := bytes.IndexAny(body[end+1:], "\r\n"); n >= 0 {
-		body = body[:end+1+n]
-	}
-	m, err := hl7.Parse(body)
-	if err != nil {
-		return
-	}
+func eachPerson(m *hl7.Message, f func(last, birth string)) {
 	n := 0
 	for s := range m.Segments("PID") {
 		birth := normalDate(s.Field(7).Part(1).Text())

@@ -1,7 +1,6 @@
 package results
 
 import (
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"math/bits"
@@ -61,11 +60,48 @@ func blockBits(n int) int64 { return int64(bits.Len(uint(n / blockEntries))) }
 
 func (r *searchRun) block(k searchKey) int64 { return int64(k) >> (63 - r.bits) }
 
+func (a searchEntry) before(b searchEntry) bool {
+	return a.key < b.key || a.key == b.key && a.leaf < b.leaf
+}
+
 // sortEntries brings entries in the order in which they are stored.
 func sortEntries(es []searchEntry) {
 	slices.SortFunc(es, func(a, b searchEntry) int {
-		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.leaf, b.leaf))
+		switch {
+		case a.before(b):
+			return -1
+		case b.before(a):
+			return 1
+		}
+		return 0
 	})
+}
+
+// mergeEntries makes one sorted list of sorted lists.
+func mergeEntries(lists [][]searchEntry) []searchEntry {
+	for len(lists) > 1 {
+		half := (len(lists) + 1) / 2
+		for i := range len(lists) / 2 {
+			lists[i] = mergeTwo(lists[i], lists[half+i])
+		}
+		lists = lists[:half]
+	}
+	if len(lists) == 0 {
+		return nil
+	}
+	return lists[0]
+}
+
+func mergeTwo(a, b []searchEntry) []searchEntry {
+	out := make([]searchEntry, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		if b[0].before(a[0]) {
+			out, b = append(out, b[0]), b[1:]
+		} else {
+			out, a = append(out, a[0]), a[1:]
+		}
+	}
+	return append(append(out, a...), b...)
 }
 
 // eachBlock packs sorted entries into the run's blocks: for each entry the key

@@ -1,6 +1,7 @@
 package results
 
 import (
+	"context"
 	"embed"
 	"io/fs"
 	"log/slog"
@@ -30,7 +31,7 @@ type Service struct {
 	db    *store.DB
 	log   *bus.Log
 	vault *vault.Vault
-	seal  *sealer
+	seal  sealer
 	now   func() time.Time
 	slog  *slog.Logger
 
@@ -42,6 +43,7 @@ type Service struct {
 	couriers map[string]*courier // by partner, while Run runs
 	counts   counts
 
+	recent   recent
 	indexing sync.Mutex // held by whoever writes the search index on this node
 }
 
@@ -58,13 +60,18 @@ func (s *Service) Counts() Counts {
 	return Counts{c.received.Load(), c.repeated.Load(), c.quarantined.Load(), c.delivered.Load(), c.failed.Load()}
 }
 
-// New returns the service on an opened, migrated store. now is the clock.
-func New(db *store.DB, log *bus.Log, v *vault.Vault, now func() time.Time, l *slog.Logger) (*Service, error) {
-	seal, err := newSealer(v)
+// New returns the service on an opened, migrated store, before anything else
+// writes to it. now is the clock.
+func New(ctx context.Context, db *store.DB, log *bus.Log, v *vault.Vault, now func() time.Time, l *slog.Logger) (*Service, error) {
+	s := &Service{db: db, log: log, vault: v, seal: sealer{v}, now: now, slog: l, couriers: map[string]*courier{}, change: make(chan struct{})}
+	head, err := log.Head(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{db: db, log: log, vault: v, seal: seal, now: now, slog: l, couriers: map[string]*courier{}, change: make(chan struct{})}
+	if err := s.recent.load(ctx, db, head.Size); err != nil {
+		return nil, err
+	}
+	log.OnCommit = s.recent.grew
 	s.settings.Store(&Settings{idle: make(chan struct{})})
 	return s, nil
 }

@@ -34,7 +34,7 @@ func TestLooksAndTheDaysCount(t *testing.T) {
 		ok(err)
 		log.Attach(db)
 		now := time.Date(2026, 5, 3, 23, 0, 0, 0, time.UTC)
-		s, err := results.New(db, log, vaulttest.New(t), func() time.Time { return now }, slog.New(slog.DiscardHandler))
+		s, err := results.New(t.Context(), db, log, vaulttest.New(t), func() time.Time { return now }, slog.New(slog.DiscardHandler))
 		ok(err)
 		s.Apply(&results.Settings{
 			Revision: strings.Repeat("0", 64), Sources: map[string]results.Source{"lis": {Name: "lis", Window: time.Hour}},

@@ -37,6 +37,11 @@ type Log struct {
 	db    *store.DB
 	*ledger.Reader
 
+	// OnCommit, when set before the first write, is told by the writer after each
+	// transaction of this node that made the ledger grow: its size before and
+	// after. The next transaction has not begun yet.
+	OnCommit func(from, to int64)
+
 	// Of the running transaction; only the writer goroutine touches them.
 	head  ledger.Head
 	wrote int64
@@ -115,6 +120,9 @@ func (l *Log) Commit(tx *store.Tx) error {
 // Done implements store.Hook.
 func (l *Log) Done(committed bool) {
 	if committed && l.wrote > 0 {
+		if l.OnCommit != nil {
+			l.OnCommit(l.head.Size, l.head.Size+l.wrote)
+		}
 		l.mu.Lock()
 		close(l.grown)
 		l.grown = make(chan struct{})

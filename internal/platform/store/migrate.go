@@ -56,8 +56,7 @@ func (db *DB) Migrate(ctx context.Context, all ...Migrations) error {
 
 // long is Do without the limit of a second.
 func (db *DB) long(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
-	step := func(ctx context.Context, tx *Tx) (Step, error) { return nil, fn(ctx, tx) }
-	return db.enqueue(&work{ctx: ctx, step: step, done: make(chan error, 1), long: true})
+	return db.enqueue(&work{ctx: ctx, fn: fn, done: make(chan error, 1), long: true})
 }
 
 func (db *DB) migrate(ctx context.Context, m Migrations, done map[string]string) error {

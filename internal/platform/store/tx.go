@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -11,8 +12,10 @@ type Tx struct {
 	db       *DB
 	deadline time.Time // of the running item; zero outside of items
 	emitted  [][]byte
+	after    []func(committed bool)
 	base     int64
 	hasBase  bool
+	asked    bool // statements with answers were queued
 }
 
 func (tx *Tx) check() error {
@@ -69,20 +72,50 @@ func (tx *Tx) QueueRow(ctx context.Context, query string, args []any, row func(S
 	if err := tx.check(); err != nil {
 		return err
 	}
+	tx.asked = true
 	return tx.db.w.queue(ctx, query, args, row)
+}
+
+// After has f called when the outcome is known, by the writer and before the
+// next transaction begins: state in memory that must follow the database step
+// by step is kept so, before the Hook's Done. f must be quick and must not use the
+// database. committed is false too when the outcome is unknown because the connection broke.
+func (tx *Tx) After(f func(committed bool)) { tx.after = append(tx.after, f) }
+
+// settle tells the outcome to those who asked from the given one on: in order
+// when it is written, backwards when it is undone.
+func (tx *Tx) settle(from int, committed bool) {
+	fs := tx.after[from:]
+	if !committed {
+		slices.Reverse(fs)
+	}
+	for _, f := range fs {
+		f(committed)
+	}
+	tx.after = tx.after[:from]
 }
 
 // Emit adds an event to the ledger within this transaction and returns the
 // leaf index it will have. b must not change afterwards. Emit is gone with the
 // item if the item fails.
 func (tx *Tx) Emit(ctx context.Context, b []byte) (int64, error) {
+	base, err := tx.Base(ctx)
+	if err != nil {
+		return 0, err
+	}
+	tx.emitted = append(tx.emitted, b)
+	return base + int64(len(tx.emitted)) - 1, nil
+}
+
+// Base is the leaf index of the first event of this transaction: the size of
+// the ledger when it began. Nobody else can write until it ends.
+func (tx *Tx) Base(ctx context.Context) (int64, error) {
 	if !tx.hasBase {
 		if err := tx.db.w.flush(ctx); err != nil {
 			return 0, err
 		}
 	}
-	tx.emitted = append(tx.emitted, b)
-	return tx.base + int64(len(tx.emitted)) - 1, nil
+	return tx.base, nil
 }
 
 // SetBase is for the Hook: the leaf index of the first event of this transaction.
@@ -90,6 +123,3 @@ func (tx *Tx) SetBase(n int64) { tx.base, tx.hasBase = n, true }
 
 // Emitted is for the Hook: the events of this transaction in order.
 func (tx *Tx) Emitted() [][]byte { return tx.emitted }
-
-// Base is for the Hook: what SetBase was given.
-func (tx *Tx) Base() int64 { return tx.base }

@@ -8,16 +8,9 @@ import (
 	"time"
 )
 
-// Step is one part of a work item. It returns the next part, or nil when the
-// item is done. All items of a group run their first parts, then what these
-// queued is sent to the database in one go, then come the second parts: work
-// that needs a look before it writes costs two round trips a group, not two an
-// item.
-type Step func(ctx context.Context, tx *Tx) (Step, error)
-
 type work struct {
 	ctx  context.Context
-	step Step
+	fn   func(ctx context.Context, tx *Tx) error
 	done chan error
 	long bool // a migration takes what it takes
 }
@@ -42,12 +35,7 @@ const redoGroup = 50
 // database connection that broke during the commit leaves the outcome unknown;
 // the caller must be able to repeat.
 func (db *DB) Do(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
-	return db.DoSteps(ctx, func(ctx context.Context, tx *Tx) (Step, error) { return nil, fn(ctx, tx) })
-}
-
-// DoSteps is Do for work in several parts.
-func (db *DB) DoSteps(ctx context.Context, s Step) error {
-	return db.enqueue(&work{ctx: ctx, step: s, done: make(chan error, 1)})
+	return db.enqueue(&work{ctx: ctx, fn: fn, done: make(chan error, 1)})
 }
 
 func (db *DB) enqueue(w *work) error {
@@ -155,32 +143,16 @@ func (db *DB) groupContext() (context.Context, context.CancelFunc) {
 }
 
 // together runs the group without savepoints: all or nothing.
-func (db *DB) together(group []*work) (err error) {
+func (db *DB) together(group []*work) error {
 	ctx, cancel := db.groupContext()
 	defer cancel()
 	tx := &Tx{db: db}
 	if err := db.begin(ctx, tx); err != nil {
 		return err
 	}
-	steps := make([]Step, len(group))
-	for i, w := range group {
-		steps[i] = w.step
-	}
-	for more := true; more; {
-		more = false
-		for i, s := range steps {
-			if s == nil {
-				continue
-			}
-			if steps[i], err = db.step(ctx, tx, s, group[i].long); err != nil {
-				return db.abort(ctx, err)
-			}
-			more = more || steps[i] != nil
-		}
-		if more {
-			if err := db.w.flush(ctx); err != nil {
-				return db.abort(ctx, err)
-			}
+	for _, w := range group {
+		if err := db.call(ctx, tx, w); err != nil {
+			return db.abort(ctx, tx, err)
 		}
 	}
 	return db.finish(ctx, tx)
@@ -199,16 +171,17 @@ func (db *DB) apart(group []*work) {
 	}
 	good := make([]*work, 0, len(group))
 	for i, w := range group {
-		kept := len(tx.emitted)
+		kept, told := len(tx.emitted), len(tx.after)
 		err := db.alone(ctx, tx, w)
 		if err == nil {
 			good = append(good, w)
 			continue
 		}
 		tx.emitted = tx.emitted[:kept]
+		tx.settle(told, false)
 		w.done <- err
 		if rerr := db.w.rollbackTo(ctx); rerr != nil { // the transaction is lost for all
-			rerr = db.abort(ctx, fmt.Errorf("roll back one item: %w", rerr))
+			rerr = db.abort(ctx, tx, fmt.Errorf("roll back one item: %w", rerr))
 			for _, g := range append(good, group[i+1:]...) {
 				g.done <- rerr
 			}
@@ -228,14 +201,11 @@ func (db *DB) alone(ctx context.Context, tx *Tx, w *work) error {
 	if err := db.w.savepoint(ctx); err != nil {
 		return err
 	}
-	for s := w.step; s != nil; {
-		var err error
-		if s, err = db.step(ctx, tx, s, w.long); err != nil {
-			return err
-		}
-		if err = db.w.flush(ctx); err != nil {
-			return err
-		}
+	if err := db.call(ctx, tx, w); err != nil {
+		return err
+	}
+	if err := db.w.flush(ctx); err != nil {
+		return err
 	}
 	return db.w.release(ctx)
 }
@@ -246,8 +216,9 @@ func (db *DB) begin(ctx context.Context, tx *Tx) error {
 	}
 	if db.hook != nil {
 		if err := db.hook.Begin(tx); err != nil {
-			return db.abort(ctx, fmt.Errorf("begin transaction: %w", err))
+			return db.abort(ctx, tx, fmt.Errorf("begin transaction: %w", err))
 		}
+		tx.asked = false // what the hook asked for comes with the first Base
 	} else {
 		tx.SetBase(0)
 	}
@@ -257,17 +228,22 @@ func (db *DB) begin(ctx context.Context, tx *Tx) error {
 func (db *DB) finish(ctx context.Context, tx *Tx) error {
 	tx.deadline = time.Time{}
 	if db.hook != nil {
-		if err := db.w.flush(ctx); err != nil {
-			return db.abort(ctx, err)
+		// An answer may undo the group, so it must be in before the commit is
+		// sent. Without one everything travels together.
+		if tx.asked {
+			if err := db.w.flush(ctx); err != nil {
+				return db.abort(ctx, tx, err)
+			}
 		}
 		if err := db.hook.Commit(tx); err != nil {
-			return db.abort(ctx, fmt.Errorf("close the group: %w", err))
+			return db.abort(ctx, tx, fmt.Errorf("close the group: %w", err))
 		}
 	}
 	err := db.w.commit(ctx)
 	if err != nil {
 		_ = db.w.rollback(ctx) // it failed already; the first error is the one that counts
 	}
+	tx.settle(0, err == nil)
 	if db.hook != nil {
 		db.hook.Done(err == nil)
 	}
@@ -277,24 +253,25 @@ func (db *DB) finish(ctx context.Context, tx *Tx) error {
 	return nil
 }
 
-func (db *DB) abort(ctx context.Context, err error) error {
+func (db *DB) abort(ctx context.Context, tx *Tx, err error) error {
 	_ = db.w.rollback(ctx) // err says what happened; a rollback that fails ends the connection
+	tx.settle(0, false)
 	if db.hook != nil {
 		db.hook.Done(false)
 	}
 	return err
 }
 
-// step runs one part; a panic in it is that item's error, not the writer's end.
-func (db *DB) step(ctx context.Context, tx *Tx, s Step, long bool) (next Step, err error) {
+// call runs an item; a panic in it is that item's error, not the writer's end.
+func (db *DB) call(ctx context.Context, tx *Tx, w *work) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("work function panicked: %v\n%s", p, debug.Stack())
 		}
 	}()
 	tx.deadline = time.Time{}
-	if !long {
+	if !w.long {
 		tx.deadline = time.Now().Add(db.opts.ItemLimit)
 	}
-	return s(ctx, tx)
+	return w.fn(ctx, tx)
 }

@@ -1,4 +1,6 @@
--- A message as it came in. The row number is its leaf in the ledger.
+-- A message as it came in. The row number is its leaf in the ledger. control is
+-- the blind index of (peer, MSH-3, MSH-4, MSH-10), 0 for one that was released
+-- beside the message that has the control id.
 CREATE TABLE results_messages (
   leaf INTEGER PRIMARY KEY,
   id BLOB NOT NULL,
@@ -6,15 +8,19 @@ CREATE TABLE results_messages (
   received_at BIGINT NOT NULL,
   size BIGINT NOT NULL,
   flags BIGINT NOT NULL,
+  control BIGINT NOT NULL,
   body BLOB
 );
 CREATE UNIQUE INDEX results_messages_id ON results_messages (id);
--- Which control ids were taken lately: key = blind index of (peer, MSH-3, MSH-4, MSH-10).
+-- Which control ids were taken lately: the messages' leaves and control keys in
+-- their order, many in a row; at is the latest of their times. Derived from the
+-- messages; what is newer than the last row stands in them alone.
 CREATE TABLE results_controls (
-  dup BLOB PRIMARY KEY,
-  message BLOB NOT NULL,
-  tag BLOB NOT NULL,
-  received_at BIGINT NOT NULL
+  first BIGINT PRIMARY KEY,
+  last BIGINT NOT NULL,
+  messages BIGINT NOT NULL,
+  at BIGINT NOT NULL,
+  keys BLOB NOT NULL
 ) WITHOUT ROWID;
 -- One row for each message and partner. seq = leaf * 256 + n, so it ascends in
 -- commit order. state: 0 waiting, 1 held, 2 needs a person, 3 done,
