@@ -154,9 +154,9 @@ func (s *Server) drain(cancel context.CancelFunc) error {
 		return nil
 	case <-t.C:
 	}
-	cancel()
 	s.mu.Lock()
-	n := len(s.conns)
+	n := len(s.conns) // before the cancel, which lets them go by themselves
+	cancel()
 	for c := range s.conns {
 		c.raw.Close()
 	}

@@ -94,7 +94,6 @@ func (s *Service) Resend(ctx context.Context, seq int64, by By) (int64, error) {
 	if err := by.check(); err != nil {
 		return 0, err
 	}
-	var partner string
 	var again int64
 	err := s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 		d := &delivery{seq: seq}
@@ -118,20 +117,17 @@ func (s *Service) Resend(ctx context.Context, seq int64, by By) (int64, error) {
 		if d.id, err = event.IDFromBytes(id); err != nil {
 			return err
 		}
-		partner = d.partner
 		now := s.now().UnixMicro()
 		leaf, err := bus.Publish(ctx, tx, acted(KindResent, now, d, by.Who, by.Reason))
 		if err != nil {
 			return err
 		}
 		again = leaf * maxPlans
+		s.missAfter(tx)
 		_, err = tx.Exec(ctx, `INSERT INTO results_deliveries (seq, message, partner, route, state, lanes, changed_at, again)
 			VALUES ($1, $2, $3, $4, 0, $5, $6, 1)`, again, message, d.partner, d.route, lanes, now)
 		return err
 	})
-	if err == nil {
-		s.wake(partner)
-	}
 	return again, err
 }
 

@@ -163,9 +163,6 @@ func (s *Service) admit(ctx context.Context, id event.ID, by By, to int64) (even
 			text:  "This control id was used for a different message before. A person may release it.",
 		})
 	}
-	for _, p := range j.plans {
-		s.wake(p.partner)
-	}
 	return m, nil
 }
 

@@ -39,19 +39,19 @@ type conditionHeader struct {
 // fields("OBX-3.1") (all of them). Its memory is bounded; it has no loops
 // without end, no input and no output.
 func Condition(source string) (func(Look) (bool, error), error) {
-	program, err := expr.Compile(source, expr.Env(conditionEnv{}), expr.AsBool(), expr.MaxNodes(2000),
+	program, err := expr.Compile(source, expr.Env(&conditionEnv{}), expr.AsBool(), expr.MaxNodes(2000),
 		// The clock, and the files of time zones: a condition sees the message alone.
 		expr.DisableBuiltin("now"), expr.DisableBuiltin("date"), expr.DisableBuiltin("timezone"))
 	if err != nil {
 		return nil, fmt.Errorf("condition: %w", err)
 	}
 	return func(m Look) (bool, error) {
-		msg, err := m.Message()
+		env, err := m.environment()
 		if err != nil {
 			return false, err
 		}
 		machine := vm.VM{MemoryBudget: 1 << 20}
-		out, err := machine.Run(program, environment(msg))
+		out, err := machine.Run(program, env)
 		if err != nil {
 			return false, fmt.Errorf("condition could not be answered: %w", errWithoutContent)
 		}
@@ -61,7 +61,7 @@ func Condition(source string) (func(Look) (bool, error), error) {
 
 var errWithoutContent = fmt.Errorf("%w: its fields are not what the rule expects", ErrInvalid)
 
-func environment(m *hl7.Message) conditionEnv {
+func environment(m *hl7.Message, flags int64) conditionEnv {
 	text := func(path string) string {
 		s, err := m.Get(path)
 		if err != nil {
@@ -69,7 +69,6 @@ func environment(m *hl7.Message) conditionEnv {
 		}
 		return s
 	}
-	flags := flagsOf(m)
 	return conditionEnv{
 		MSH: conditionHeader{
 			Type: text("MSH-9.1"), Trigger: text("MSH-9.2"), Version: text("MSH-12.1"),

@@ -27,6 +27,7 @@ type courier struct {
 	s       *Service
 	partner string
 	poke    chan struct{} // something changed; look
+	handed  handed
 
 	mu     sync.Mutex
 	q      *queue
@@ -65,13 +66,8 @@ func (s *Service) wake(partner string) {
 }
 
 func (c *courier) wake() {
-	c.mu.Lock()
-	c.full = false
-	c.mu.Unlock()
-	select {
-	case c.poke <- struct{}{}:
-	default:
-	}
+	c.handed.miss()
+	c.wakeSelf()
 }
 
 // fresh forgets that the partner did not answer: it is reached another way now.
@@ -142,9 +138,7 @@ func (c *courier) run(ctx context.Context) {
 			return
 		case <-c.poke:
 		case <-timer.C:
-			c.mu.Lock()
-			c.full = false
-			c.mu.Unlock()
+			c.handed.miss()
 		}
 	}
 }
@@ -167,8 +161,8 @@ func (c *courier) launch(ctx context.Context, p *Partner, wg *sync.WaitGroup) ti
 		}
 	}
 	for c.flying < limit && c.noting < maxNoting {
-		seq, ok, at := c.q.next(now)
-		if !ok {
+		e, at := c.q.next(now)
+		if e == nil {
 			if at.IsZero() {
 				return poll
 			}
@@ -176,7 +170,8 @@ func (c *courier) launch(ctx context.Context, p *Partner, wg *sync.WaitGroup) ti
 		}
 		c.flying++
 		turn := c.wire.ask()
-		wg.Go(func() { c.try(ctx, seq, turn) })
+		p := c.q.unload(e)
+		wg.Go(func() { c.try(ctx, e.seq, p, turn) })
 	}
 	return poll
 }
@@ -188,11 +183,28 @@ func (c *courier) load(ctx context.Context) error {
 	if c.stale && c.flying+c.noting == 0 {
 		c.q, c.stale, c.full = newQueue(), false, false
 	}
+	if c.stale {
+		return nil // what is under way ends first; nothing is handed over meanwhile that the table has not
+	}
+	// Taken before the table is read: what is committed later is in the list again.
+	list, whole := c.handed.take()
+	c.full = c.full && whole
 	low := loadLow
 	if !c.down.since.IsZero() {
 		low = 1 // a partner that is down is only probed
 	}
-	for !c.full && !c.stale && c.q.readyCount() < low {
+	for _, o := range list {
+		if !c.full {
+			break // it is in the table
+		}
+		if o.seq <= c.q.last {
+			continue
+		}
+		if c.full = c.q.readyCount() < low; c.full {
+			c.q.carry(c.q.add(o.seq, o.lanes, o.state, time.Time{}), o.parcel)
+		}
+	}
+	for !c.full && c.q.readyCount() < low {
 		n := 0
 		err := c.s.db.Query(ctx, `SELECT seq, lanes, state, next_at FROM results_deliveries
 			WHERE partner = $1 AND state < 3 AND seq > $2 ORDER BY seq LIMIT $3`,
@@ -215,6 +227,9 @@ func (c *courier) load(ctx context.Context) error {
 			return err
 		}
 		c.full = n < loadBatch
+	}
+	if !c.full {
+		c.handed.miss() // nobody would look at it
 	}
 	return nil
 }
@@ -262,10 +277,18 @@ func (s *Service) delivery(ctx context.Context, seq int64) (*delivery, error) {
 	return d, nil
 }
 
+// delivery is what is to be sent: as intake handed it over, or read.
+func (c *courier) delivery(ctx context.Context, seq int64, p *parcel) (*delivery, error) {
+	if p == nil {
+		return c.s.delivery(ctx, seq)
+	}
+	return &delivery{seq: seq, id: p.id, partner: c.partner, route: p.route, received: p.received, body: p.body, salt: p.salt}, nil
+}
+
 // try makes one attempt and writes down what came of it.
-func (c *courier) try(ctx context.Context, seq int64, turn *turn) {
+func (c *courier) try(ctx context.Context, seq int64, p *parcel, turn *turn) {
 	set := c.s.use()
-	next, note := c.attempt(ctx, set, seq, turn)
+	next, note := c.attempt(ctx, set, seq, p, turn)
 	c.s.release(set)
 	c.mu.Lock()
 	c.wire.leave(turn)
@@ -312,13 +335,13 @@ func (c *courier) wakeSelf() {
 // attempt sends one delivery. It returns either what to apply to the queue,
 // under the courier's lock, or, when the partner has answered, the note to
 // write down first, which returns that.
-func (c *courier) attempt(ctx context.Context, set *Settings, seq int64, turn *turn) (next func(), note func() func()) {
+func (c *courier) attempt(ctx context.Context, set *Settings, seq int64, now *parcel, turn *turn) (next func(), note func() func()) {
 	s := c.s
 	later := func(after time.Duration) func() {
 		due := s.now().Add(after)
 		return func() { c.q.again(seq, due) }
 	}
-	d, err := s.delivery(ctx, seq)
+	d, err := c.delivery(ctx, seq, now)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return later(0), nil

@@ -121,7 +121,7 @@ func (set *Settings) judge(source string, body []byte, j *judged) (refusal, bool
 	if err != nil {
 		return unparsable(err), false
 	}
-	j.msg, j.flags = msg, flagsOf(msg)
+	j.msg, j.flags = msg, m.flags()
 	j.keys.AccessionFields = src.AccessionFields
 	if err := hl7.ReadKeys(body, &j.head, j.keys); err != nil {
 		return refusal{
@@ -189,9 +189,6 @@ func (s *Service) accept(ctx context.Context, set *Settings, j *judged, from cha
 	}
 	if before == nil {
 		s.counts.received.Add(1)
-		for _, p := range m.plans {
-			s.wake(p.partner)
-		}
 		return verdict{Taken, id, reply(head, id, now, true, refusal{})}
 	}
 	if before.same {
@@ -213,6 +210,8 @@ type newMessage struct {
 	size    int64
 	flags   int64
 	control controlKey
+	body    []byte // the caller's
+	salt    ledger.Salt
 	sealed  []byte
 	lanes   []byte
 	search  []searchKey
@@ -223,16 +222,17 @@ type newMessage struct {
 // prepare makes what is written of a message that may be taken.
 func (s *Service) prepare(set *Settings, j *judged, from channel.Peer, id event.ID, body []byte, now time.Time) (*newMessage, error) {
 	m := &newMessage{id: id, source: j.src.Name, at: now.UnixMicro(), size: int64(len(body)), flags: j.flags, plans: j.plans}
-	salt, err := s.seal.newSalt()
-	if err != nil {
+	m.body = body
+	var err error
+	if m.salt, err = s.seal.newSalt(); err != nil {
 		return nil, err
 	}
-	if m.sealed, err = s.seal.seal("results_messages", id, salt, body); err != nil {
+	if m.sealed, err = s.seal.seal("results_messages", id, m.salt, body); err != nil {
 		return nil, err
 	}
 	m.control = s.controlKey(m.source, j.head.SendingApp, j.head.SendingFacility, j.head.ControlID)
 	m.lanes, m.search = s.marks(m.source, j.keys, j.msg)
-	m.fact, err = received(&intakeFact{id, m.source, from, set.Revision, now, j.flags, m.lanes, j.plans}, salt, body)
+	m.fact, err = received(&intakeFact{id, m.source, from, set.Revision, now, j.flags, m.lanes, j.plans}, m.salt, body)
 	return m, err
 }
 
@@ -256,6 +256,11 @@ func (s *Service) insert(ctx context.Context, tx *store.Tx, m *newMessage) error
 		}
 	}
 	s.recent.take(tx, m, leaf)
+	tx.After(func(committed bool) {
+		if committed {
+			s.handOver(m, leaf)
+		}
+	})
 	return nil
 }
 

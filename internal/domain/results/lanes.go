@@ -18,6 +18,8 @@ type queue struct {
 	lanes map[uint64][]*entry // in order; the first may go
 	ready readyHeap           // first in all lanes, waiting, due now or later
 	last  int64               // greatest seq added
+
+	carried int // bytes of the parcels
 }
 
 type entry struct {
@@ -28,6 +30,8 @@ type entry struct {
 	due   time.Time
 	heap  int // place in ready, -1 when not there
 	out   bool
+
+	parcel *parcel // the message itself, while it is at hand
 }
 
 func newQueue() *queue {
@@ -36,7 +40,7 @@ func newQueue() *queue {
 
 // add takes a delivery in. Held ones and those that need a person keep their
 // lanes without ever becoming ready.
-func (q *queue) add(seq int64, lanes []byte, state State, due time.Time) {
+func (q *queue) add(seq int64, lanes []byte, state State, due time.Time) *entry {
 	e := &entry{seq: seq, state: state, due: due, heap: -1, keys: make([]uint64, 0, len(lanes)/8)}
 	for i := 0; i+8 <= len(lanes); i += 8 {
 		k := binary.BigEndian.Uint64(lanes[i:])
@@ -50,6 +54,23 @@ func (q *queue) add(seq int64, lanes []byte, state State, due time.Time) {
 	q.open[seq] = e
 	q.last = seq
 	q.settle(e)
+	return e
+}
+
+// carry keeps the message itself with its entry, as far as there is room.
+func (q *queue) carry(e *entry, p *parcel) {
+	if p != nil && q.carried+len(p.body) <= maxHandedBytes {
+		e.parcel, q.carried = p, q.carried+len(p.body)
+	}
+}
+
+// unload takes the message from its entry: it is for one try.
+func (q *queue) unload(e *entry) *parcel {
+	p := e.parcel
+	if p != nil {
+		e.parcel, q.carried = nil, q.carried-len(p.body)
+	}
+	return p
 }
 
 // settle puts e where it belongs after a change.
@@ -67,17 +88,17 @@ func (q *queue) settle(e *entry) {
 
 // next takes out the first delivery that is due, or says when the next one
 // will be (zero: nothing is ready).
-func (q *queue) next(now time.Time) (seq int64, ok bool, at time.Time) {
+func (q *queue) next(now time.Time) (*entry, time.Time) {
 	if len(q.ready) == 0 {
-		return 0, false, time.Time{}
+		return nil, time.Time{}
 	}
 	e := q.ready[0]
 	if e.due.After(now) {
-		return 0, false, e.due
+		return nil, e.due
 	}
 	e.out = true
 	q.settle(e)
-	return e.seq, true, time.Time{}
+	return e, time.Time{}
 }
 
 // again puts a delivery back that was tried without success.
@@ -103,6 +124,7 @@ func (q *queue) done(seq int64) {
 		return
 	}
 	delete(q.open, seq)
+	q.unload(e)
 	if e.heap >= 0 {
 		heap.Remove(&q.ready, e.heap)
 	}

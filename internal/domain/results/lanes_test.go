@@ -19,11 +19,11 @@ func drain(t *testing.T, q *queue, now time.Time) []int64 {
 	t.Helper()
 	var out []int64
 	for {
-		seq, ok, _ := q.next(now)
-		if !ok {
+		e, _ := q.next(now)
+		if e == nil {
 			return out
 		}
-		out = append(out, seq)
+		out = append(out, e.seq)
 		if len(out) > 10000 {
 			t.Fatal("next never ends")
 		}
@@ -75,7 +75,7 @@ func TestHeldOneStopsOnlyItsLanes(t *testing.T) {
 	if got := drain(t, q, now); !same(got, []int64{4}) {
 		t.Fatalf("%v, want 4", got)
 	}
-	if _, ok, at := q.next(now); ok || !at.Equal(now.Add(time.Second)) {
+	if e, at := q.next(now); e != nil || !at.Equal(now.Add(time.Second)) {
 		t.Fatalf("next due %v", at)
 	}
 	q.set(1, Waiting)
@@ -133,8 +133,8 @@ func TestOrderHolds(t *testing.T) {
 				ended++
 			default:
 				now = now.Add(10)
-				if seq, ok, _ := q.next(now); ok {
-					flying = append(flying, seq)
+				if e, _ := q.next(now); e != nil {
+					flying = append(flying, e.seq)
 				}
 			}
 		}

@@ -16,6 +16,12 @@ type look struct {
 	once sync.Once
 	msg  *hl7.Message
 	err  error
+
+	marked sync.Once
+	flags  int64
+
+	asked sync.Once
+	env   conditionEnv
 }
 
 func newLook(body []byte, head *hl7.Header) Look { return Look{&look{body: body, head: head}} }
@@ -27,6 +33,22 @@ func (l Look) Header() *hl7.Header { return l.l.head }
 func (l Look) Message() (*hl7.Message, error) {
 	l.l.once.Do(func() { l.l.msg, l.l.err = hl7.Parse(l.l.body) })
 	return l.l.msg, l.l.err
+}
+
+// flags are the marks of a message that can be parsed.
+func (l Look) flags() int64 {
+	l.l.marked.Do(func() { l.l.flags = flagsOf(l.l.msg) })
+	return l.l.flags
+}
+
+// environment is what conditions see of the message, made once for all of them.
+func (l Look) environment() (*conditionEnv, error) {
+	msg, err := l.Message()
+	if err != nil {
+		return nil, err
+	}
+	l.l.asked.Do(func() { l.l.env = environment(msg, l.flags()) })
+	return &l.l.env, nil
 }
 
 // LookAt is a message for trying conditions and checks on it. A message whose

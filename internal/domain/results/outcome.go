@@ -61,19 +61,17 @@ func (s *Service) complete(ctx context.Context, set *Settings, d *delivery, r *c
 		if err != nil {
 			return err
 		}
-		return tx.QueueRow(ctx, `UPDATE results_deliveries SET state = 3, changed_at = $1, level = $2, code = $3,
-			done_leaf = $4, receipt = $5, attempts = attempts + 1, reason = '' WHERE seq = $6 AND state = 0 RETURNING seq`,
+		return tx.QueueCount(ctx, `UPDATE results_deliveries SET state = 3, changed_at = $1, level = $2, code = $3,
+			done_leaf = $4, receipt = $5, attempts = attempts + 1, reason = '' WHERE seq = $6 AND state = 0`,
 			[]any{e.At, int64(r.Level), r.Code, leaf, sealed, d.seq}, mustExist)
 	})
 }
 
-func mustExist(row store.Scanner) error {
-	var seq int64
-	err := row.Scan(&seq)
-	if errors.Is(err, store.ErrNoRows) {
+func mustExist(rows int64) error {
+	if rows == 0 {
 		return errGone
 	}
-	return err
+	return nil
 }
 
 // Evidence opens what is kept of a completed delivery.
@@ -104,8 +102,8 @@ func (c *courier) stop(ctx context.Context, d *delivery, reason string, seq int6
 		if _, err := bus.Publish(ctx, tx, acted(KindStopped, now.UnixMicro(), d, "labwarden", reason)); err != nil {
 			return err
 		}
-		return tx.QueueRow(ctx, `UPDATE results_deliveries SET state = 2, changed_at = $1, reason = $2, attempts = attempts + 1,
-			first_at = COALESCE(first_at, $1) WHERE seq = $3 AND state = 0 RETURNING seq`,
+		return tx.QueueCount(ctx, `UPDATE results_deliveries SET state = 2, changed_at = $1, reason = $2, attempts = attempts + 1,
+			first_at = COALESCE(first_at, $1) WHERE seq = $3 AND state = 0`,
 			[]any{now.UnixMicro(), reason, seq}, mustExist)
 	})
 	if err != nil {

@@ -101,23 +101,24 @@ func (r *recent) read(ctx context.Context, q store.Queryer, from, to int64) erro
 	return nil
 }
 
-// reach makes it know the ledger up to where the transaction begins.
-func (r *recent) reach(ctx context.Context, tx *store.Tx) error {
+// reach makes it know the ledger up to where the transaction begins. foreign:
+// there was something it did not know.
+func (r *recent) reach(ctx context.Context, tx *store.Tx) (foreign bool, err error) {
 	base, err := tx.Base(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.to == base {
-		return nil
+		return false, nil
 	}
 	if err := r.read(ctx, tx, r.to, base); err != nil {
-		return err
+		return false, err
 	}
 	r.to = base
 	r.from, r.entries, r.marks = base, nil, nil // what came between is not among them
-	return nil
+	return true, nil
 }
 
 // grew follows a commit of this node.
@@ -221,8 +222,12 @@ type earlier struct {
 }
 
 func (s *Service) earlier(ctx context.Context, tx *store.Tx, key controlKey, cutoff int64, body []byte) (*earlier, error) {
-	if err := s.recent.reach(ctx, tx); err != nil {
+	foreign, err := s.recent.reach(ctx, tx)
+	if err != nil {
 		return nil, err
+	}
+	if foreign {
+		s.missed()
 	}
 	s.recent.mu.Lock()
 	leaf, ok := s.recent.holder[key]
@@ -232,7 +237,7 @@ func (s *Service) earlier(ctx context.Context, tx *store.Tx, key controlKey, cut
 	}
 	var e earlier
 	var id, sealed []byte
-	err := tx.QueryRow(ctx, "SELECT id, received_at, body FROM results_messages WHERE leaf = $1", leaf).Scan(&id, &e.at, &sealed)
+	err = tx.QueryRow(ctx, "SELECT id, received_at, body FROM results_messages WHERE leaf = $1", leaf).Scan(&id, &e.at, &sealed)
 	if errors.Is(err, store.ErrNoRows) || err == nil && e.at < cutoff {
 		return nil, nil
 	}

@@ -172,6 +172,14 @@ func (w *pgWriter) queue(_ context.Context, query string, args []any, one func(S
 	return nil
 }
 
+func (w *pgWriter) queueCount(_ context.Context, query string, args []any, count func(int64) error) error {
+	if w.batch == nil {
+		w.batch = &pgx.Batch{}
+	}
+	w.batch.Queue(query, args...).Exec(func(tag pgconn.CommandTag) error { return count(tag.RowsAffected()) })
+	return nil
+}
+
 // flush sends what was queued in one go and reads all answers.
 func (w *pgWriter) flush(ctx context.Context) error {
 	if w.batch == nil || w.batch.Len() == 0 {

@@ -130,6 +130,14 @@ func (w *sqliteWriter) queue(ctx context.Context, query string, args []any, one 
 	return one(row{func(each func(Scanner) error) error { return w.query(ctx, query, args, each) }})
 }
 
+func (w *sqliteWriter) queueCount(ctx context.Context, query string, args []any, count func(int64) error) error {
+	n, err := w.exec(ctx, query, args)
+	if err != nil {
+		return err
+	}
+	return count(n)
+}
+
 func (w *sqliteWriter) close() error {
 	var errs []error
 	for _, p := range w.cache {

@@ -95,6 +95,8 @@ type backend interface {
 	// queue adds a statement to the pipeline; row is called by flush with the
 	// first row (or a Scanner that returns ErrNoRows); nil ignores the result.
 	queue(ctx context.Context, query string, args []any, row func(Scanner) error) error
+	// queueCount does the like with the number of rows the statement touched.
+	queueCount(ctx context.Context, query string, args []any, count func(int64) error) error
 	flush(ctx context.Context) error
 	close() error
 }

@@ -76,6 +76,16 @@ func (tx *Tx) QueueRow(ctx context.Context, query string, args []any, row func(S
 	return tx.db.w.queue(ctx, query, args, row)
 }
 
+// QueueCount is Queue for a statement of which the caller must know how many
+// rows it touched; count is called like QueueRow's row.
+func (tx *Tx) QueueCount(ctx context.Context, query string, args []any, count func(rows int64) error) error {
+	if err := tx.check(); err != nil {
+		return err
+	}
+	tx.asked = true
+	return tx.db.w.queueCount(ctx, query, args, count)
+}
+
 // After has f called when the outcome is known, by the writer and before the
 // next transaction begins: state in memory that must follow the database step
 // by step is kept so, before the Hook's Done. f must be quick and must not use the
