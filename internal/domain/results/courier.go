@@ -28,6 +28,7 @@ type courier struct {
 	partner string
 	poke    chan struct{} // something changed; look
 	handed  handed
+	pace    pace
 
 	mu     sync.Mutex
 	q      *queue
@@ -231,6 +232,7 @@ func (c *courier) load(ctx context.Context) error {
 	if !c.full {
 		c.handed.miss() // nobody would look at it
 	}
+	c.pace.behind.Store(c.q.waiting > loadLow && c.down.since.IsZero())
 	return nil
 }
 
@@ -439,6 +441,7 @@ func (c *courier) answered(ctx context.Context, set *Settings, d *delivery, rece
 		return func() { c.q.again(seq, due) }
 	}
 	s.counts.delivered.Add(1)
+	c.pace.delivered(receipt.At)
 	return func() {
 		if !c.down.since.IsZero() {
 			s.slog.Info("the partner answers again", "partner", c.partner, "down_since", c.down.since.UTC())

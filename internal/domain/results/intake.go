@@ -82,6 +82,7 @@ func (s *Service) take(ctx context.Context, source string, from channel.Peer, bo
 	if r, ok := set.judge(source, body, &j); !ok {
 		return s.refuse(ctx, source, &j.head, body, now, r)
 	}
+	s.giveWay(ctx, j.plans)
 	return s.accept(ctx, set, &j, from, body, now)
 }
 

@@ -19,6 +19,7 @@ type queue struct {
 	ready readyHeap           // first in all lanes, waiting, due now or later
 	last  int64               // greatest seq added
 
+	waiting int // open ones that go by themselves
 	carried int // bytes of the parcels
 }
 
@@ -53,6 +54,9 @@ func (q *queue) add(seq int64, lanes []byte, state State, due time.Time) *entry 
 	}
 	q.open[seq] = e
 	q.last = seq
+	if state == Waiting {
+		q.waiting++
+	}
 	q.settle(e)
 	return e
 }
@@ -112,7 +116,12 @@ func (q *queue) again(seq int64, due time.Time) {
 // set changes the state of an open delivery; it keeps its lanes.
 func (q *queue) set(seq int64, state State) {
 	if e := q.open[seq]; e != nil {
-		e.out, e.state = false, state
+		if e.state == Waiting {
+			q.waiting--
+		}
+		if e.out, e.state = false, state; state == Waiting {
+			q.waiting++
+		}
 		q.settle(e)
 	}
 }
@@ -125,6 +134,9 @@ func (q *queue) done(seq int64) {
 	}
 	delete(q.open, seq)
 	q.unload(e)
+	if e.state == Waiting {
+		q.waiting--
+	}
 	if e.heap >= 0 {
 		heap.Remove(&q.ready, e.heap)
 	}
