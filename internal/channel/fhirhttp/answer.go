@@ -7,32 +7,10 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/codec/fhir"
 )
-
-// Retry is in the chain of a Busy error whose server said how long to wait.
-type Retry struct {
-	// After is how long; at most maxRetryAfter.
-	After time.Duration
-	err   error
-}
-
-func (r *Retry) Error() string { return r.err.Error() + ", retry after " + r.After.String() }
-func (r *Retry) Unwrap() error { return r.err }
-
-// RetryAfter is how long the server asked to be left alone, 0 when it did not.
-func RetryAfter(err error) time.Duration {
-	var r *Retry
-	if errors.As(err, &r) {
-		return r.After
-	}
-	return 0
-}
-
-const maxRetryAfter = time.Hour
 
 // judge reads an answer: nil only for a transaction-response with as many
 // entries as were sent, each with a 2xx status.
@@ -47,11 +25,7 @@ func judge(resp *http.Response, body []byte, sent int) (channel.Class, error) {
 	case code >= 300 && code < 400:
 		return channel.Misconfigured, errors.New("server redirects; redirects are not followed, put the final address into the configuration")
 	case code == http.StatusTooManyRequests || code >= 500 || code == http.StatusRequestTimeout || code == http.StatusTooEarly:
-		err := withIssues("server is busy or failing", answer, isFHIR)
-		if after, ok := retryAfter(resp); ok {
-			err = &Retry{After: after, err: err}
-		}
-		return channel.Busy, err
+		return channel.Busy, withIssues("server is busy or failing", answer, isFHIR)
 	case code == http.StatusUnauthorized:
 		return channel.Misconfigured, withIssues("server refuses who we are", answer, isFHIR)
 	case code == http.StatusForbidden, code == http.StatusNotFound, code == http.StatusMethodNotAllowed:
@@ -117,21 +91,4 @@ func withIssues(text string, a fhir.Answer, ok bool) error {
 		text += " (" + strings.Join(codes, ", ") + ")"
 	}
 	return errors.New(text)
-}
-
-// retryAfter reads RFC 9110 10.2.3: seconds, or a date (against the server's own Date).
-func retryAfter(resp *http.Response) (time.Duration, bool) {
-	v := resp.Header.Get("Retry-After")
-	if n, err := strconv.ParseInt(v, 10, 64); err == nil && n >= 0 {
-		return time.Duration(min(n, int64(maxRetryAfter/time.Second))) * time.Second, true
-	}
-	at, err := http.ParseTime(v)
-	if err != nil {
-		return 0, false
-	}
-	from, err := http.ParseTime(resp.Header.Get("Date"))
-	if err != nil {
-		return 0, false
-	}
-	return max(0, min(at.Sub(from), maxRetryAfter)), true
 }

@@ -103,7 +103,7 @@ func (s *Sender) random(b []byte) (int, error) {
 }
 
 // Send posts m.Body, which must be a transaction bundle in FHIR JSON, and reads
-// the answer. Errors are *channel.Error. RetryAfter tells how long a busy server
+// the answer. Errors are *channel.Error. RetryAfter in it tells how long a busy server
 // asked to be left alone.
 func (s *Sender) Send(ctx context.Context, m channel.Message) (channel.Receipt, error) {
 	sent, err := countEntries(m.Body)
@@ -198,6 +198,9 @@ func (s *Sender) post(ctx context.Context, m channel.Message, token string, sent
 	}
 	if class, err := judge(resp, body, sent); err != nil {
 		e.Class, e.Err = class, err
+		if class == channel.Busy {
+			e.RetryAfter = channel.RetryAfter(resp.Header, s.cfg.Now())
+		}
 		return channel.Receipt{}, resp.StatusCode, e
 	}
 	return channel.Receipt{Level: channel.Accepted, Code: status(resp), Body: body, Peer: peer, At: s.cfg.Now()}, resp.StatusCode, nil

@@ -127,8 +127,8 @@ func TestFaults(t *testing.T) {
 			if !errors.As(err, &e) || r.Level != 0 {
 				t.Fatalf("receipt %+v, error %v", r, err)
 			}
-			if e.Class != c.class || e.Code != c.code || !strings.Contains(err.Error(), c.says) || (c.after > 0 && RetryAfter(err) != c.after) {
-				t.Errorf("class %v code %q after %v: %v", e.Class, e.Code, RetryAfter(err), err)
+			if e.Class != c.class || e.Code != c.code || !strings.Contains(err.Error(), c.says) || (c.after > 0 && e.RetryAfter != c.after) {
+				t.Errorf("class %v code %q after %v: %v", e.Class, e.Code, e.RetryAfter, err)
 			}
 			if strings.Contains(err.Error(), patientName) {
 				t.Errorf("patient data in the error: %v", err)

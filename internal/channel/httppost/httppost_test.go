@@ -163,6 +163,7 @@ func TestStatuses(t *testing.T) {
 		hits++
 		q := r.URL.Query()
 		if v := q.Get("after"); v != "" {
+		w.Header()["Date"] = nil // its clock is not ours
 			w.Header().Set("Retry-After", v)
 		}
 		w.Header().Set("Location", "/elsewhere")
@@ -194,7 +195,7 @@ func TestStatuses(t *testing.T) {
 		{503, "Sun, 01 Mar 2026 11:05:00 GMT", channel.Busy, 0},
 		{503, "-5", channel.Busy, 0},
 		{503, "soon", channel.Busy, 0},
-		{503, "999999999", channel.Busy, 24 * time.Hour},
+		{503, "999999999", channel.Busy, time.Hour},
 		{500, "", channel.Busy, 0},
 	} {
 		cfg := config(t, a, srv.URL+"/in?n="+fmt.Sprint(c.n)+"&after="+url.QueryEscape(c.after))

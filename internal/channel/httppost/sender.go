@@ -61,10 +61,6 @@ type Sender struct {
 
 var errClosed = errors.New("sender is closed")
 
-// maxRetryAfter caps what a partner may ask for: no answer silences a channel
-// for days.
-const maxRetryAfter = 24 * time.Hour
-
 // NewSender checks the configuration; it connects on the first Send.
 func NewSender(c Config) (*Sender, error) {
 	u, err := url.Parse(c.URL)
@@ -235,24 +231,13 @@ func (s *Sender) judge(resp *http.Response, body []byte, peer channel.Peer) (cha
 	switch {
 	case n == 408, n == 425, n == 429, n >= 500:
 		e.Class, e.Err = channel.Busy, errors.New("the partner cannot take it now")
-		e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), s.cfg.Now())
+		e.RetryAfter = channel.RetryAfter(resp.Header, s.cfg.Now())
 	case n >= 300 && n < 400:
 		e.Class, e.Err = channel.Misconfigured, errors.New("the partner redirects elsewhere")
 	case n < 200:
 		e.Class, e.Err = channel.Unanswered, errors.New("the partner gave no final answer")
 	}
 	return channel.Receipt{}, e
-}
-
-// retryAfter reads RFC 9110 10.2.3: seconds or a date.
-func retryAfter(v string, now time.Time) time.Duration {
-	var d time.Duration
-	if n, err := strconv.ParseUint(strings.TrimSpace(v), 10, 31); err == nil {
-		d = time.Duration(n) * time.Second
-	} else if t, err := http.ParseTime(v); err == nil {
-		d = t.Sub(now)
-	}
-	return min(max(d, 0), maxRetryAfter)
 }
 
 // reason says why ctx ended, when it did.

@@ -10,15 +10,8 @@ import (
 
 	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/codec/hl7"
-	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
-)
-
-// How many deliveries a courier keeps loaded beyond those that are stopped.
-const (
-	loadLow   = 500
-	loadBatch = 500
 )
 
 // courier carries one partner's deliveries. Nothing it does can slow another
@@ -56,16 +49,7 @@ type down struct {
 	code     string
 }
 
-// wake makes a partner's courier look for work.
-func (s *Service) wake(partner string) {
-	s.mu.Lock()
-	c := s.couriers[partner]
-	s.mu.Unlock()
-	if c != nil {
-		c.wake()
-	}
-}
-
+// wake makes the courier look into the table for work.
 func (c *courier) wake() {
 	c.handed.miss()
 	c.wakeSelf()
@@ -175,116 +159,6 @@ func (c *courier) launch(ctx context.Context, p *Partner, wg *sync.WaitGroup) ti
 		wg.Go(func() { c.try(ctx, e.seq, p, turn) })
 	}
 	return poll
-}
-
-// load brings waiting deliveries in, in order, as long as few are ready.
-func (c *courier) load(ctx context.Context) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.stale && c.flying+c.noting == 0 {
-		c.q, c.stale, c.full = newQueue(), false, false
-	}
-	if c.stale {
-		return nil // what is under way ends first; nothing is handed over meanwhile that the table has not
-	}
-	// Taken before the table is read: what is committed later is in the list again.
-	list, whole := c.handed.take()
-	c.full = c.full && whole
-	low := loadLow
-	if !c.down.since.IsZero() {
-		low = 1 // a partner that is down is only probed
-	}
-	for _, o := range list {
-		if !c.full {
-			break // it is in the table
-		}
-		if o.seq <= c.q.last {
-			continue
-		}
-		if c.full = c.q.readyCount() < low; c.full {
-			c.q.carry(c.q.add(o.seq, o.lanes, o.state, time.Time{}), o.parcel)
-		}
-	}
-	for !c.full && c.q.readyCount() < low {
-		n := 0
-		err := c.s.db.Query(ctx, `SELECT seq, lanes, state, next_at FROM results_deliveries
-			WHERE partner = $1 AND state < 3 AND seq > $2 ORDER BY seq LIMIT $3`,
-			[]any{c.partner, c.q.last, int64(loadBatch)}, func(row store.Scanner) error {
-				var seq, state int64
-				var next *int64
-				var lanes []byte
-				if err := row.Scan(&seq, &lanes, &state, &next); err != nil {
-					return err
-				}
-				var due time.Time
-				if next != nil {
-					due = time.UnixMicro(*next)
-				}
-				c.q.add(seq, lanes, State(state), due)
-				n++
-				return nil
-			})
-		if err != nil {
-			return err
-		}
-		c.full = n < loadBatch
-	}
-	if !c.full {
-		c.handed.miss() // nobody would look at it
-	}
-	c.pace.behind.Store(c.q.waiting > loadLow && c.down.since.IsZero())
-	return nil
-}
-
-// delivery is one row with what is needed to send it.
-type delivery struct {
-	seq      int64
-	id       event.ID // of the message
-	partner  string
-	route    string
-	state    State
-	attempts int64
-	firstAt  *int64
-	received int64 // microseconds
-	body     []byte
-	salt     ledger.Salt
-}
-
-// errUnreadable: the row is there, its body cannot be opened.
-var errUnreadable = errors.New("the stored message cannot be read")
-
-// delivery reads one delivery with its message. With errUnreadable it returns
-// what it could read.
-func (s *Service) delivery(ctx context.Context, seq int64) (*delivery, error) {
-	d := &delivery{seq: seq}
-	var id, sealed []byte
-	var state int64
-	err := s.db.QueryRow(ctx, `SELECT d.partner, d.route, d.state, d.attempts, d.first_at, m.id, m.received_at, m.body FROM results_deliveries d
-		JOIN results_messages m ON m.leaf = d.message WHERE d.seq = $1`, seq).
-		Scan(&d.partner, &d.route, &state, &d.attempts, &d.firstAt, &id, &d.received, &sealed)
-	if err != nil {
-		return nil, fmt.Errorf("read delivery: %w", err)
-	}
-	d.state = State(state)
-	if d.id, err = event.IDFromBytes(id); err != nil {
-		return nil, err
-	}
-	d.salt, d.body, err = s.seal.open("results_messages", d.id, sealed)
-	switch {
-	case temporary(err):
-		return nil, err
-	case err != nil:
-		return d, fmt.Errorf("%w: %w", errUnreadable, err)
-	}
-	return d, nil
-}
-
-// delivery is what is to be sent: as intake handed it over, or read.
-func (c *courier) delivery(ctx context.Context, seq int64, p *parcel) (*delivery, error) {
-	if p == nil {
-		return c.s.delivery(ctx, seq)
-	}
-	return &delivery{seq: seq, id: p.id, partner: c.partner, route: p.route, received: p.received, body: p.body, salt: p.salt}, nil
 }
 
 // try makes one attempt and writes down what came of it.
@@ -484,7 +358,11 @@ func (c *courier) failed(ctx context.Context, p *Partner, d *delivery, err error
 	if !silent && now.Sub(first) > r.GiveUpAfter {
 		return c.stop(ctx, d, "no usable answer for longer than the policy allows", d.seq)
 	}
-	pause := backoff(r, d.attempts)
+	asked := time.Duration(0)
+	if ce != nil {
+		asked = min(ce.RetryAfter, channel.MaxRetryAfter)
+	}
+	pause := max(backoff(r, d.attempts), asked)
 	if silent {
 		first = time.Time{}
 	}
@@ -493,12 +371,12 @@ func (c *courier) failed(ctx context.Context, p *Partner, d *delivery, err error
 		c.q.again(d.seq, now.Add(pause))
 		c.down.failures++
 		c.down.class, c.down.code = class, code
-		if silent || c.down.failures >= r.Breaker {
+		if silent || asked > 0 || c.down.failures >= r.Breaker {
 			if c.down.since.IsZero() {
 				c.down.since = now
 				s.slog.Warn("the partner is down; results wait and the connection is probed", "partner", c.partner, "class", class.String())
 			}
-			c.down.until = now.Add(backoff(r, int64(c.down.failures-1)))
+			c.down.until = now.Add(max(backoff(r, int64(c.down.failures-1)), asked))
 			c.q.again(d.seq, c.down.until)
 		}
 	}

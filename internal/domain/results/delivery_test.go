@@ -119,6 +119,36 @@ func TestBusyPartnerIsTriedAgainWithGrowingPauses(t *testing.T) {
 	})
 }
 
+func TestPartnerThatAsksToBeLeftAlone(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		var at []time.Time
+		box := l.boxes["north"]
+		box.set(func(channel.Message) error {
+			if at = append(at, time.Now()); len(at) == 1 {
+				return &channel.Error{Class: channel.Busy, Code: "503", RetryAfter: 7 * time.Minute}
+			}
+			return nil
+		})
+		l.taken(oru("C1", "4711", "100"))
+		l.taken(oru("C2", "4712", "101"))
+		l.run()
+		pass(10 * time.Minute)
+		got := box.list()
+		slices.Sort(got)
+		if !slices.Equal(got, []string{"C1", "C2"}) {
+			t.Fatalf("got %v", got)
+		}
+		for _, x := range at[1:] {
+			if x.Equal(at[0]) {
+				continue // both went out together
+			}
+			if pause := x.Sub(at[0]); pause < 7*time.Minute || pause > 8*time.Minute {
+				t.Errorf("tried again after %v, it asked for seven minutes", pause)
+			}
+		}
+	})
+}
+
 func TestUnreachablePartnerIsProbedAndNeverGivenUp(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
 		box := l.boxes["north"]
