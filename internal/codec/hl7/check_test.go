@@ -146,11 +146,45 @@ func TestReportWarnings(t *testing.T) {
 		{"cancelled, not told", oru + pid + order + strings.Replace(strings.Replace(whole, "|F|", "|X|", 1), "5.1", "", 1), "specimen-condition*1@OBR(1)"},
 		{"cancelled, told", oru + pid + order + strings.Replace(whole, "|F|", "|X|", 1) + "NTE|1||clotted\r", ""},
 		{"specimen refused", oru + pid + order + whole + "SPM|1|||BLD" + strings.Repeat("|", 16) + "N\r", "specimen-condition*1@OBR(1)"},
+		{"rejected, disposition not told", oru + pid + order + whole + "SPM|1|||BLD" + strings.Repeat("|", 17) + "RB^Broken container\r", "specimen-disposition*1@OBR(1)"},
+		{"rejected, disposition told", oru + pid + order + whole + "SPM|1|||BLD" + strings.Repeat("|", 16) + "N|RB^Broken container\r", ""},
 		{"source in SPM", oru + pid + strings.Replace(order, "BLD", "", 1) + whole + "SPM|1|||BLD\r", ""},
 		{"source before order", head("OUL^R22", "2.5.1") + pid + "SPM|1|||BLD\r" + strings.Replace(order, "BLD", "", 1) + whole, ""},
 	} {
 		if got := names(c.in); got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
+		}
+	}
+}
+
+// TestReportElementsAreWhole: paragraphs (c)(1) to (c)(7) each have a warning, a
+// message that lacks all of them raises every one, and none is dead.
+func TestReportElementsAreWhole(t *testing.T) {
+	paragraphs, raised := map[string]bool{}, map[string]bool{}
+	for _, e := range reportElements {
+		paragraphs[e.Clause] = true
+	}
+	for n := 1; n <= 7; n++ {
+		if c := fmt.Sprintf("42 CFR 493.1291(c)(%d)", n); !paragraphs[c] {
+			t.Errorf("%s has no warning", c)
+		}
+	}
+	if len(paragraphs) != 7 {
+		t.Errorf("%d paragraphs, the rule has 7", len(paragraphs))
+	}
+	spm := "SPM|1|||" + strings.Repeat("|", 16)
+	for _, in := range []string{
+		oru + "PID|1\rOBR|1\rOBX|1|NM|||||||||F\r" + spm + "|\r",
+		oru + "PID|1\rOBR|1\rOBX|1|NM|||||||||F\r" + spm + "|RB\r",
+		oru + "PID|1\rOBR|1" + strings.Repeat("|", 24) + "X\r",
+	} {
+		for _, w := range mustParse(t, in).ReportWarnings() {
+			raised[w.Element] = true
+		}
+	}
+	for _, e := range reportElements {
+		if !raised[e.Element] {
+			t.Errorf("%s was not raised by a message without it", e.Element)
 		}
 	}
 }

@@ -68,5 +68,19 @@ func (l *lines) segmentAt(i int) bool {
 	if i >= len(l.b) {
 		return true
 	}
-	return i+3 < len(l.b) && l.b[i+3] == l.fs && validSegmentID(l.b[i:i+3])
+	return i+3 < len(l.b) && validSegmentID(l.b[i:i+3]) && (l.b[i+3] == l.fs || headerAt(l.b[i:]))
+}
+
+// headerAt reports whether b begins a header that defines delimiters of its own
+// (HL7 v2.5.1 2.5.4): another message of the same file may have others, and to
+// overlook it would hide its results in a field of the message before.
+func headerAt(b []byte) bool {
+	if len(b) < 5 {
+		return false
+	}
+	switch string(b[:3]) {
+	case "MSH", "FHS", "BHS":
+		return delimiter(b[3]) && delimiter(b[4]) && b[3] != b[4]
+	}
+	return false
 }
