@@ -73,6 +73,9 @@ func (s *splitter) run() {
 		}
 		start += envelope(s.b[start:end])
 		t := s.b[start:end]
+		if len(t) > 0 && t[len(t)-1] == 0x1C { // an MLLP end block right behind the last segment
+			t, after = t[:len(t)-1], end-1
+		}
 		if len(t) == 0 {
 			continue
 		}
@@ -85,9 +88,6 @@ func (s *splitter) run() {
 			if len(t) > 3 {
 				l.fs = t[3]
 			}
-		}
-		if t[len(t)-1] == 0x1C { // an MLLP end block right behind the last segment
-			after = end - 1
 		}
 		switch kind {
 		case "MSH":
