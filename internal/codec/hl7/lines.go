@@ -63,6 +63,21 @@ func (l *lines) next() (start, end, after int, ok bool) {
 	return start, end, after, true
 }
 
+// newMessage takes up a header line [start, end) as the beginning of a message of
+// its own: its first end decides anew what ends the lines, as it does for a
+// reader who gets that message alone. It returns the line's bounds by that rule.
+func (l *lines) newMessage(start, end, after int) (lineEnd, lineAfter int) {
+	lf := max(l.lf, end)
+	if i := bytes.IndexByte(l.b[start:end], '\n'); i >= 0 {
+		lf = start + i
+	}
+	if l.lfEnds = lf < l.cr; l.lfEnds && lf < end {
+		l.lf, l.pos = lf, lf+1
+		return lf, lf + 1
+	}
+	return end, after
+}
+
 // segmentAt reports whether a segment, or nothing more, follows at i.
 func (l *lines) segmentAt(i int) bool {
 	if i >= len(l.b) {

@@ -1,6 +1,7 @@
 package hl7
 
 import (
+	"bytes"
 	"errors"
 	"iter"
 )
@@ -72,16 +73,16 @@ func (s *splitter) run() {
 			break
 		}
 		start += envelope(s.b[start:end])
+		kind := kindOf(s.b[start:end])
+		if kind == "MSH" {
+			end, after = l.newMessage(start, end, after)
+		}
 		t := s.b[start:end]
-		if len(t) > 0 && t[len(t)-1] == 0x1C { // an MLLP end block right behind the last segment
-			t, after = t[:len(t)-1], end-1
+		if bare := bytes.TrimRight(t, "\x1c"); len(bare) < len(t) { // an MLLP end block right behind the last segment
+			t, after = bare, start+len(bare)
 		}
-		if len(t) == 0 {
+		if len(bytes.TrimLeft(t, " \t")) == 0 {
 			continue
-		}
-		kind := ""
-		if len(t) == 3 || len(t) > 3 && delimiter(t[3]) {
-			kind = string(t[:3])
 		}
 		switch kind {
 		case "MSH", "FHS", "BHS": // each header sets the separator of what follows it
@@ -143,6 +144,15 @@ func (s *splitter) run() {
 		}
 	}
 	s.closeFile(0, len(s.b), false)
+}
+
+// kindOf is the name of a line that may be a segment, empty for any other.
+func kindOf(t []byte) string {
+	t = bytes.TrimRight(t, "\x1c")
+	if len(t) == 3 || len(t) > 3 && (delimiter(t[3]) || t[3] == '\n') {
+		return string(t[:3])
+	}
+	return ""
 }
 
 // envelope is the number of bytes at the start of a line that belong to the

@@ -198,3 +198,11 @@ func (c *conv) period(v view, from, to int) *fhir.Period {
 	}
 	return &p
 }
+
+// periodOr is period, else the DR that older versions write in one component.
+func (c *conv) periodOr(v view, from, to, dr int) *fhir.Period {
+	if v.peek(from) != "" || v.peek(to) != "" || v.peek(dr) == "" {
+		return c.period(v, from, to)
+	}
+	return c.period(v.inner(dr), 1, 2)
+}
