@@ -4,7 +4,7 @@ import "bytes"
 
 // lines cuts a message into segments without allocating and in linear time.
 //
-// The standard ends a segment with CR (HL7 v2.5.1 2.5.1). CRLF and LF occur in
+// The standard ends a segment with CR (HL7 v2.5.1 2.5.4). CRLF and LF occur in
 // files, and every kind is kept as it came. A bare LF is an end when the
 // message began with LF ends; in a message of CR ends it is data, save where a
 // segment plainly follows it or nothing does: overlooking a PID there would put

@@ -7,6 +7,7 @@ import (
 	"github.com/labwarden/labwarden/internal/codec/fhir"
 )
 
+// Extensions that v2-to-FHIR "Segment OBX to Observation" names for OBX-4 and 19.
 const (
 	subIDExtension    = "http://hl7.org/fhir/StructureDefinition/observation-v2-subid"
 	analysisExtension = "http://hl7.org/fhir/StructureDefinition/observation-analysis-date-time"

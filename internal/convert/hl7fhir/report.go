@@ -6,7 +6,8 @@ import (
 	"github.com/labwarden/labwarden/internal/codec/fhir"
 )
 
-// noteExtension holds notes of resources that have no note of their own in R4.
+// noteExtension holds notes of resources that have no note of their own in R4
+// (FHIR Extensions Pack 5.2.0, "Note": any element, an Annotation).
 const noteExtension = "http://hl7.org/fhir/StructureDefinition/note"
 
 // reportKey is what a correction shares with its original: the filler order
