@@ -17,6 +17,7 @@ func head(event, version string) string {
 	return `MSH|^~\&|S|F|R|F|20260101||` + event + `|C|P|` + version + "\r"
 }
 
+// Cites HL7 v2.5.1 2.11, 2.12, 2.A.47, 7.4.2.2; tables 0103, 0354.
 func TestCheck(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
 		{"sample", sample, ""},
@@ -117,6 +118,7 @@ func TestMoment(t *testing.T) {
 	}
 }
 
+// Cites tables 0085, 0123 and 42 CFR 493.1291(c).
 func TestReportWarnings(t *testing.T) {
 	names := func(s string) string {
 		var out []string
@@ -159,6 +161,7 @@ func TestReportWarnings(t *testing.T) {
 
 // TestReportElementsAreWhole: paragraphs (c)(1) to (c)(7) each have a warning, a
 // message that lacks all of them raises every one, and none is dead.
+// Cites 42 CFR 493.1291(c)(1), 42 CFR 493.1291(c)(2), 42 CFR 493.1291(c)(3), 42 CFR 493.1291(c)(4), 42 CFR 493.1291(c)(5), 42 CFR 493.1291(c)(6), 42 CFR 493.1291(c)(7).
 func TestReportElementsAreWhole(t *testing.T) {
 	paragraphs, raised := map[string]bool{}, map[string]bool{}
 	for _, e := range reportElements {
@@ -189,6 +192,7 @@ func TestReportElementsAreWhole(t *testing.T) {
 	}
 }
 
+// Cites tables 0078, 0085, 0103, 0123, 0369; HL7 v2.5.1 2.A.72, 7.4.3.11.
 func TestSigns(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
 		{"sample", sample, "critical HH OBX(1)-8(1).1"},

@@ -6,6 +6,7 @@ import (
 	"testing"
 )
 
+// Cites HL7 v2.5.1 2.10.3, 2.10.3.1, 2.15.3.
 func TestSplit(t *testing.T) {
 	const (
 		m1 = "MSH|^~\\&|A\rPID|1|\r"

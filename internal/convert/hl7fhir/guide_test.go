@@ -21,6 +21,7 @@ const (
 func fits(j, pattern string) bool { return strings.Contains(j, strings.ReplaceAll(pattern, "'", `"`)) }
 
 // TestGuideFields checks field by field what the guide's maps say, each alone.
+// Cites HL7 v2.5.1 2.A.9, 2.A.11, 2.A.13, 2.A.25, 2.A.46, 2.A.67, 2.A.72, 2.A.85, 2.A.86, 2.A.87, 2.A.89, 2.15.10, 3.4.5, 7.4.3; "Segment NK1 to Patient", "Segment PD1 to Patient", "ORC to ServiceRequest", "OBR to ServiceRequest", "OBR to Specimen", "SPS to Specimen", "Segment SPM to Specimen", "Datatype EIP to Identifier"; org-1, pat-1.
 func TestGuideFields(t *testing.T) {
 	pad := func(seg string, f int, v string) string { return seg + strings.Repeat("|", f) + v + "\r" }
 	for _, c := range []struct{ name, body, kind, want string }{

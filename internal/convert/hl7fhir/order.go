@@ -57,7 +57,7 @@ func (c *conv) orderDetails(o *order, q *fhir.ServiceRequest) {
 	}
 }
 
-// signatory maps NDL (v2.5.1 2.A.47): the person, as a role where a term is given.
+// signatory maps NDL (v2.5.1 2.A.46): the person, as a role where a term is given.
 func (c *conv) signatory(v view) *fhir.Reference {
 	ref := c.shortPerson(v)
 	if ref == nil {

@@ -35,13 +35,13 @@ func (c *conv) name(v view) *fhir.HumanName {
 	return &n
 }
 
-// address maps XAD (v2.5.1 2.A.80); v2-to-FHIR "Datatype XAD to Address".
+// address maps XAD (v2.5.1 2.A.85); v2-to-FHIR "Datatype XAD to Address".
 func (c *conv) address(v view) *fhir.Address {
 	a := fhir.Address{
 		City: fhir.Text(v.c(3)), State: fhir.Text(v.c(4)), PostalCode: fhir.Text(v.c(5)),
 		Country: fhir.Text(v.c(6)), District: fhir.Text(v.c(9)),
 	}
-	// SAD (v2.5.1 2.A.68): the whole street, its name, its number. The guide makes
+	// SAD (v2.5.1 2.A.67): the whole street, its name, its number. The guide makes
 	// a line of each; what the first holds already is not said twice.
 	whole, name, number := fhir.Text(v.sub(1, 1)), fhir.Text(v.sub(1, 2)), fhir.Text(v.sub(1, 3))
 	if whole == "" {
@@ -115,7 +115,7 @@ func (c *conv) telecom(v view, use string) *fhir.ContactPoint {
 	return &p
 }
 
-// person maps XCN (v2.5.1 2.A.81) to a Practitioner of the bundle; nil when it
+// person maps XCN (v2.5.1 2.A.86) to a Practitioner of the bundle; nil when it
 // names nobody. With an identifier it is a conditional create by it.
 func (c *conv) person(v view) *fhir.Reference { return c.personAt(v, view{}) }
 
@@ -176,7 +176,7 @@ func (c *conv) personAt(v, addr view) *fhir.Reference {
 	return &ref
 }
 
-// shortPerson maps NDL.1 (a CNN in sub-components, v2.5.1 2.A.47), which has its
+// shortPerson maps NDL.1 (a CNN in sub-components, v2.5.1 2.A.9), which has its
 // own order: id, family, given, middle, suffix, prefix, degree, source,
 // authority namespace, id and type.
 func (c *conv) shortPerson(v view) *fhir.Reference {
@@ -198,7 +198,7 @@ func (c *conv) shortPerson(v view) *fhir.Reference {
 	return c.person(arranged)
 }
 
-// organization maps XON (v2.5.1 2.A.86), the address and the numbers beside it.
+// organization maps XON (v2.5.1 2.A.87), the address and the numbers beside it.
 func (c *conv) organization(v view, addrs, phones []view, contact ...fhir.OrganizationContact) *fhir.Reference {
 	o := fhir.Organization{Type: "Organization", Name: fhir.Text(v.c(1))}
 	value := fhir.Text(v.c(10))

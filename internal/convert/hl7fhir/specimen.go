@@ -122,7 +122,7 @@ func (c *conv) specimen(o *order, s *sample, key []string, i int, patient fhir.R
 	return c.add("specimen|"+id.Value, sp, put("Specimen", id))
 }
 
-// oldSpecimen maps OBR-14 and OBR-15 (SPS, v2.5.1 2.A.68; v2-to-FHIR "OBR to
+// oldSpecimen maps OBR-14 and OBR-15 (SPS, v2.5.1 2.A.72; v2-to-FHIR "OBR to
 // Specimen", "SPS to Specimen"), withdrawn but common.
 func (c *conv) oldSpecimen(o *order, key []string, patient fhir.Reference) *fhir.Reference {
 	v := o.obr.rep(15)
@@ -151,7 +151,7 @@ func (c *conv) oldSpecimen(o *order, key []string, patient fhir.Reference) *fhir
 	return &ref
 }
 
-// amount maps CQ (v2.5.1 2.A.16); nil without a plain number.
+// amount maps CQ (v2.5.1 2.A.11); nil without a plain number.
 func (c *conv) amount(v view) *fhir.Quantity {
 	d, err := fhir.ParseDecimal(v.peek(1))
 	if err != nil {

@@ -160,7 +160,7 @@ func clockTime(s string) (string, bool) {
 	return "", false
 }
 
-// structured maps SN (v2.5.1 2.A.71): comparator^number^separator^number.
+// structured maps SN (v2.5.1 2.A.70): comparator^number^separator^number.
 func (c *conv) structured(v view, x *segment, o *fhir.Observation) bool {
 	comp, sep := strings.TrimSpace(v.peek(1)), strings.TrimSpace(v.peek(3))
 	first, err1 := fhir.ParseDecimal(strings.TrimSpace(v.peek(2)))
@@ -270,7 +270,7 @@ func magnitude(a, b string) bool {
 	return strings.TrimRight(af, "0") <= strings.TrimRight(bf, "0")
 }
 
-// attachment maps ED (v2.5.1 2.A.24) and RP (2.A.66). ok is false when the data
+// attachment maps ED (v2.5.1 2.A.24) and RP (v2.5.1 2.A.65). ok is false when the data
 // cannot be decoded: the caller then says so in an Observation.
 func (c *conv) attachment(x *segment, v view) (fhir.Attachment, bool) {
 	a := fhir.Attachment{Title: fhir.Text(x.rep(3).peek(2)), Creation: c.dateTime(x.rep(14), 1)}
