@@ -25,6 +25,11 @@ func clausePage(tree map[string]*folder) (string, error) {
 			}
 		}
 	}
+	for _, f := range tree {
+		for path, text := range f.tables {
+			all = append(all, citedTable(path, text)...)
+		}
+	}
 	all = sortCitations(all)
 	out := "# Clause, code, test\n\n" +
 		"Made by `go generate ./internal/arch` from the clauses that stand in the code, beside the lines they justify. The test is one that\n" +

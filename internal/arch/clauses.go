@@ -70,16 +70,8 @@ func cited(path string, p parsed) []citation {
 	file := p.file
 	var out []citation
 	add := func(pos token.Pos, text string) {
-		symbol := p.symbolAt(pos)
-		if symbol == "" {
-			return
-		}
-		for i, s := range sources {
-			for _, m := range s.form.FindAllStringSubmatch(text, -1) {
-				for _, c := range s.clauses(m) {
-					out = append(out, citation{i, c, path, symbol})
-				}
-			}
+		if symbol := p.symbolAt(pos); symbol != "" {
+			out = append(out, citations(text, path, symbol)...)
 		}
 	}
 	for _, group := range file.Comments {
@@ -94,6 +86,32 @@ func cited(path string, p parsed) []citation {
 		return true
 	})
 	return out
+}
+
+// citations finds the clauses in a text.
+func citations(text, path, symbol string) []citation {
+	var out []citation
+	for i, s := range sources {
+		for _, m := range s.form.FindAllStringSubmatch(text, -1) {
+			for _, c := range s.clauses(m) {
+				out = append(out, citation{i, c, path, symbol})
+			}
+		}
+	}
+	return out
+}
+
+// citedTable gives the citations of a table's comments. It is reached where code
+// names it in a string.
+func citedTable(path, text string) []citation {
+	name := path[strings.LastIndexByte(path, '/')+1:]
+	var comments []string
+	for line := range strings.Lines(text) {
+		if c, is := strings.CutPrefix(strings.TrimSpace(line), "#"); is {
+			comments = append(comments, strings.TrimSpace(c))
+		}
+	}
+	return citations(strings.Join(comments, " "), path, `"`+strings.TrimSuffix(name, ".csv")+`"`)
 }
 
 // parsed is a file with its positions.

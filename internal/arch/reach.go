@@ -16,6 +16,8 @@ import (
 type folder struct {
 	path  string // below the module's root
 	files map[string]parsed
+	// tables are its tables/*.csv: data that code looks up by its name.
+	tables map[string]string
 	// uses are the names a declaration of this name mentions; outside those of
 	// other packages it mentions, as "folder name".
 	uses, outside map[string][]string
@@ -35,7 +37,8 @@ func readTree(root string, below ...string) (map[string]*folder, error) {
 			if d.IsDir() && d.Name() == "testdata" {
 				return filepath.SkipDir
 			}
-			if filepath.Ext(p) != ".go" {
+			table := filepath.Ext(p) == ".csv" && filepath.Base(filepath.Dir(p)) == "tables"
+			if filepath.Ext(p) != ".go" && !table {
 				return nil
 			}
 			text, err := os.ReadFile(p)
@@ -46,7 +49,12 @@ func readTree(root string, below ...string) (map[string]*folder, error) {
 			if err != nil {
 				return err
 			}
-			return addFile(tree, filepath.ToSlash(rel), text)
+			if rel = filepath.ToSlash(rel); table {
+				dir := strings.TrimSuffix(rel[:strings.LastIndexByte(rel, '/')], "/tables")
+				at(tree, dir).tables[rel] = string(text)
+				return nil
+			}
+			return addFile(tree, rel, text)
 		})
 		if err != nil {
 			return nil, err
@@ -58,18 +66,23 @@ func readTree(root string, below ...string) (map[string]*folder, error) {
 	return tree, nil
 }
 
+func at(tree map[string]*folder, dir string) *folder {
+	if tree[dir] == nil {
+		tree[dir] = &folder{
+			path: dir, files: map[string]parsed{}, tables: map[string]string{},
+			uses: map[string][]string{}, outside: map[string][]string{}, says: map[string]string{},
+		}
+	}
+	return tree[dir]
+}
+
 func addFile(tree map[string]*folder, path string, text []byte) error {
 	set := token.NewFileSet()
 	file, err := parser.ParseFile(set, path, text, parser.ParseComments|parser.SkipObjectResolution)
 	if err != nil {
 		return err
 	}
-	dir := path[:strings.LastIndexByte(path, '/')]
-	f := tree[dir]
-	if f == nil {
-		f = &folder{path: dir, files: map[string]parsed{}, uses: map[string][]string{}, outside: map[string][]string{}, says: map[string]string{}}
-		tree[dir] = f
-	}
+	f := at(tree, path[:strings.LastIndexByte(path, '/')])
 	f.files[path] = parsed{set, file}
 	imports := map[string]string{}
 	for _, i := range file.Imports {
@@ -100,6 +113,10 @@ func addFile(tree map[string]*folder, path string, text []byte) error {
 					}
 				case *ast.Ident:
 					f.uses[name] = append(f.uses[name], n.Name)
+				case *ast.BasicLit: // a table is looked up by its name
+					if n.Kind == token.STRING && len(n.Value) < 40 {
+						f.uses[name] = append(f.uses[name], n.Value)
+					}
 				}
 				return true
 			})
@@ -170,7 +187,7 @@ func (f *folder) reaches(symbol string) map[string]int {
 // testOf names a test of the citation: one that cites the clause too, else the
 // one nearest to the code, in its own package before others; empty for none.
 func testOf(tree map[string]*folder, c citation) string {
-	dir := c.file[:strings.LastIndexByte(c.file, '/')]
+	dir := strings.TrimSuffix(c.file[:strings.LastIndexByte(c.file, '/')], "/tables")
 	f := tree[dir]
 	steps := f.reaches(c.symbol)
 	best, least := "", 1<<30
