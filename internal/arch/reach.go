@@ -6,7 +6,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"path"
 	"slices"
 	"strings"
 )
@@ -28,33 +28,28 @@ type folder struct {
 
 // readTree parses every package below the given folders of root.
 func readTree(root string, below ...string) (map[string]*folder, error) {
-	tree := map[string]*folder{}
+	tree, files := map[string]*folder{}, os.DirFS(root)
 	for _, b := range below {
-		err := filepath.WalkDir(filepath.Join(root, b), func(p string, d fs.DirEntry, err error) error {
+		err := fs.WalkDir(files, b, func(p string, d fs.DirEntry, err error) error {
 			if err != nil {
 				return err
 			}
 			if d.IsDir() && d.Name() == "testdata" {
-				return filepath.SkipDir
+				return fs.SkipDir
 			}
-			table := filepath.Ext(p) == ".csv" && filepath.Base(filepath.Dir(p)) == "tables"
-			if filepath.Ext(p) != ".go" && !table {
+			table := path.Ext(p) == ".csv" && path.Base(path.Dir(p)) == "tables"
+			if path.Ext(p) != ".go" && !table {
 				return nil
 			}
-			text, err := os.ReadFile(p)
+			text, err := fs.ReadFile(files, p)
 			if err != nil {
 				return err
 			}
-			rel, err := filepath.Rel(root, p)
-			if err != nil {
-				return err
-			}
-			if rel = filepath.ToSlash(rel); table {
-				dir := strings.TrimSuffix(rel[:strings.LastIndexByte(rel, '/')], "/tables")
-				at(tree, dir).tables[rel] = string(text)
+			if table {
+				at(tree, strings.TrimSuffix(path.Dir(p), "/tables")).tables[p] = string(text)
 				return nil
 			}
-			return addFile(tree, rel, text)
+			return addFile(tree, p, text)
 		})
 		if err != nil {
 			return nil, err
@@ -76,55 +71,55 @@ func at(tree map[string]*folder, dir string) *folder {
 	return tree[dir]
 }
 
-func addFile(tree map[string]*folder, path string, text []byte) error {
+func addFile(tree map[string]*folder, name string, text []byte) error {
 	set := token.NewFileSet()
-	file, err := parser.ParseFile(set, path, text, parser.ParseComments|parser.SkipObjectResolution)
+	file, err := parser.ParseFile(set, name, text, parser.ParseComments|parser.SkipObjectResolution)
 	if err != nil {
 		return err
 	}
-	f := at(tree, path[:strings.LastIndexByte(path, '/')])
-	f.files[path] = parsed{set, file}
+	f := at(tree, path.Dir(name))
+	f.files[name] = parsed{set, file}
 	imports := map[string]string{}
 	for _, i := range file.Imports {
 		to, ours := strings.CutPrefix(strings.Trim(i.Path.Value, `"`), module+"/")
 		if !ours {
 			continue
 		}
-		name := to[strings.LastIndexByte(to, '/')+1:]
+		as := path.Base(to)
 		if i.Name != nil {
-			name = i.Name.Name
+			as = i.Name.Name
 		}
-		imports[name] = to
+		imports[as] = to
 	}
 	for _, d := range file.Decls {
 		for _, part := range parts(d) {
-			name := part.name
+			decl := part.name
 			ast.Inspect(part.node, func(n ast.Node) bool {
 				switch n := n.(type) {
 				case *ast.SelectorExpr:
 					x, ok := n.X.(*ast.Ident)
 					switch {
 					case ok && imports[x.Name] != "":
-						f.outside[name] = append(f.outside[name], imports[x.Name]+" "+n.Sel.Name)
+						f.outside[decl] = append(f.outside[decl], imports[x.Name]+" "+n.Sel.Name)
 					case n.Sel.IsExported(): // a method or field: of one of the packages imported here
 						for _, to := range imports {
-							f.outside[name] = append(f.outside[name], to+" "+n.Sel.Name)
+							f.outside[decl] = append(f.outside[decl], to+" "+n.Sel.Name)
 						}
 					}
 				case *ast.Ident:
-					f.uses[name] = append(f.uses[name], n.Name)
+					f.uses[decl] = append(f.uses[decl], n.Name)
 				case *ast.BasicLit: // a table is looked up by its name
 					if n.Kind == token.STRING && len(n.Value) < 40 {
-						f.uses[name] = append(f.uses[name], n.Value)
+						f.uses[decl] = append(f.uses[decl], n.Value)
 					}
 				}
 				return true
 			})
-			if strings.HasSuffix(path, "_test.go") && isTest(name) {
-				f.tests = append(f.tests, name)
+			if strings.HasSuffix(name, "_test.go") && isTest(decl) {
+				f.tests = append(f.tests, decl)
 				for _, g := range file.Comments {
 					if g.End() >= part.from && g.Pos() <= part.node.End() {
-						f.says[name] += " " + strings.Join(strings.Fields(g.Text()), " ")
+						f.says[decl] += " " + strings.Join(strings.Fields(g.Text()), " ")
 					}
 				}
 			}

@@ -92,10 +92,11 @@ func (c *conv) specimen(o *order, s *sample, key []string, i int, patient fhir.R
 		sp.Container = []fhir.SpecimenContainer{vessel}
 	}
 	for i, v := range p.reps(6) { // R4 has one additive a container
-		if cc := (*fhir.CodeableConcept)(nil); i > 0 {
-			if cc = c.concept(v); cc != nil {
-				sp.Container = append(sp.Container, fhir.SpecimenContainer{Additive: cc})
-			}
+		if i == 0 {
+			continue
+		}
+		if cc := c.concept(v); cc != nil {
+			sp.Container = append(sp.Container, fhir.SpecimenContainer{Additive: cc})
 		}
 	}
 	if s, ok := lookup("specimen-status", p.rep(20).peek(1)); ok {
