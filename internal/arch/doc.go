@@ -4,4 +4,10 @@
 //
 // Judged are the imports of files that are not tests. A test may import what it
 // needs to stand its package up.
+//
+// The package also lists the clauses that code cites, each with the code and a
+// test of it: clauses.go finds them, reach.go the tests, clausepage.go writes
+// docs/comply/index.md.
 package arch
+
+//go:generate go run ./gen

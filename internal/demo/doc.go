@@ -12,7 +12,10 @@
 // from the hub is what it says it holds or keeps in quarantine.
 //
 // Every name, person, practice and number in the samples is invented. OIDs are
-// from the example arc 2.999.
+// from the example arc 2.999. Codes said to be LOINC are: their check digits are
+// tested, and 18864-9 and its kin, 20449-5, 65750-2 and 19091-8 were corrected
+// against public lists; names of the others follow LOINC's long common names
+// as commonly published, without a look into the licensed table (unverified).
 //
 // It is no part of a production path: keys live in plain files, certificates
 // for hours, and the FHIR server knows just enough to judge what it is sent.

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -296,4 +297,46 @@ func TestSynthetic(t *testing.T) {
 			t.Error("another seed repeats a control id")
 		}
 	}
+}
+
+// TestLOINCCheckDigits: every code the samples call LOINC has a right check digit
+// (modulus 10, LOINC Users' Guide, "LOINC check digit"). That a code is of the test
+// it is shown with was looked up by hand; see doc.go.
+func TestLOINCCheckDigits(t *testing.T) {
+	codes := map[string]bool{}
+	for _, f := range Manifest() {
+		body, err := Read(f.File)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range loincCode.FindAllSubmatch(body, -1) {
+			codes[string(m[1])] = true
+		}
+	}
+	if len(codes) < 100 {
+		t.Errorf("only %d codes were found", len(codes))
+	}
+	codes["2345-8"] = false // planted
+	for c, right := range codes {
+		if loincValid(c) != right {
+			t.Errorf("%s: right %v, want %v", c, loincValid(c), right)
+		}
+	}
+}
+
+var loincCode = regexp.MustCompile(`[|^~]([0-9]{1,5}-[0-9])\^[^^|~]*\^LN`)
+
+func loincValid(code string) bool {
+	digits, check, _ := strings.Cut(code, "-")
+	sum := 0
+	for i := range len(digits) {
+		n := int(digits[len(digits)-1-i] - '0')
+		if i%2 == 0 {
+			if n *= 2; n > 9 {
+				n -= 9
+			}
+		}
+		sum += n
+	}
+	return strconv.Itoa((10-sum%10)%10) == check
 }

@@ -40,7 +40,7 @@ func (f facts) keys() []string {
 }
 
 // segments splits by the message's own field separator; seg[n] is field n. For
-// MSH, field 1 is the separator itself (HL7 v2.5.1 2.14.9.1). enc is MSH-2, or
+// MSH, field 1 is the separator itself (HL7 v2.5.1 2.15.9.1). enc is MSH-2, or
 // empty where it cannot be used.
 func segments(body []byte) (segs [][]string, enc string) {
 	if len(body) < 4 || !bytes.HasPrefix(body, []byte("MSH")) {

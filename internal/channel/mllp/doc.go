@@ -18,6 +18,10 @@
 //     never taken for the answer to another message;
 //   - an error's class says whether the partner may have the message.
 //
+// Section numbers are those of "Transport Specification: MLLP, Release 1" (HL7,
+// 2003). The bytes of its block format were checked against public descriptions,
+// its section numbers could not be (unverified).
+//
 // It does not parse messages beyond what framing and replies need, and it
 // remembers nothing across a restart: duplicates are the business of intake.
 package mllp

@@ -92,7 +92,7 @@ func (f *frames) next() ([]byte, error) {
 		}
 		break
 	}
-	if f.buf[f.pos] != startBlock {
+	if f.buf[f.pos] != startBlock { // MLLP release 1, section 1.2: nothing stands between blocks
 		return nil, errNoStart
 	}
 	f.seen = f.pos + 1

@@ -13,7 +13,13 @@ type Extension struct {
 	ValueDecimal    Decimal          `json:"valueDecimal,omitempty"`
 	ValueConcept    *CodeableConcept `json:"valueCodeableConcept,omitempty"`
 	ValueAnnotation *Annotation      `json:"valueAnnotation,omitempty"`
+	ValueAddress    *Address         `json:"valueAddress,omitempty"`
 	ValueIdentifier *Identifier      `json:"valueIdentifier,omitempty"`
+}
+
+// Element is what R4 lets a primitive member carry beside its value.
+type Element struct {
+	Extension []Extension `json:"extension,omitempty"`
 }
 
 // Coding is one code of one system.
@@ -91,6 +97,7 @@ type HumanName struct {
 type Address struct {
 	Use        string   `json:"use,omitempty"`
 	Type       string   `json:"type,omitempty"`
+	Text       string   `json:"text,omitempty"`
 	Line       []string `json:"line,omitempty"`
 	City       string   `json:"city,omitempty"`
 	District   string   `json:"district,omitempty"`
@@ -109,9 +116,10 @@ type ContactPoint struct {
 
 // Annotation is a note in plain text.
 type Annotation struct {
-	AuthorString string `json:"authorString,omitempty"`
-	Time         string `json:"time,omitempty"`
-	Text         string `json:"text"`
+	Author       *Reference `json:"authorReference,omitempty"`
+	AuthorString string     `json:"authorString,omitempty"`
+	Time         string     `json:"time,omitempty"`
+	Text         string     `json:"text"`
 }
 
 // Attachment carries a document; Data is base64 in JSON.

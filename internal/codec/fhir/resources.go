@@ -10,13 +10,27 @@ type Patient struct {
 	Telecom              []ContactPoint   `json:"telecom,omitempty"`
 	Gender               string           `json:"gender,omitempty"`
 	BirthDate            string           `json:"birthDate,omitempty"`
+	BirthDateMore        *Element         `json:"_birthDate,omitempty"`
 	DeceasedBoolean      *bool            `json:"deceasedBoolean,omitempty"`
 	DeceasedDateTime     string           `json:"deceasedDateTime,omitempty"`
 	Address              []Address        `json:"address,omitempty"`
 	MaritalStatus        *CodeableConcept `json:"maritalStatus,omitempty"`
 	MultipleBirthBoolean *bool            `json:"multipleBirthBoolean,omitempty"`
 	MultipleBirthInteger int              `json:"multipleBirthInteger,omitempty"`
+	Contact              []PatientContact `json:"contact,omitempty"`
 	Communication        []Communication  `json:"communication,omitempty"`
+	GeneralPractitioner  []Reference      `json:"generalPractitioner,omitempty"`
+}
+
+// PatientContact is a next of kin or another person who stands for the patient.
+type PatientContact struct {
+	Relationship []CodeableConcept `json:"relationship,omitempty"`
+	Name         *HumanName        `json:"name,omitempty"`
+	Telecom      []ContactPoint    `json:"telecom,omitempty"`
+	Address      *Address          `json:"address,omitempty"`
+	Gender       string            `json:"gender,omitempty"`
+	Organization *Reference        `json:"organization,omitempty"`
+	Period       *Period           `json:"period,omitempty"`
 }
 
 // Communication is a language of a patient.
@@ -33,6 +47,16 @@ type Practitioner struct {
 	Address    []Address      `json:"address,omitempty"`
 }
 
+// PractitionerRole is R4 PractitionerRole: a person acting for an organization.
+type PractitionerRole struct {
+	Type         string            `json:"resourceType"`
+	Identifier   []Identifier      `json:"identifier,omitempty"`
+	Period       *Period           `json:"period,omitempty"`
+	Practitioner *Reference        `json:"practitioner,omitempty"`
+	Organization *Reference        `json:"organization,omitempty"`
+	Code         []CodeableConcept `json:"code,omitempty"`
+}
+
 // Organization is R4 Organization.
 type Organization struct {
 	Type       string                `json:"resourceType"`
@@ -47,6 +71,8 @@ type Organization struct {
 type OrganizationContact struct {
 	Purpose *CodeableConcept `json:"purpose,omitempty"`
 	Name    *HumanName       `json:"name,omitempty"`
+	Telecom []ContactPoint   `json:"telecom,omitempty"`
+	Address *Address         `json:"address,omitempty"`
 }
 
 // Specimen is R4 Specimen.
@@ -54,6 +80,7 @@ type Specimen struct {
 	Type                string              `json:"resourceType"`
 	Identifier          []Identifier        `json:"identifier,omitempty"`
 	AccessionIdentifier *Identifier         `json:"accessionIdentifier,omitempty"`
+	Status              string              `json:"status,omitempty"`
 	Kind                *CodeableConcept    `json:"type,omitempty"`
 	Subject             *Reference          `json:"subject,omitempty"`
 	ReceivedTime        string              `json:"receivedTime,omitempty"`
@@ -76,21 +103,26 @@ type SpecimenCollection struct {
 
 // SpecimenContainer is the vessel.
 type SpecimenContainer struct {
-	Kind *CodeableConcept `json:"type,omitempty"`
+	Kind     *CodeableConcept `json:"type,omitempty"`
+	Additive *CodeableConcept `json:"additiveCodeableConcept,omitempty"`
 }
 
 // ServiceRequest is R4 ServiceRequest.
 type ServiceRequest struct {
 	Type        string            `json:"resourceType"`
 	Identifier  []Identifier      `json:"identifier,omitempty"`
+	BasedOn     []Reference       `json:"basedOn,omitempty"`
 	Requisition *Identifier       `json:"requisition,omitempty"`
 	Status      string            `json:"status"`
 	Intent      string            `json:"intent"`
 	Priority    string            `json:"priority,omitempty"`
 	Code        *CodeableConcept  `json:"code,omitempty"`
+	OrderDetail []CodeableConcept `json:"orderDetail,omitempty"`
 	Subject     Reference         `json:"subject"`
+	Occurrence  string            `json:"occurrenceDateTime,omitempty"`
 	AuthoredOn  string            `json:"authoredOn,omitempty"`
 	Requester   *Reference        `json:"requester,omitempty"`
+	Location    []CodeableConcept `json:"locationCode,omitempty"`
 	ReasonCode  []CodeableConcept `json:"reasonCode,omitempty"`
 	Specimen    []Reference       `json:"specimen,omitempty"`
 	Note        []Annotation      `json:"note,omitempty"`
@@ -148,6 +180,21 @@ type Observation struct {
 	ReferenceRange    []ReferenceRange  `json:"referenceRange,omitempty"`
 	HasMember         []Reference       `json:"hasMember,omitempty"`
 	DerivedFrom       []Reference       `json:"derivedFrom,omitempty"`
+	Component         []Component       `json:"component,omitempty"`
+}
+
+// Component is one of several values of an Observation. At most one Value member
+// may be set.
+type Component struct {
+	Code          CodeableConcept  `json:"code"`
+	ValueQuantity *Quantity        `json:"valueQuantity,omitempty"`
+	ValueConcept  *CodeableConcept `json:"valueCodeableConcept,omitempty"`
+	ValueString   string           `json:"valueString,omitempty"`
+	ValueRange    *Range           `json:"valueRange,omitempty"`
+	ValueRatio    *Ratio           `json:"valueRatio,omitempty"`
+	ValueTime     string           `json:"valueTime,omitempty"`
+	ValueDateTime string           `json:"valueDateTime,omitempty"`
+	ValuePeriod   *Period          `json:"valuePeriod,omitempty"`
 }
 
 // ReferenceRange is the laboratory's range; Text is always as the sender wrote it.

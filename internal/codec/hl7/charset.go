@@ -191,12 +191,30 @@ func (c Charset) appendRune(dst []byte, r rune) (out []byte, ok bool) {
 	return append(dst, b), true
 }
 
-// g1 is the set a \Cxxyy\ sequence switches to: the final byte of the ISO 2022
-// designation, HL7 v2.5.1 2.7.2.
+// g1 is the set a \Cxxyy\ sequence switches to (HL7 v2.5.1 2.7.2, character sets
+// and ISO 2022): 2D designates the upper half, the second byte is the set's
+// final byte in the ISO international register (IR 100, 101, 109, 110, 144, 127,
+// 126, 138, 148, 157, 179, 199, 203, 226).
 var g1 = map[string]string{
-	"C2842": "ASCII", "C2D41": "8859/1", "C2D42": "8859/2", "C2D43": "8859/3", "C2D44": "8859/4",
+	"C2D41": "8859/1", "C2D42": "8859/2", "C2D43": "8859/3", "C2D44": "8859/4",
 	"C2D4C": "8859/5", "C2D47": "8859/6", "C2D46": "8859/7", "C2D48": "8859/8", "C2D4D": "8859/9",
-	"C2D62": "8859/15",
+	"C2D56": "8859/10", "C2D59": "8859/13", "C2D5F": "8859/14", "C2D62": "8859/15", "C2D66": "8859/16",
+}
+
+// switched is the set that holds behind the sequence body in a message whose own
+// set is base. \C2842\ (ASCII, ISO IR6) ends a passage in another set: base holds
+// again. UTF-8 cannot be switched out of: there, and for sets that are not known
+// here, the sequence is text.
+func switched(body string, base Charset) (Charset, bool) {
+	body = strings.ToUpper(body)
+	if base.utf8 {
+		return base, false
+	}
+	if body == "C2842" {
+		return base, true
+	}
+	name, ok := g1[body]
+	return charsets[name], ok
 }
 
 // ackCharset is what our own reply text may use: the declared set, else ASCII.

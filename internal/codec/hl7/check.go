@@ -9,8 +9,8 @@ import (
 const maxFindings = 200
 
 // Check looks for what breaks the standard: header fields, names and order of
-// segments for the structures it knows (ORU^R01, OUL^R21/R22/R24, ORM^O01,
-// OML^O21, ADT, MDM, ACK), required fields, dates and numbers. Each finding
+// segments for the structures it knows (ORU^R01, R30 to R32,
+// OUL^R21 to R24, ORM^O01, OML^O21, ADT, MDM, ACK), required fields, dates and numbers. Each finding
 // names segment, field, line and byte, in the order of the message, the
 // structure's after the others. A message of a structure it does not know is
 // checked but for the order of its segments. Lines and bytes are those of the
@@ -110,8 +110,11 @@ func (c *checker) segment(s Segment) {
 		c.add(s, 0, 0, 0, "100", "the line does not begin with a segment name of three capitals or digits")
 		return
 	}
-	if i := bytes.IndexAny(seg.text, "\n\x00"); i >= 0 {
+	if bytes.ContainsAny(seg.text, "\n\x00") {
 		c.add(s, 0, 0, 0, "102", "the segment holds a line feed or a zero byte")
+	}
+	if bytes.IndexByte(seg.text, 0x1b) >= 0 { // MSH-20 "ISO 2022-1994" (HL7 table 0356)
+		c.add(s, 0, 0, 0, "102", "the segment switches character sets by bare ISO 2022 escapes, which are not followed here")
 	}
 	v := versionNumber(c.m.head.VersionID())
 	for _, r := range required[name] {

@@ -17,6 +17,7 @@ func head(event, version string) string {
 	return `MSH|^~\&|S|F|R|F|20260101||` + event + `|C|P|` + version + "\r"
 }
 
+// Cites HL7 v2.5.1 2.11, 2.12, 2.A.47, 7.4.2.2; tables 0103, 0354.
 func TestCheck(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
 		{"sample", sample, ""},
@@ -117,6 +118,7 @@ func TestMoment(t *testing.T) {
 	}
 }
 
+// Cites tables 0085, 0123 and 42 CFR 493.1291(c).
 func TestReportWarnings(t *testing.T) {
 	names := func(s string) string {
 		var out []string
@@ -146,6 +148,8 @@ func TestReportWarnings(t *testing.T) {
 		{"cancelled, not told", oru + pid + order + strings.Replace(strings.Replace(whole, "|F|", "|X|", 1), "5.1", "", 1), "specimen-condition*1@OBR(1)"},
 		{"cancelled, told", oru + pid + order + strings.Replace(whole, "|F|", "|X|", 1) + "NTE|1||clotted\r", ""},
 		{"specimen refused", oru + pid + order + whole + "SPM|1|||BLD" + strings.Repeat("|", 16) + "N\r", "specimen-condition*1@OBR(1)"},
+		{"rejected, disposition not told", oru + pid + order + whole + "SPM|1|||BLD" + strings.Repeat("|", 17) + "RB^Broken container\r", "specimen-disposition*1@OBR(1)"},
+		{"rejected, disposition told", oru + pid + order + whole + "SPM|1|||BLD" + strings.Repeat("|", 16) + "N|RB^Broken container\r", ""},
 		{"source in SPM", oru + pid + strings.Replace(order, "BLD", "", 1) + whole + "SPM|1|||BLD\r", ""},
 		{"source before order", head("OUL^R22", "2.5.1") + pid + "SPM|1|||BLD\r" + strings.Replace(order, "BLD", "", 1) + whole, ""},
 	} {
@@ -155,6 +159,40 @@ func TestReportWarnings(t *testing.T) {
 	}
 }
 
+// TestReportElementsAreWhole: paragraphs (c)(1) to (c)(7) each have a warning, a
+// message that lacks all of them raises every one, and none is dead.
+// Cites 42 CFR 493.1291(c)(1), 42 CFR 493.1291(c)(2), 42 CFR 493.1291(c)(3), 42 CFR 493.1291(c)(4), 42 CFR 493.1291(c)(5), 42 CFR 493.1291(c)(6), 42 CFR 493.1291(c)(7).
+func TestReportElementsAreWhole(t *testing.T) {
+	paragraphs, raised := map[string]bool{}, map[string]bool{}
+	for _, e := range reportElements {
+		paragraphs[e.Clause] = true
+	}
+	for n := 1; n <= 7; n++ {
+		if c := fmt.Sprintf("42 CFR 493.1291(c)(%d)", n); !paragraphs[c] {
+			t.Errorf("%s has no warning", c)
+		}
+	}
+	if len(paragraphs) != 7 {
+		t.Errorf("%d paragraphs, the rule has 7", len(paragraphs))
+	}
+	spm := "SPM|1|||" + strings.Repeat("|", 16)
+	for _, in := range []string{
+		oru + "PID|1\rOBR|1\rOBX|1|NM|||||||||F\r" + spm + "|\r",
+		oru + "PID|1\rOBR|1\rOBX|1|NM|||||||||F\r" + spm + "|RB\r",
+		oru + "PID|1\rOBR|1" + strings.Repeat("|", 24) + "X\r",
+	} {
+		for _, w := range mustParse(t, in).ReportWarnings() {
+			raised[w.Element] = true
+		}
+	}
+	for _, e := range reportElements {
+		if !raised[e.Element] {
+			t.Errorf("%s was not raised by a message without it", e.Element)
+		}
+	}
+}
+
+// Cites tables 0078, 0085, 0103, 0123, 0369; HL7 v2.5.1 2.A.72, 7.4.3.11.
 func TestSigns(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
 		{"sample", sample, "critical HH OBX(1)-8(1).1"},

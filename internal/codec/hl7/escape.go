@@ -10,8 +10,8 @@ func appendInt(b []byte, n int) []byte { return strconv.AppendInt(b, int64(n), 1
 
 // sequence finds the escape sequence that begins at v[0], which must be the
 // escape character: its body and the whole length. ok is false when no second
-// escape character ends it ; it is then no sequence but a stray
-// character (HL7 v2.5.1 2.7.1). The search stops at the next escape character, so
+// escape character ends it: it is then no sequence but a stray
+// character (HL7 v2.5.1 2.7). The search stops at the next escape character, so
 // that reading a whole value stays linear.
 func sequence(v []byte, esc byte) (body []byte, n int, ok bool) {
 	w := v[1:]

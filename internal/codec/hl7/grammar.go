@@ -16,6 +16,9 @@ var structures = compileAll(map[string]string{
 		    [{OBX [{PRT}] [{NTE}]}] [{FT1}] [{CTI}]
 		    [{SPM [{NTE}] [{PRT}] [{OBX [{PRT}] [{NTE}]}]}] [{DEV [{OBX}]}] } } [DSC]`,
 
+	"ORU_R30": `MSH [{ARV}] [{SFT}] [UAC] PID [PD1] [{PRT}] [{ARV}] [{NTE}] [{OBX [{PRT}]}] [PV1 [PV2] [{PRT}]]
+		ORC [{NTE}] [{PRT}] OBR [{NTE}] [{PRT}] [{TQ1 [{TQ2}]}] [CTD] { OBX [{PRT}] [{NTE}] } [DSC]`,
+
 	"OUL_R21": `MSH [{ARV}] [{SFT}] [UAC] [{NTE}] [PID [PD1] [{PRT}] [{NTE}]] [PV1 [PV2] [{PRT}]]
 		{ [SAC [SID]] [ORC] OBR [{NTE}] [{TQ1 [{TQ2}]}]
 		  [{OBX [{PRT}] [TCD] [{SID}] [{NTE}]}] [{CTI}] } [DSC]`,
@@ -25,6 +28,13 @@ var structures = compileAll(map[string]string{
 		{ SPM [{PRT}] [{NTE}] [{OBX [{PRT}]}] [{SAC [INV]}]
 		  { [ORC [{PRT}]] OBR [ORC [{NTE}] [{PRT}]] [{NTE}] [{PRT}] [{TQ1 [{TQ2}]}]
 		    [{OBX [{PRT}] [TCD] [{SID}] [{INV}] [{NTE}]}] [{CTI}] } } [{DEV [{OBX}]}] [DSC]`,
+
+	"OUL_R23": `MSH [{ARV}] [{SFT}] [UAC] [{NTE}]
+		[PID [PD1] [{PRT}] [{ARV}] [{NTE}] [{OBX [{PRT}]}]] [{NK1}] [PV1 [PV2] [{PRT}]]
+		{ SPM [{PRT}] [{NTE}] [{OBX [{PRT}]}]
+		  { SAC [INV] [{NTE}]
+		    { [ORC [{PRT}]] OBR [ORC [{NTE}] [{PRT}]] [{NTE}] [{PRT}] [{TQ1 [{TQ2}]}]
+		      [{OBX [{PRT}] [TCD] [{SID}] [{INV}] [{NTE}]}] [{CTI}] } } } [{DEV [{OBX}]}] [DSC]`,
 
 	"OUL_R24": `MSH [{ARV}] [{SFT}] [UAC] [{NTE}]
 		[PID [PD1] [{PRT}] [{ARV}] [{NTE}] [{OBX [{PRT}]}]] [{NK1}] [PV1 [PV2] [{PRT}]]
@@ -70,7 +80,8 @@ const (
 // structureOf gives the structure of a message by its event, for senders that
 // leave MSH-9.3 empty (HL7 v2.5.1 table 0354).
 var structureOf = map[string]string{
-	"ORU^R01": "ORU_R01", "OUL^R21": "OUL_R21", "OUL^R22": "OUL_R22", "OUL^R24": "OUL_R24",
+	"ORU^R01": "ORU_R01", "ORU^R30": "ORU_R30", "ORU^R31": "ORU_R30", "ORU^R32": "ORU_R30",
+	"OUL^R21": "OUL_R21", "OUL^R22": "OUL_R22", "OUL^R23": "OUL_R23", "OUL^R24": "OUL_R24",
 	"ORM^O01": "ORM_O01", "OML^O21": "OML_O21",
 	"ADT^A01": "ADT_A01", "ADT^A04": "ADT_A01", "ADT^A08": "ADT_A01", "ADT^A13": "ADT_A01",
 	"ADT^A05": "ADT_A01", "ADT^A14": "ADT_A01", "ADT^A28": "ADT_A01", "ADT^A31": "ADT_A01",

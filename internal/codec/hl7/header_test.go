@@ -39,6 +39,7 @@ func TestReadHeader(t *testing.T) {
 	}
 }
 
+// Cites HL7 v2.5.1 2.5.4, 2.15.9.1; HL7 v2.7 2.5.5.2.
 func TestReadHeaderForms(t *testing.T) {
 	for _, c := range []struct {
 		name, in, id, err string
@@ -67,6 +68,7 @@ func TestReadHeaderForms(t *testing.T) {
 	}
 }
 
+// Cites HL7 v2.4 2.16.5.1, 2.16.9.9; HL7 v2.5.1 2.9.2.2, 2.9.3.2, 2.15.5; table 0357.
 func TestAck(t *testing.T) {
 	at := time.Date(2026, 3, 2, 8, 15, 13, 0, time.FixedZone("", -5*3600))
 	base := AckOptions{ControlID: "OUR1", Time: at}
@@ -151,6 +153,7 @@ func TestReadAckRefuses(t *testing.T) {
 	}
 }
 
+// Cites HL7 v2.5.1 2.9.2, 2.9.3; table 0155.
 func TestWants(t *testing.T) {
 	for _, c := range []struct {
 		accept, app                        string

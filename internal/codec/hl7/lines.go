@@ -4,7 +4,7 @@ import "bytes"
 
 // lines cuts a message into segments without allocating and in linear time.
 //
-// The standard ends a segment with CR (HL7 v2.5.1 2.5.1). CRLF and LF occur in
+// The standard ends a segment with CR (HL7 v2.5.1 2.5.4). CRLF and LF occur in
 // files, and every kind is kept as it came. A bare LF is an end when the
 // message began with LF ends; in a message of CR ends it is data, save where a
 // segment plainly follows it or nothing does: overlooking a PID there would put
@@ -63,10 +63,39 @@ func (l *lines) next() (start, end, after int, ok bool) {
 	return start, end, after, true
 }
 
+// newMessage takes up a header line [start, end) as the beginning of a message of
+// its own: its first end decides anew what ends the lines, as it does for a
+// reader who gets that message alone. It returns the line's bounds by that rule.
+func (l *lines) newMessage(start, end, after int) (lineEnd, lineAfter int) {
+	lf := max(l.lf, end)
+	if i := bytes.IndexByte(l.b[start:end], '\n'); i >= 0 {
+		lf = start + i
+	}
+	if l.lfEnds = lf < l.cr; l.lfEnds && lf < end {
+		l.lf, l.pos = lf, lf+1
+		return lf, lf + 1
+	}
+	return end, after
+}
+
 // segmentAt reports whether a segment, or nothing more, follows at i.
 func (l *lines) segmentAt(i int) bool {
 	if i >= len(l.b) {
 		return true
 	}
-	return i+3 < len(l.b) && l.b[i+3] == l.fs && validSegmentID(l.b[i:i+3])
+	return i+3 < len(l.b) && validSegmentID(l.b[i:i+3]) && (l.b[i+3] == l.fs || headerAt(l.b[i:]))
+}
+
+// headerAt reports whether b begins a header that defines delimiters of its own
+// (HL7 v2.5.1 2.5.4): another message of the same file may have others, and to
+// overlook it would hide its results in a field of the message before.
+func headerAt(b []byte) bool {
+	if len(b) < 5 {
+		return false
+	}
+	switch string(b[:3]) {
+	case "MSH", "FHS", "BHS":
+		return delimiter(b[3]) && delimiter(b[4]) && b[3] != b[4]
+	}
+	return false
 }

@@ -171,7 +171,7 @@ func (m *Message) index(l Limits) error {
 		if len(s.fields)-2 > l.Fields {
 			return fail("207", "the segment has more fields than the limit")
 		}
-		if len(m.segs) > 0 && end-start > 3 && s.header() {
+		if len(m.segs) > 0 && (end-start > 3 && s.header() || headerAt(s.text)) {
 			return fail("100", "a second header: the input holds more than one message")
 		}
 		m.segs = append(m.segs, s)

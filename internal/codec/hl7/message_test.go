@@ -7,6 +7,7 @@ import (
 	"testing"
 )
 
+// Cites HL7 v2.5.1 2.5.2, 2.5.3, 2.15.9.1.
 func TestGet(t *testing.T) {
 	m := mustParse(t, sample)
 	for path, want := range map[string]string{
@@ -53,6 +54,7 @@ func TestParsePath(t *testing.T) {
 	}
 }
 
+// Cites HL7 v2.5.1 2.5.4.
 func TestLineEnds(t *testing.T) {
 	const a = `MSH|^~\&|S|F|R|F|1||ADT^A01|C|P|2.5`
 	for _, c := range []struct {
@@ -146,6 +148,7 @@ func TestEditKeepsLineFeedsData(t *testing.T) {
 	}
 }
 
+// Cites HL7 v2.5.1 2.15.9.18; table 0211.
 func TestCharsets(t *testing.T) {
 	const fill = `MSH|^~\&|S|F|R|F|1||ADT^A01|C|P|2.5||||||`
 	for _, c := range []struct{ msh18, raw, want, name string }{
@@ -212,6 +215,7 @@ func TestParseAssuming(t *testing.T) {
 	}
 }
 
+// Cites HL7 v2.5.1 2.7, 2.7.6.
 func TestEscapes(t *testing.T) {
 	m := mustParse(t, sample)
 	for raw, want := range map[string]string{

@@ -17,7 +17,13 @@ type Warning struct {
 	Count int
 }
 
-// The elements of 42 CFR 493.1291(c), in its order.
+// The elements of 42 CFR 493.1291(c), in its order. The rule's list was checked
+// against its text as surveyors quote it (CMS form 2567, tag D5805): (1) name and
+// identification number, or a unique patient identifier and identification
+// number; (2) name and address of the location that tested; (3) report date;
+// (4) test; (5) specimen source "when appropriate"; (6) result and "if
+// applicable" units or interpretation or both; (7) condition and disposition of
+// specimens that do not meet the laboratory's criteria.
 var reportElements = []Warning{
 	{Element: "patient-identifier", Clause: "42 CFR 493.1291(c)(1)", Fields: "PID-3.1"},
 	{Element: "patient-name", Clause: "42 CFR 493.1291(c)(1)", Fields: "PID-5, or a second identifier in PID-3"},
@@ -28,13 +34,15 @@ var reportElements = []Warning{
 	{Element: "specimen-source", Clause: "42 CFR 493.1291(c)(5)", Fields: "SPM-4 or OBR-15"},
 	{Element: "result", Clause: "42 CFR 493.1291(c)(6)", Fields: "OBX-5"},
 	{Element: "units-or-interpretation", Clause: "42 CFR 493.1291(c)(6)", Fields: "OBX-6 or OBX-8"},
-	{Element: "specimen-condition", Clause: "42 CFR 493.1291(c)(7)", Fields: "SPM-21, SPM-24, SPM-14 or NTE"},
+	{Element: "specimen-condition", Clause: "42 CFR 493.1291(c)(7)", Fields: "SPM-21, SPM-24, SPM-14, OBR-13 or NTE"},
+	{Element: "specimen-disposition", Clause: "42 CFR 493.1291(c)(7)", Fields: "OBX-11 or OBR-25 X, SPM-20, SPM-14 or NTE"},
 }
 
 // ReportWarnings reads a result message (one with OBR or OBX) for the elements
 // of 42 CFR 493.1291(c). Elements the regulation wants "when appropriate" or "if
 // applicable" are asked for only where the message itself gives the occasion:
-// units for numbers, a specimen's condition where it was refused.
+// units for numbers, a specimen's condition and what became of it where it was
+// refused.
 func (m *Message) ReportWarnings() []Warning {
 	r := reportReader{m: m, found: map[string]*Warning{}}
 	for s := range m.Segments("") {
@@ -64,6 +72,7 @@ type reportReader struct {
 	open  bool
 	// of the order: specimen source given, result cancelled, condition told
 	source, refused, told bool
+	disposed              bool // said what became of a refused specimen
 	specimen              bool // the SPM before the order, in OUL^R22
 }
 
@@ -103,8 +112,8 @@ func (r *reportReader) segment(s Segment) {
 		r.endOrder()
 		r.results, r.open, r.order = true, true, s
 		r.source = r.specimen || filled(s, 15)
-		r.refused = string(s.Field(25).Raw()) == "X" // table 0123: cancelled
-		r.told = filled(s, 13)
+		r.refused = string(s.Field(25).Raw()) == "X" // HL7 table 0123: cancelled
+		r.told, r.disposed = filled(s, 13), r.refused
 		if !filled(s, 22) {
 			r.miss("report-date", s, 22)
 		}
@@ -126,11 +135,11 @@ func (r *reportReader) segment(s Segment) {
 		if filled(s, 21) || string(s.Field(20).Raw()) == "N" {
 			r.refused = true
 		}
-		if filled(s, 14, 21, 24) {
-			r.told = true
-		}
+		r.told = r.told || filled(s, 14, 21, 24)
+		r.disposed = r.disposed || filled(s, 14, 20)
 	case "NTE":
 		r.told = r.told || r.open && filled(s, 3)
+		r.disposed = r.disposed || r.open && filled(s, 3)
 	}
 }
 
@@ -163,7 +172,7 @@ func (r *reportReader) observation(s Segment) {
 	}
 	switch string(s.Field(11).Raw()) { // table 0085
 	case "X": // no result can be obtained
-		r.refused = true
+		r.refused, r.disposed = true, true
 		return
 	case "D", "I", "N", "O", "P", "S", "R": // none yet, or none any more
 		return
@@ -190,5 +199,8 @@ func (r *reportReader) endOrder() {
 	}
 	if r.refused && !r.told {
 		r.miss("specimen-condition", r.order, 0)
+	}
+	if r.refused && !r.disposed {
+		r.miss("specimen-disposition", r.order, 0)
 	}
 }

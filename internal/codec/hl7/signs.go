@@ -61,7 +61,7 @@ var markers = []struct {
 	marks   []mark
 }{
 	{"MSH", 11, []int{1}, []mark{{NotProduction, "T", "HL7 table 0103"}, {NotProduction, "D", "HL7 table 0103"}}},
-	{"OBR", 15, []int{7}, specimenRole}, // SPS.7, HL7 v2.5.1 2.A.73
+	{"OBR", 15, []int{7}, specimenRole}, // SPS.7, HL7 v2.5.1 2.A.72
 	{"OBR", 25, []int{1}, []mark{{Corrected, "C", "HL7 table 0123"}, {Cancelled, "X", "HL7 table 0123"}}},
 	{"OBX", 8, []int{1, 4}, []mark{
 		{Critical, "HH", "HL7 table 0078"},

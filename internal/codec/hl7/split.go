@@ -1,6 +1,7 @@
 package hl7
 
 import (
+	"bytes"
 	"errors"
 	"iter"
 )
@@ -61,6 +62,7 @@ type splitter struct {
 	fileFrom  int // batches when the file began
 	batchFrom int // messages when the batch began
 	stray     bool
+	bare      bool // the file holds messages outside of any BHS
 }
 
 func (s *splitter) run() {
@@ -71,16 +73,22 @@ func (s *splitter) run() {
 			break
 		}
 		start += envelope(s.b[start:end])
+		kind := kindOf(s.b[start:end])
+		if kind == "MSH" {
+			end, after = l.newMessage(start, end, after)
+		}
 		t := s.b[start:end]
-		if len(t) == 0 {
+		if bare := bytes.TrimRight(t, "\x1c"); len(bare) < len(t) { // an MLLP end block right behind the last segment
+			t, after = bare, start+len(bare)
+		}
+		if len(bytes.TrimLeft(t, " \t")) == 0 {
 			continue
 		}
-		kind := ""
-		if len(t) == 3 || len(t) > 3 && delimiter(t[3]) {
-			kind = string(t[:3])
-		}
-		if line == 1 && len(t) > 3 {
-			l.fs = t[3]
+		switch kind {
+		case "MSH", "FHS", "BHS": // each header sets the separator of what follows it
+			if len(t) > 3 {
+				l.fs = t[3]
+			}
 		}
 		switch kind {
 		case "MSH":
@@ -92,12 +100,14 @@ func (s *splitter) run() {
 			}
 			if s.inBatch {
 				s.cur.Batch = s.batches
+			} else {
+				s.bare = true
 			}
 			s.end, s.stray = after, false
 		case "FHS":
 			s.closeFile(line, start, false)
 			s.files++
-			s.inFile, s.fileFrom = true, s.batches
+			s.inFile, s.fileFrom, s.bare = true, s.batches, false
 		case "BHS":
 			s.closeBatch(line, start, false)
 			s.batches++
@@ -107,7 +117,8 @@ func (s *splitter) run() {
 			if !s.inBatch {
 				s.fail("BTS", line, start, "a batch trailer without a batch header")
 			} else {
-				s.count("BTS", t, s.n-s.batchFrom, line, start, "the batch holds another number of messages than BTS-1 says")
+				have := s.n - s.batchFrom
+				s.count("BTS", t, have, have, line, start, "the batch holds another number of messages than BTS-1 says") // HL7 v2.5.1 2.15.3
 				s.closeBatch(line, start, true)
 			}
 		case "FTS":
@@ -116,7 +127,11 @@ func (s *splitter) run() {
 			if !s.inFile {
 				s.fail("FTS", line, start, "a file trailer without a file header")
 			} else {
-				s.count("FTS", t, s.batches-s.fileFrom, line, start, "the file holds another number of batches than FTS-1 says")
+				have, most := s.batches-s.fileFrom, s.batches-s.fileFrom
+				if s.bare { // BHS and BTS are optional: senders count such a batch or do not (HL7 v2.5.1 2.10.3.1)
+					most++
+				}
+				s.count("FTS", t, have, most, line, start, "the file holds another number of batches than FTS-1 says")
 				s.closeFile(line, start, true)
 			}
 		default:
@@ -129,6 +144,15 @@ func (s *splitter) run() {
 		}
 	}
 	s.closeFile(0, len(s.b), false)
+}
+
+// kindOf is the name of a line that may be a segment, empty for any other.
+func kindOf(t []byte) string {
+	t = bytes.TrimRight(t, "\x1c")
+	if len(t) == 3 || len(t) > 3 && (delimiter(t[3]) || t[3] == '\n') {
+		return string(t[:3])
+	}
+	return ""
 }
 
 // envelope is the number of bytes at the start of a line that belong to the
@@ -184,8 +208,9 @@ func (s *splitter) closeFile(line, offset int, trailer bool) {
 	s.inFile = false
 }
 
-// count compares field 1 of a trailer, if it is filled, with what there was.
-func (s *splitter) count(seg string, t []byte, have, line, offset int, msg string) {
+// count compares field 1 of a trailer, if it is filled, with what there was: have
+// to most.
+func (s *splitter) count(seg string, t []byte, have, most, line, offset int, msg string) {
 	if len(t) < 5 {
 		return
 	}
@@ -198,7 +223,7 @@ func (s *splitter) count(seg string, t []byte, have, line, offset int, msg strin
 		}
 		n = n*10 + int(c-'0')
 	}
-	if len(v) > 0 && n != have {
+	if len(v) > 0 && (n < have || n > most) {
 		s.fail(seg, line, offset, msg)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 )
 
+// Cites HL7 v2.5.1 2.10.3, 2.10.3.1, 2.15.3.
 func TestSplit(t *testing.T) {
 	const (
 		m1 = "MSH|^~\\&|A\rPID|1|\r"
@@ -38,6 +39,20 @@ func TestSplit(t *testing.T) {
 		{"trailers alone", "BTS|0\rFTS|0\r", "", "hl7: BTS: a batch trailer without a batch header (line 1, byte 0)\n" +
 			"hl7: FTS: a file trailer without a file header (line 2, byte 6)"},
 		{"messages by line feeds", strings.TrimSuffix(m1, "\r") + "\n" + strings.TrimSuffix(m2, "\r") + "\n", "0:18:0/0 18:18:0/0", ""},
+		{"FHS without BHS, batch counted", "FHS|^~\\&|X\r" + m1 + m2 + "FTS|1\r", "11:18:1/0 29:18:1/0", ""},
+		{"FHS without BHS, not counted", "FHS|^~\\&|X\r" + m1 + "FTS|0\r", "11:18:1/0", ""},
+		{
+			"FHS without BHS, messages counted", "FHS|^~\\&|X\r" + m1 + m2 + "FTS|2\r", "11:18:1/0 29:18:1/0",
+			"hl7: FTS: the file holds another number of batches than FTS-1 says (line 6, byte 47)",
+		},
+		{
+			"two batches, the second short", "BHS|^~\\&|X\r" + m1 + "BTS|1\rBHS|^~\\&|X\rBTS|1\r", "11:18:0/1",
+			"hl7: BTS: the batch holds another number of messages than BTS-1 says (line 6, byte 46)",
+		},
+		{"batch in other delimiters", "BHS#!@%*#X\r" + m1 + "MSH#!@%*#B\rPID#2#\rBTS#2\r", "11:18:0/1 29:18:0/1", ""},
+		{"mixed delimiters", m1 + "MSH#!@%*#B\rPID#2#\r" + m2, "0:18:0/0 18:18:0/0 36:18:0/0", ""},
+		{"mixed line ends", strings.ReplaceAll(m1, "\r", "\n") + m2, "0:18:0/0 18:18:0/0", ""},
+		{"MLLP blocks without a last end", "\x0b" + strings.TrimSuffix(m1, "\r") + "\x1c\r\x0b" + m2 + "\x1c\r", "1:17:0/0 21:18:0/0", ""},
 		{"empty", "", "", ""},
 	} {
 		parts, err := SplitAll([]byte(c.in))

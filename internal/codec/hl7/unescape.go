@@ -19,6 +19,7 @@ func appendText(dst, v []byte, h *Header, cs Charset) []byte {
 	if h.Escape == 0 || bytes.IndexByte(v, h.Escape) < 0 {
 		return cs.appendDecoded(dst, v)
 	}
+	base := cs
 	var raw []byte // bytes of one character set, gathered so that UTF-8 may stand in \X..\ pieces
 	flush := func() {
 		dst = cs.appendDecoded(dst, raw)
@@ -55,13 +56,13 @@ func appendText(dst, v []byte, h *Header, cs Charset) []byte {
 				raw = append(raw, v[:n]...)
 			}
 		case c == 'C':
-			name, known := g1[strings.ToUpper(string(body))]
+			next, known := switched(string(body), base)
 			if !known {
 				raw = append(raw, v[:n]...)
 				break
 			}
 			flush()
-			cs = charsets[name]
+			cs = next
 		default:
 			raw = append(raw, v[:n]...)
 		}

@@ -11,7 +11,7 @@ import (
 
 // Errors of Convert; none holds content of the message.
 var (
-	// ErrMessageType: not ORU^R01 nor OUL^R21 to R24.
+	// ErrMessageType: not ORU^R01 or R30 to R32, nor OUL^R21 to R24.
 	ErrMessageType = errors.New("hl7fhir: message type has no FHIR mapping")
 	// ErrNoPatient: no PID. Quality control and proficiency testing look so and
 	// must not leave by a patient route (SAFETY.md 12).
@@ -55,10 +55,11 @@ type conv struct {
 	targets  []fhir.Reference
 	revision bool
 	tied     map[string]int
+	people   map[string]string
 	byParent map[string][]*fhir.Observation
 }
 
-// Convert maps one ORU^R01 or OUL^R21 to R24 to a transaction bundle. The same
+// Convert maps one ORU^R01, ORU^R30 to R32 or OUL^R21 to R24 to a transaction bundle. The same
 // message and options give the same bundle. Notes name every field with content
 // that the bundle does not carry, or carries otherwise.
 func Convert(m *hl7.Message, opt Options) (*fhir.Bundle, []Note, error) {
@@ -86,7 +87,7 @@ func convertAll(m *hl7.Message, opt Options) (c *conv, reports int, err error) {
 	}
 	c = &conv{
 		opt: opt, src: src, msh: src[0], b: fhir.NewTransaction(),
-		seen: map[string]bool{}, tied: map[string]int{}, byParent: map[string][]*fhir.Observation{},
+		seen: map[string]bool{}, tied: map[string]int{}, people: map[string]string{}, byParent: map[string][]*fhir.Observation{},
 	}
 	kind := c.msh.rep(9)
 	oul, ok := oulTrigger(kind.c(1), kind.c(2), kind.c(3))

@@ -87,6 +87,7 @@ func asJSON(t testing.TB, v any) string {
 	return string(b)
 }
 
+// Cites HL7 v2.5.1 2.A.70, 7.4.2, 7.4.2.5; "OBX to Observation", "Segment OBX to Observation".
 func TestValueTypes(t *testing.T) {
 	b, notes := convert(t, sample2(t, "chemistry"), testOptions())
 	for code, want := range map[string]string{
@@ -167,6 +168,7 @@ func TestInOrderComparesDigits(t *testing.T) {
 	}
 }
 
+// Cites tables 0078, 0074 and 0002.
 func TestStatusesAndInterpretation(t *testing.T) {
 	b, notes := convert(t, sample2(t, "correction"), testOptions())
 	if r := resources(t, b, "DiagnosticReport")[0]; r["status"] != "corrected" {
@@ -230,6 +232,7 @@ func TestReportsOfOneFillerNumberStayApart(t *testing.T) {
 	}
 }
 
+// Cites HL7 v2.5.1 7.4.2.4.
 func TestMicrobiologyGrouping(t *testing.T) {
 	b, _ := convert(t, sample2(t, "microbiology"), testOptions())
 	name := map[string]string{}
@@ -255,6 +258,7 @@ func TestMicrobiologyGrouping(t *testing.T) {
 	}
 }
 
+// Cites HL7 v2.5.1 2.A.24, 2.A.65.
 func TestDocuments(t *testing.T) {
 	b, notes := convert(t, sample2(t, "pdf"), testOptions())
 	for _, e := range b.Entry {
@@ -284,6 +288,7 @@ func TestCharacterSetEscapesAndNull(t *testing.T) {
 	}
 }
 
+// Cites HL7 v2.5.1 2.A.22, 2.15.9.7.
 func TestZoneFromConfigurationElseDateOnly(t *testing.T) {
 	b, notes := convert(t, sample2(t, "latin1"), testOptions())
 	if o := observation(t, b, "5000"); o.EffectiveDateTime != "2026-03-06" || !noted(notes, "OBR-7", whyZone) {

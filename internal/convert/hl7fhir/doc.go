@@ -1,6 +1,6 @@
-// Package hl7fhir maps HL7 v2 laboratory results (ORU^R01, OUL^R21 to R24) to
-// a FHIR R4 transaction bundle: Patient, Practitioner, Organization, Specimen,
-// ServiceRequest, Observation, DiagnosticReport and Provenance.
+// Package hl7fhir maps HL7 v2 laboratory results (ORU^R01, ORU^R30 to R32, OUL^R21 to
+// R24) to a FHIR R4 transaction bundle: Patient, Practitioner, PractitionerRole,
+// Organization, Specimen, ServiceRequest, Observation, DiagnosticReport and Provenance.
 //
 // Guarantees:
 //   - The same message and options give the same bundle; references are

@@ -7,6 +7,8 @@ import "strings"
 type patientGroup struct {
 	pid    *segment
 	notes  []*segment
+	kin    []*segment
+	pd1    *segment
 	orders []*order
 }
 
@@ -45,6 +47,14 @@ func group(segs []*segment, oul string) []*patientGroup {
 		case "PID":
 			g, o, spec, orc = &patientGroup{pid: s}, nil, nil, nil
 			out, notes = append(out, g), &g.notes
+		case "PD1":
+			if g != nil && g.pd1 == nil {
+				g.pd1, notes = s, nil
+			}
+		case "NK1":
+			if g != nil {
+				g.kin, notes = append(g.kin, s), nil
+			}
 		case "ORC":
 			if oul != "" && o != nil && o.orc == nil && len(o.obs) == 0 {
 				o.orc, notes = s, &o.notes
@@ -104,6 +114,10 @@ func group(segs []*segment, oul string) []*patientGroup {
 func oulTrigger(code, trigger, structure string) (oul string, ok bool) {
 	switch code {
 	case "ORU":
+		switch trigger { // the point-of-care forms hold one patient and one order
+		case "R30", "R31", "R32":
+			return "", true
+		}
 		return "", trigger == "R01" || trigger == "" && (structure == "ORU_R01" || structure == "")
 	case "OUL":
 		if trigger == "" {

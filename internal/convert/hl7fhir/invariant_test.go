@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,8 +46,9 @@ func check(b *fhir.Bundle) []string {
 	}
 	allowed := map[string]string{
 		"subject": "Patient", "basedOn": "ServiceRequest", "specimen": "Specimen", "result": "Observation",
-		"hasMember": "Observation", "requester": "Practitioner", "collector": "Practitioner", "onBehalfOf": "Organization",
-		"resultsInterpreter": "Practitioner", "performer": "Organization Practitioner", "target": "Observation DiagnosticReport", "who": "Organization",
+		"hasMember": "Observation", "requester": "Practitioner PractitionerRole Organization", "collector": "Practitioner", "onBehalfOf": "Organization",
+		"resultsInterpreter": "Practitioner PractitionerRole", "performer": "Organization Practitioner PractitionerRole",
+		"practitioner": "Practitioner", "organization": "Organization", "authorReference": "Practitioner", "generalPractitioner": "Organization Practitioner", "target": "Observation DiagnosticReport", "who": "Organization",
 	}
 	var walk func(path, member string, v any)
 	walk = func(path, member string, v any) {
@@ -56,7 +58,7 @@ func check(b *fhir.Bundle) []string {
 				fail("%s: empty object", path)
 			}
 			if ref, ok := x["reference"].(string); ok {
-				if kind := kinds[ref]; kind == "" || !strings.Contains(allowed[member], kind) {
+				if kind := kinds[ref]; kind == "" || !slices.Contains(strings.Fields(allowed[member]), kind) {
 					fail("%s: %q is %q, want %q", path, ref, kind, allowed[member])
 				}
 			}
@@ -82,7 +84,7 @@ func check(b *fhir.Bundle) []string {
 	need := map[string][]string{
 		"Observation": {"status", "code", "subject"}, "DiagnosticReport": {"status", "code", "subject"},
 		"ServiceRequest": {"status", "intent", "subject"}, "Provenance": {"target", "recorded", "agent"},
-		"Patient": {"identifier"}, "Specimen": {"identifier"}, "Organization": {"identifier"}, "Practitioner": {"identifier"},
+		"Patient": {"identifier"}, "Specimen": {"identifier"}, "Organization": {"identifier"}, "Practitioner": {"identifier"}, "PractitionerRole": {"identifier"},
 	}
 	for _, e := range bundle["entry"].([]any) {
 		r := e.(map[string]any)["resource"].(map[string]any)
@@ -94,7 +96,7 @@ func check(b *fhir.Bundle) []string {
 		}
 		values := 0
 		for k := range r {
-			if strings.HasPrefix(k, "value") {
+			if strings.HasPrefix(k, "value") || k == "component" {
 				values++
 			}
 		}
@@ -140,7 +142,7 @@ func TestCheckSeesPlantedFaults(t *testing.T) {
 // demands that it comes out in the bundle or in a note for that field.
 func TestEveryLossIsNoted(t *testing.T) {
 	const mark = "QZMARKERZQ"
-	for _, seg := range []string{"PID", "ORC", "OBR", "OBX", "SPM", "NTE", "PV1", "ZXX", "TQ1"} {
+	for _, seg := range []string{"PID", "ORC", "OBR", "OBX", "SPM", "NTE", "PV1", "ZXX", "TQ1", "NK1", "PD1"} {
 		for f := 1; f <= 50; f++ {
 			for _, value := range []string{mark, mark + "^" + mark + "2^" + mark + "3^" + mark + "&" + mark + "5"} {
 				line := seg + strings.Repeat("|", f) + value
@@ -150,7 +152,7 @@ func TestEveryLossIsNoted(t *testing.T) {
 					line = strings.TrimRight(strings.Join(parts, "|"), "|")
 				}
 				body := "MSH|^~\\&|A|B|||20260101000000+0000||ORU^R01|1|P|2.5.1\r"
-				order := []string{"PID", "PV1", "ORC", "TQ1", "OBR", "OBX", "NTE", "SPM", "ZXX"}
+				order := []string{"PID", "PD1", "NK1", "PV1", "ORC", "TQ1", "OBR", "OBX", "NTE", "SPM", "ZXX"}
 				for _, s := range order {
 					switch s {
 					case seg:
@@ -169,7 +171,7 @@ func TestEveryLossIsNoted(t *testing.T) {
 				}
 				out := asJSON(t, b)
 				at := fmt.Sprintf("%s-%d", seg, f)
-				if f == 1 && seg != "ZXX" && seg != "TQ1" && seg != "PV1" {
+				if f == 1 && seg != "ZXX" && seg != "TQ1" && seg != "PV1" && seg != "PD1" {
 					continue // set numbers, and ORC-1: what the message is
 				}
 				for _, want := range []string{mark, mark + "2", mark + "3", mark + "5"} {

@@ -86,5 +86,5 @@ func (c *conv) fieldLosses(s *segment, f int) {
 }
 
 var mappedSegments = map[string]bool{
-	"MSH": true, "PID": true, "ORC": true, "OBR": true, "OBX": true, "NTE": true, "SPM": true, "TQ1": true,
+	"MSH": true, "PID": true, "ORC": true, "OBR": true, "OBX": true, "NTE": true, "SPM": true, "TQ1": true, "NK1": true, "PD1": true,
 }

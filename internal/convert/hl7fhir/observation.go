@@ -7,6 +7,7 @@ import (
 	"github.com/labwarden/labwarden/internal/codec/fhir"
 )
 
+// Extensions that v2-to-FHIR "Segment OBX to Observation" names for OBX-4 and 19.
 const (
 	subIDExtension    = "http://hl7.org/fhir/StructureDefinition/observation-v2-subid"
 	analysisExtension = "http://hl7.org/fhir/StructureDefinition/observation-analysis-date-time"
@@ -42,7 +43,7 @@ func (c *conv) results(o *order, r *fhir.DiagnosticReport, base observationBase)
 		m := c.observation(x, base, specimen, count)
 		all = append(all, m)
 		for _, p := range m.o.Performer {
-			if !hasReference(r.Performer, p) {
+			if !hasReference(r.Performer, p) { // v2-to-FHIR leaves the report's own performer to OBR-34 and 35
 				r.Performer = append(r.Performer, p)
 			}
 		}
@@ -168,7 +169,7 @@ func (c *conv) observation(x *result, base observationBase, specimen *fhir.Refer
 // absence says why there is no value (R4 obs-6: only then).
 func (c *conv) absence(s *segment, o *fhir.Observation) {
 	if o.ValueQuantity != nil || o.ValueConcept != nil || o.ValueString != "" || o.ValueRange != nil ||
-		o.ValueRatio != nil || o.ValueTime != "" || o.ValueDateTime != "" || o.ValuePeriod != nil {
+		o.ValueRatio != nil || o.ValueTime != "" || o.ValueDateTime != "" || o.ValuePeriod != nil || o.Component != nil {
 		return
 	}
 	switch s.rep(11).peek(1) {
@@ -234,10 +235,10 @@ func (c *conv) interpretation(s *segment, o *fhir.Observation) {
 	}
 }
 
-// performers: OBX-23 with its address (24) and director (25), else OBX-15; and
+// performers: OBX-23 with its address (24), else OBX-15; its director (25); and
 // the responsible observer OBX-16.
 func (c *conv) performers(s *segment, o *fhir.Observation) {
-	org := c.organization(s.rep(23), s.rep(24), s.rep(25))
+	org := c.organization(s.rep(23), s.reps(24), nil)
 	if org == nil {
 		if v := s.rep(15); v.content() {
 			cc := c.concept(v)
@@ -263,6 +264,10 @@ func (c *conv) performers(s *segment, o *fhir.Observation) {
 	}
 	if org != nil {
 		o.Performer = append(o.Performer, *org)
+	}
+	// The medical director (OBX-25) answers for the organization: table 0912 MDIR.
+	if director := c.person(s.rep(25)); director != nil {
+		o.Performer = append(o.Performer, *c.role(director, org, nil, "MDIR"))
 	}
 	for _, v := range s.reps(16) {
 		if p := c.person(v); p != nil && !hasReference(o.Performer, *p) {

@@ -2,6 +2,7 @@ package hl7fhir
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/labwarden/labwarden/internal/codec/fhir"
 )
@@ -55,6 +56,21 @@ func (c *conv) patient(g *patientGroup) fhir.Reference {
 				p.Telecom = append(p.Telecom, *t)
 			}
 		}
+	}
+	c.county(s.rep(12), &p)
+	c.care(g.pd1, &p)
+	for _, v := range s.reps(40) {
+		if t := c.telecom(v, ""); t != nil && !hasTelecom(p.Telecom, *t) {
+			p.Telecom = append(p.Telecom, *t)
+		}
+	}
+	for _, k := range g.kin {
+		if k := c.contact(k); k != nil {
+			p.Contact = append(p.Contact, *k)
+		}
+	}
+	if t := fhir.Text(s.rep(23).c(1)); t != "" {
+		p.Extension = append(p.Extension, fhir.Extension{URL: birthPlaceExtension, ValueAddress: &fhir.Address{Text: t}})
 	}
 	if cc := c.concept(s.rep(15)); cc != nil {
 		p.Communication = []fhir.Communication{{Language: *cc}}
@@ -139,8 +155,10 @@ func (c *conv) birth(s *segment, p *fhir.Patient) {
 			c.note(v.path, whyTime)
 		} else {
 			p.BirthDate = t.date()
-			if t.hour != "" {
-				c.note(v.path, "birth time: FHIR birthDate holds the date only")
+			if z, whole := c.zoned(t); whole {
+				p.BirthDateMore = &fhir.Element{Extension: []fhir.Extension{{URL: birthTimeExtension, ValueDateTime: z}}}
+			} else if t.hour != "" {
+				c.note(v.path, "birth time without minutes or zone: FHIR birthDate holds the date only")
 			}
 		}
 	}
@@ -180,7 +198,11 @@ func (c *conv) marital(v view) *fhir.CodeableConcept {
 	if m, ok := lookup("marital-status", code); ok && len(cc.Coding) > 0 {
 		system := cc.Coding[0].System
 		if system == "" || system == "http://terminology.hl7.org/CodeSystem/v2-0002" {
-			cc.Coding[0] = fhir.Coding{System: "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus", Code: m, Display: cc.Coding[0].Display}
+			to := "MaritalStatus"
+			if null, code, is := strings.Cut(m, " "); is {
+				to, m = null, code
+			}
+			cc.Coding[0] = fhir.Coding{System: "http://terminology.hl7.org/CodeSystem/v3-" + to, Code: m, Display: cc.Coding[0].Display}
 		}
 	}
 	return cc

@@ -31,30 +31,33 @@ func (c *conv) name(v view) *fhir.HumanName {
 			v.c(7)
 		}
 	}
-	n.Period = c.period(v, 12, 13)
+	n.Period = c.periodOr(v, 12, 13, 10)
 	return &n
 }
 
-// address maps XAD (v2.5.1 2.A.80); v2-to-FHIR "Datatype XAD to Address".
+// address maps XAD (v2.5.1 2.A.85); v2-to-FHIR "Datatype XAD to Address".
 func (c *conv) address(v view) *fhir.Address {
 	a := fhir.Address{
 		City: fhir.Text(v.c(3)), State: fhir.Text(v.c(4)), PostalCode: fhir.Text(v.c(5)),
 		Country: fhir.Text(v.c(6)), District: fhir.Text(v.c(9)),
 	}
-	street := fhir.Text(v.sub(1, 1))
-	if street == "" { // SAD: street name and number apart
-		street = fhir.Text(strings.TrimSpace(v.sub(1, 3) + " " + v.sub(1, 2)))
+	// SAD (v2.5.1 2.A.67): the whole street, its name, its number. The guide makes
+	// a line of each; what the first holds already is not said twice.
+	whole, name, number := fhir.Text(v.sub(1, 1)), fhir.Text(v.sub(1, 2)), fhir.Text(v.sub(1, 3))
+	if whole == "" {
+		whole, name, number = fhir.Text(strings.TrimSpace(number+" "+name)), "", ""
 	}
-	for _, s := range []string{street, fhir.Text(v.c(2)), fhir.Text(v.c(8))} {
-		if s != "" {
+	for _, s := range []string{whole, name, number, fhir.Text(v.c(2)), fhir.Text(v.c(8)), fhir.Text(v.c(19))} {
+		if s != "" && (len(a.Line) == 0 || !strings.Contains(" "+a.Line[0]+" ", " "+s+" ")) {
 			a.Line = append(a.Line, s)
 		}
 	}
 	if a.Line == nil && a.City+a.State+a.PostalCode+a.Country+a.District == "" {
 		return nil
 	}
+	a.Period = c.periodOr(v, 13, 14, 12)
 	switch kind := v.peek(7); kind {
-	case "M":
+	case "M", "SH": // map "Table HL70190 to Address Type"
 		a.Type = "postal"
 		v.c(7)
 	default:
@@ -112,9 +115,12 @@ func (c *conv) telecom(v view, use string) *fhir.ContactPoint {
 	return &p
 }
 
-// person maps XCN (v2.5.1 2.A.81) to a Practitioner of the bundle; nil when it
+// person maps XCN (v2.5.1 2.A.86) to a Practitioner of the bundle; nil when it
 // names nobody. With an identifier it is a conditional create by it.
-func (c *conv) person(v view) *fhir.Reference {
+func (c *conv) person(v view) *fhir.Reference { return c.personAt(v, view{}) }
+
+// personAt is person with an address (XAD) that the message gives beside.
+func (c *conv) personAt(v, addr view) *fhir.Reference {
 	id := v.c(1)
 	n := fhir.HumanName{Family: fhir.Text(v.c(2))}
 	for _, g := range []int{3, 4} {
@@ -134,12 +140,18 @@ func (c *conv) person(v view) *fhir.Reference {
 		n.Use = use
 		v.c(10)
 	}
-	n.Period = c.period(v, 19, 20)
+	n.Period = c.periodOr(v, 19, 20, 17)
 	p := fhir.Practitioner{Type: "Practitioner"}
 	if n.Family != "" || n.Given != nil {
 		p.Name = []fhir.HumanName{n}
 	}
-	if id = fhir.Text(id); id != "" {
+	if id = fhir.Text(id); id == "" && p.Name == nil {
+		return nil
+	}
+	if a := c.address(addr); a != nil {
+		p.Address = []fhir.Address{*a}
+	}
+	if id != "" {
 		kind := fhir.Code(v.c(13))
 		ident := fhir.Identifier{System: c.authorityOf(v, 9), Value: id, Assigner: assigner(v.peek(9), v.peekSub(9, 2))}
 		if kind == "NPI" {
@@ -149,11 +161,14 @@ func (c *conv) person(v view) *fhir.Reference {
 			ident.Type = typed(kind)
 		}
 		p.Identifier = []fhir.Identifier{ident}
-		ref := c.add("practitioner|"+ident.System+"|"+ident.Value, p, create("Practitioner", ident))
+		key := "practitioner|" + ident.System + "|" + ident.Value
+		if said := n.Family + "|" + strings.Join(n.Given, " "); c.people[key] == "" {
+			c.people[key] = said
+		} else if c.people[key] != said {
+			c.note(v.path, "another name under an identifier of this message: the first stands")
+		}
+		ref := c.add(key, p, create("Practitioner", ident))
 		return &ref
-	}
-	if p.Name == nil {
-		return nil
 	}
 	ident := c.keyed("practitioner", n.Family, strings.Join(n.Given, " "), strings.Join(n.Suffix, " "))
 	p.Identifier = []fhir.Identifier{ident}
@@ -161,7 +176,7 @@ func (c *conv) person(v view) *fhir.Reference {
 	return &ref
 }
 
-// shortPerson maps NDL.1 (a CNN in sub-components, v2.5.1 2.A.47), which has its
+// shortPerson maps NDL.1 (a CNN in sub-components, v2.5.1 2.A.9), which has its
 // own order: id, family, given, middle, suffix, prefix, degree, source,
 // authority namespace, id and type.
 func (c *conv) shortPerson(v view) *fhir.Reference {
@@ -183,8 +198,8 @@ func (c *conv) shortPerson(v view) *fhir.Reference {
 	return c.person(arranged)
 }
 
-// organization maps XON (v2.5.1 2.A.86) and the address beside it.
-func (c *conv) organization(v, addr view, director view) *fhir.Reference {
+// organization maps XON (v2.5.1 2.A.87), the address and the numbers beside it.
+func (c *conv) organization(v view, addrs, phones []view, contact ...fhir.OrganizationContact) *fhir.Reference {
 	o := fhir.Organization{Type: "Organization", Name: fhir.Text(v.c(1))}
 	value := fhir.Text(v.c(10))
 	if value == "" {
@@ -200,17 +215,44 @@ func (c *conv) organization(v, addr view, director view) *fhir.Reference {
 	if o.Name == "" && o.Identifier == nil {
 		return nil
 	}
-	if a := c.address(addr); a != nil {
-		o.Address = []fhir.Address{*a}
+	o.Contact = contact
+	for _, addr := range addrs {
+		if a := c.address(addr); a != nil {
+			o.Address = append(o.Address, *a)
+		}
 	}
-	// OBX-25 is XCN: its name stands one component later than in XPN.
-	if n := (fhir.HumanName{
-		Family: fhir.Text(director.c(2)), Prefix: nonEmpty(director.c(6)), Suffix: nonEmpty(director.c(5), director.c(7)),
-		Given: nonEmpty(director.c(3), director.c(4)),
-	}); n.Family != "" || n.Given != nil {
-		o.Contact = []fhir.OrganizationContact{{Purpose: &fhir.CodeableConcept{Text: "medical director"}, Name: &n}}
+	for _, phone := range phones {
+		if t := c.telecom(phone, "work"); t != nil {
+			o.Telecom = append(o.Telecom, *t)
+		}
 	}
 	return c.addOrganization(o)
+}
+
+// role ties a person to an organization, or to a function of table 0912 where
+// the message names one; nil where it names neither person nor organization.
+func (c *conv) role(person, org *fhir.Reference, period *fhir.Period, code string) *fhir.Reference {
+	if person == nil && org == nil {
+		return nil
+	}
+	r := fhir.PractitionerRole{Type: "PractitionerRole", Practitioner: person, Organization: org, Period: period}
+	parts := []string{code, "", ""}
+	if person != nil {
+		parts[1] = person.Reference
+	}
+	if org != nil {
+		parts[2] = org.Reference
+	}
+	if period != nil { // another term of office is another role
+		parts = append(parts, period.Start, period.End)
+	}
+	if code != "" {
+		r.Code = []fhir.CodeableConcept{{Coding: []fhir.Coding{{System: "http://terminology.hl7.org/CodeSystem/v2-0912", Code: code}}}}
+	}
+	id := c.keyed("role", parts...)
+	r.Identifier = []fhir.Identifier{id}
+	ref := c.add("role|"+id.Value, r, create("PractitionerRole", id))
+	return &ref
 }
 
 func (c *conv) addOrganization(o fhir.Organization) *fhir.Reference {
@@ -220,14 +262,4 @@ func (c *conv) addOrganization(o fhir.Organization) *fhir.Reference {
 	id := o.Identifier[0]
 	ref := c.add("organization|"+id.System+"|"+id.Value, o, create("Organization", id))
 	return &ref
-}
-
-func nonEmpty(s ...string) []string {
-	var out []string
-	for _, x := range s {
-		if x = fhir.Text(x); x != "" {
-			out = append(out, x)
-		}
-	}
-	return out
 }

@@ -6,7 +6,8 @@ import (
 	"github.com/labwarden/labwarden/internal/codec/fhir"
 )
 
-// noteExtension holds notes of resources that have no note of their own in R4.
+// noteExtension holds notes of resources that have no note of their own in R4
+// (FHIR Extensions Pack 5.2.0, "Note": any element, an Annotation).
 const noteExtension = "http://hl7.org/fhir/StructureDefinition/note"
 
 // reportKey is what a correction shares with its original: the filler order
@@ -65,7 +66,7 @@ func (c *conv) report(o *order, patient fhir.Reference) {
 
 	r := fhir.DiagnosticReport{Type: "DiagnosticReport", Code: code, Subject: &patient, BasedOn: []fhir.Reference{request}, Specimen: specimens}
 	id := c.keyed("report", key...)
-	for _, i := range []*fhir.Identifier{filler, placer} {
+	for _, i := range []*fhir.Identifier{filler, placer, c.entity(o.orc.rep(4), "PGN")} {
 		if i != nil {
 			r.Identifier = append(r.Identifier, *i)
 		}
@@ -79,8 +80,19 @@ func (c *conv) report(o *order, patient fhir.Reference) {
 	r.Category = c.section(obr.rep(24))
 	r.EffectiveDateTime, r.EffectivePeriod = c.effective(obr, 7, 8)
 	r.Issued = c.instant(obr.rep(22), 1)
-	if ref := c.shortPerson(obr.rep(32)); ref != nil {
-		r.ResultsInterpreter = []fhir.Reference{*ref}
+	for _, f := range []int{32, 33} { // principal and assistant interpreters
+		for _, v := range obr.reps(f) {
+			if ref := c.signatory(v); ref != nil {
+				r.ResultsInterpreter = append(r.ResultsInterpreter, *ref)
+			}
+		}
+	}
+	for _, f := range []int{34, 35} { // technician, transcriptionist
+		for _, v := range obr.reps(f) {
+			if ref := c.signatory(v); ref != nil && !hasReference(r.Performer, *ref) {
+				r.Performer = append(r.Performer, *ref)
+			}
+		}
 	}
 	for _, n := range c.noteTexts(o.notes) {
 		a := n
@@ -151,6 +163,14 @@ func (c *conv) request(o *order, key []string, patient fhir.Reference, placer, f
 		o.orc.get(5)
 	}
 	q.Requisition = c.entity(o.orc.rep(4), "PGN")
+	for _, v := range append(o.obr.reps(53), o.orc.reps(33)...) { // other numbers of the placer
+		if i := c.extendedID(v, "PLAC"); i != nil && !hasIdentifier(q.Identifier, *i) {
+			q.Identifier = append(q.Identifier, *i)
+		}
+	}
+	if i := c.entity(o.orc.rep(38), "FGN"); i != nil {
+		q.Identifier = append(q.Identifier, *i)
+	}
 	for _, v := range []view{o.tq1.rep(9), o.obr.rep(27).component(6), o.obr.rep(5)} {
 		if p, ok := lookup("priority", v.peek(1)); ok && q.Priority == "" {
 			q.Priority = p
@@ -158,15 +178,9 @@ func (c *conv) request(o *order, key []string, patient fhir.Reference, placer, f
 		}
 	}
 	q.AuthoredOn = c.dateTime(o.orc.rep(9), 1)
-	for _, v := range append(o.obr.reps(16), o.orc.reps(12)...) {
-		if q.Requester == nil {
-			q.Requester = c.person(v)
-			continue
-		}
-		if ref := c.person(v); ref != nil && *ref != *q.Requester {
-			c.note(v.path, "a further orderer: FHIR has one requester, kept as a Practitioner only")
-		}
-	}
+	q.Occurrence = c.dateTime(o.obr.rep(6), 1)
+	c.requester(o, &q)
+	c.orderDetails(o, &q)
 	for _, v := range o.obr.reps(31) {
 		if cc := c.concept(v); cc != nil {
 			q.ReasonCode = append(q.ReasonCode, *cc)
@@ -174,23 +188,4 @@ func (c *conv) request(o *order, key []string, patient fhir.Reference, placer, f
 	}
 	q.Note = c.noteTexts(o.notes)
 	return c.add("order|"+id.Value, q, put("ServiceRequest", id))
-}
-
-// noteTexts maps NTE (v2.5.1 2.15.10): repetitions of NTE-3 are lines.
-func (c *conv) noteTexts(segs []*segment) []fhir.Annotation {
-	var out []fhir.Annotation
-	for _, s := range segs {
-		s.rep(1).take()
-		text := ""
-		for i, v := range s.reps(3) {
-			if i > 0 {
-				text += "\n"
-			}
-			text += v.all()
-		}
-		if text = fhir.Text(text); text != "" {
-			out = append(out, fhir.Annotation{Text: text})
-		}
-	}
-	return out
 }

@@ -137,6 +137,15 @@ func (v view) take() {
 	}
 }
 
+// untake gives back what was taken: it went nowhere after all.
+func (v view) untake() {
+	for _, subs := range v.leaves {
+		for _, l := range subs {
+			l.used = false
+		}
+	}
+}
+
 // all takes the text of all components, joined by the separators of the
 // standard's defaults, for types that FHIR can only carry as text.
 func (v view) all() string {

@@ -155,7 +155,7 @@ func typed(code string) *fhir.CodeableConcept {
 	return &fhir.CodeableConcept{Coding: []fhir.Coding{{System: "http://terminology.hl7.org/CodeSystem/v2-0203", Code: code}}}
 }
 
-// entity maps EI (v2.5.1 2.A.28); nil when it has no identifier.
+// entity maps EI (v2.5.1 2.A.25); nil when it has no identifier.
 func (c *conv) entity(v view, kind string) *fhir.Identifier {
 	value := fhir.Text(v.c(1))
 	if value == "" {
@@ -197,4 +197,12 @@ func (c *conv) period(v view, from, to int) *fhir.Period {
 		return nil
 	}
 	return &p
+}
+
+// periodOr is period, else the DR that older versions write in one component.
+func (c *conv) periodOr(v view, from, to, dr int) *fhir.Period {
+	if v.peek(from) != "" || v.peek(to) != "" || v.peek(dr) == "" {
+		return c.period(v, from, to)
+	}
+	return c.period(v.inner(dr), 1, 2)
 }

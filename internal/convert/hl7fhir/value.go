@@ -44,7 +44,7 @@ func (c *conv) value(x *segment, o *fhir.Observation) {
 		return
 	}
 	if filled > 1 {
-		c.manyValues(kind, reps, o)
+		c.manyValues(kind, x, reps, o)
 		return
 	}
 	v := reps[0]
@@ -62,21 +62,34 @@ func (c *conv) value(x *segment, o *fhir.Observation) {
 	}
 }
 
-// manyValues: R4 holds one value. Text repeats are lines (v2.5.1 7.4.2.5); codes
-// become the codings of one text-led concept only where they are lines too.
-func (c *conv) manyValues(kind string, reps []view, o *fhir.Observation) {
-	text := ""
-	for i, v := range reps {
-		if i > 0 {
-			text += "\n"
-		}
-		text += v.all()
-	}
-	o.ValueString = fhir.Text(text)
+// manyValues: R4 holds one value. Text repeats are lines (v2.5.1 7.4.2.5); of other
+// types each is a component (v2-to-FHIR "Segment OBX[Component] to Observation").
+func (c *conv) manyValues(kind string, x *segment, reps []view, o *fhir.Observation) {
 	switch kind {
+	case "ED", "RP": // form shows the first; others have no place
+		return
 	case "ST", "TX", "FT", "":
-	default:
-		c.note(reps[0].path, "several values: R4 holds one, all kept as text")
+		text := ""
+		for i, v := range reps {
+			if i > 0 {
+				text += "\n"
+			}
+			text += v.all()
+		}
+		o.ValueString = fhir.Text(text)
+		return
+	}
+	for _, v := range reps {
+		if !v.content() {
+			continue
+		}
+		var one fhir.Observation
+		c.oneValue(kind, v, x, &one)
+		o.Note = append(o.Note, one.Note...)
+		o.Component = append(o.Component, fhir.Component{
+			Code: o.Code, ValueQuantity: one.ValueQuantity, ValueConcept: one.ValueConcept, ValueString: one.ValueString,
+			ValueRange: one.ValueRange, ValueRatio: one.ValueRatio, ValueTime: one.ValueTime, ValueDateTime: one.ValueDateTime, ValuePeriod: one.ValuePeriod,
+		})
 	}
 }
 
@@ -147,7 +160,7 @@ func clockTime(s string) (string, bool) {
 	return "", false
 }
 
-// structured maps SN (v2.5.1 2.A.71): comparator^number^separator^number.
+// structured maps SN (v2.5.1 2.A.70): comparator^number^separator^number.
 func (c *conv) structured(v view, x *segment, o *fhir.Observation) bool {
 	comp, sep := strings.TrimSpace(v.peek(1)), strings.TrimSpace(v.peek(3))
 	first, err1 := fhir.ParseDecimal(strings.TrimSpace(v.peek(2)))
@@ -257,7 +270,7 @@ func magnitude(a, b string) bool {
 	return strings.TrimRight(af, "0") <= strings.TrimRight(bf, "0")
 }
 
-// attachment maps ED (v2.5.1 2.A.24) and RP (2.A.66). ok is false when the data
+// attachment maps ED (v2.5.1 2.A.24) and RP (v2.5.1 2.A.65). ok is false when the data
 // cannot be decoded: the caller then says so in an Observation.
 func (c *conv) attachment(x *segment, v view) (fhir.Attachment, bool) {
 	a := fhir.Attachment{Title: fhir.Text(x.rep(3).peek(2)), Creation: c.dateTime(x.rep(14), 1)}

@@ -271,7 +271,7 @@ func (s *Service) insert(ctx context.Context, tx *store.Tx, m *newMessage) error
 func reply(h *hl7.Header, id event.ID, at time.Time, ok bool, r refusal) []byte {
 	o := hl7.AckOptions{ControlID: hex.EncodeToString(id[:])[12:], Time: at, Text: r.text, ErrorCode: r.code, ErrorLocation: r.location}
 	letter := "C"
-	if !hl7.WantsAcceptAck(h, ok) {
+	if !hl7.WantsAcceptAck(h, ok) { // MSH-15 and MSH-16, HL7 v2.5.1 2.9.3, table 0155
 		if !hl7.WantsAppAck(h, ok) {
 			return nil
 		}

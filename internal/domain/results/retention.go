@@ -242,8 +242,12 @@ func (s *Service) erase(ctx context.Context, tx *store.Tx, c *candidate, held ma
 	return err
 }
 
-// minimum is the legal minimum of a message: the longest of the kinds its OBR-24
-// name (HL7 table 0074: BLB blood bank, SP surgical pathology, CP cytopathology).
+// minimum is the legal minimum of a message, 42 CFR 493.1105(a)(6): the longest of
+// the kinds its OBR-24 name (HL7 table 0074: BLB blood bank, SP surgical pathology,
+// CP cytopathology; table checked against terminology.hl7.org, CodeSystem v2-0074).
+// IMM immunology and SR serology may hold blood group serology, CG cytogenetics and
+// GE genetics a pathologist's report: they are kept as long. A code that names no
+// laboratory section (CT is a CAT scan) or is not known is kept longest.
 func (p *Retention) minimum(body []byte) time.Duration {
 	m, err := hl7.Parse(body)
 	if err != nil {
@@ -256,7 +260,7 @@ func (p *Retention) minimum(body []byte) time.Duration {
 			kept = max(kept, p.Immunohaematology)
 		case "SP", "CP", "CG", "GE":
 			kept = max(kept, p.Pathology)
-		case "CH", "HM", "MB", "MCB", "MYC", "TX", "VR", "BG", "CT":
+		case "CH", "HM", "MB", "MCB", "MYC", "TX", "VR", "BG":
 		default:
 			return p.longest()
 		}

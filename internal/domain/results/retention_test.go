@@ -145,3 +145,19 @@ func TestSizePolicyErasesTheOldestAndAlarmsForTheRest(t *testing.T) {
 		l.audited()
 	})
 }
+
+// TestMinimumOfSections: HL7 table 0074 against 42 CFR 493.1105(a)(6).
+func TestMinimumOfSections(t *testing.T) {
+	for code, years := range map[string]time.Duration{
+		"CH": 2, "HM": 2, "MB": 2, "BLB": 5, "IMM": 5, "SR": 5, "SP": 10, "CP": 10, "CG": 10, "GE": 10,
+		"CT": 10, "": 10, "XX": 10, "sp": 10, "LAB": 10, // no section, or none we know: the longest
+	} {
+		body := "MSH|^~\\&|A|B|C|D|1||ORU^R01|1|P|2.5.1\rPID|1||7\rOBR|1||F1|T" + strings.Repeat("|", 20) + code + "|F\r"
+		if got := policy.minimum([]byte(body)); got != years*year {
+			t.Errorf("%q is kept %v, want %d years", code, got, years)
+		}
+	}
+	if got := policy.minimum([]byte("no message")); got != policy.longest() {
+		t.Errorf("what cannot be read is kept %v", got)
+	}
+}

@@ -83,12 +83,14 @@ type Retention struct {
 	Minimum  Minimum  `yaml:"minimum" doc:"Legal minimum by kind of report, as far as federal law goes. States may ask for longer; shorter is refused."`
 }
 
-// Minimum is how long the law keeps each kind of report: 2 years,
-// immunohaematology 5, pathology 10 (42 CFR 493.1105(a)(6), not yet checked
-// against the rule's own text, so no page cites it).
+// Minimum is how long federal law keeps each kind of report, 42 CFR 493.1105(a)(6):
+// 2 years; pathology and cytology 10; immunohaematology as 21 CFR 606.160(d) says,
+// 10 years or 6 months past the product's last expiry. Checked against the state
+// agencies' summaries of the rule (Massachusetts, Illinois 2013) and uses of
+// 606.160(d) in public; the 5 years still found in print predate its amendment.
 type Minimum struct {
 	Reports           Duration `yaml:"reports" default:"2y" rule:"min=2y,max=200y" doc:"Reports of any other kind."`
-	Immunohaematology Duration `yaml:"immunohaematology" default:"5y" rule:"min=5y,max=200y" doc:"Blood group, antibodies, crossmatch."`
+	Immunohaematology Duration `yaml:"immunohaematology" default:"10y" rule:"min=10y,max=200y" doc:"Blood group, antibodies, crossmatch. A product that expires later keeps its report longer: see to that with a hold."`
 	Pathology         Duration `yaml:"pathology" default:"10y" rule:"min=10y,max=200y" doc:"Histology, cytology and other pathology."`
 }
 

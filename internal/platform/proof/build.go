@@ -22,7 +22,7 @@ type Part struct {
 	// Body is the SHA-256 of the body the entry is about, Reply that of the
 	// partner's reply (delivered only, nil for none).
 	Body, Reply []byte
-	Path        tlog.RecordProof
+	Path        tlog.RecordProof // RFC 6962 2.1.1
 }
 
 // Input is what a proof is made of.
@@ -86,7 +86,7 @@ func Build(in Input, signer note.Signer, known ...note.Verifier) ([]byte, error)
 	if err != nil {
 		return nil, err
 	}
-	signed, err := note.Sign(&note.Note{Text: text}, signer)
+	signed, err := note.Sign(&note.Note{Text: text}, signer) // C2SP signed-note
 	if err != nil {
 		return nil, fmt.Errorf("build proof: %w", err)
 	}

@@ -55,7 +55,7 @@ type Entry struct {
 	Path  []string `json:"path"`
 }
 
-// signature is one line of a signed note.
+// signature is one line of a signed note (C2SP signed-note).
 type signature struct {
 	name string
 	id   uint32

@@ -108,7 +108,7 @@ func (r *Report) unchanged(f *File, out ledger.Event) {
 		"configuration "+out.Codes.Get("config"))
 }
 
-func (r *Report) checkpoint(f *File, c ledger.Checkpoint, lab []note.Verifier) bool {
+func (r *Report) checkpoint(f *File, c ledger.Checkpoint, lab []note.Verifier) bool { // C2SP tlog-checkpoint
 	var own []note.Verifier
 	for _, v := range lab {
 		if v.Name() == f.Lab {
@@ -123,6 +123,7 @@ func (r *Report) checkpoint(f *File, c ledger.Checkpoint, lab []note.Verifier) b
 }
 
 func (r *Report) inLedger(id, what string, e *Entry, c ledger.Checkpoint) bool {
+	// RFC 6962 2.1.1: the path leads from the leaf to the root of the checkpoint.
 	err := tlog.CheckRecord(e.path(), c.Size, c.Root, e.Leaf, tlog.RecordHash([]byte(e.Event)))
 	return r.add(id, err == nil,
 		"That it "+what+" stands in the ledger.",
@@ -143,7 +144,7 @@ func (r *Report) order(f *File, in, out ledger.Event) {
 	r.put(CheckOrder, Holds, "It came in before it was sent; the times are those of the laboratory's own clock.", detail)
 }
 
-func (r *Report) witnesses(f *File, point bool, known []note.Verifier) {
+func (r *Report) witnesses(f *File, point bool, known []note.Verifier) { // C2SP tlog-cosignature
 	if !point {
 		r.put(CheckWitnesses, Unknown, "Witnesses were not looked at, because the state of the ledger is not signed by the laboratory.", "")
 		return
