@@ -64,14 +64,15 @@ func (s *Service) Counts() Counts {
 // writes to it. now is the clock.
 func New(ctx context.Context, db *store.DB, log *bus.Log, v *vault.Vault, now func() time.Time, l *slog.Logger) (*Service, error) {
 	s := &Service{db: db, log: log, vault: v, seal: sealer{v}, now: now, slog: l, couriers: map[string]*courier{}, change: make(chan struct{})}
-	head, err := log.Head(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.recent.load(ctx, db, head.Size); err != nil {
-		return nil, err
-	}
+	s.recent.holder = map[controlKey]int64{}
 	log.OnCommit = s.recent.grew
+	if head, err := log.Head(ctx); err != nil {
+		// Nothing can be written; what is there can still be looked at, and the
+		// audit says what is wrong.
+		l.Error("the head of the ledger cannot be read: nothing is taken in", "error", err)
+	} else if err := s.recent.load(ctx, db, head.Size); err != nil {
+		return nil, err
+	}
 	s.settings.Store(&Settings{idle: make(chan struct{})})
 	return s, nil
 }
