@@ -35,13 +35,14 @@ var (
 	writable    = def{"labwarden_store_writable", prometheus.GaugeValue, nil, "1 when the last test write (at most 5 s old) reached the disk, else 0."}
 	leaves      = def{"labwarden_ledger_leaves", prometheus.GaugeValue, nil, "Facts in the ledger."}
 	expiry      = def{"labwarden_certificate_expiry_timestamp_seconds", prometheus.GaugeValue, []string{"certificate"}, "When a configured certificate of ours ends, as seconds since 1970."}
+	alarms      = def{"labwarden_alarms_open", prometheus.GaugeValue, []string{"severity"}, "Alarms whose condition stands, accepted ones included."}
 	build       = def{"labwarden_build_info", prometheus.GaugeValue, []string{"version", "go_version"}, "Always 1; the labels say which build this is."}
 )
 
 func defs() []def {
 	return []def{
 		received, repeated, quarantined, delivered, failed, apart, waiting, held, needsPerson, oldest, up, queuesRead,
-		groups, items, redone, writable, leaves, expiry, build,
+		groups, items, redone, writable, leaves, expiry, alarms, build,
 	}
 }
 
