@@ -9,8 +9,9 @@ import (
 )
 
 const (
-	// lookEvery is how often the lookout looks.
-	lookEvery = 15 * time.Second
+	// lookEvery is how often the lookout looks; less often when looking takes long,
+	// so that it never costs more than a twentieth.
+	lookEvery = 10 * time.Second
 	// lookLimit bounds one look at one thing: a store that hangs must not keep the
 	// lookout from the rest.
 	lookLimit = 10 * time.Second
@@ -48,15 +49,17 @@ func newLookout(h *Hub) *lookout {
 // run looks until ctx ends.
 func (l *lookout) run(ctx context.Context) error {
 	l.lastClock(ctx)
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
-		l.look(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case <-timer.C:
 		}
+		begin := l.mono()
+		l.look(ctx)
+		timer.Reset(max(lookEvery, 20*(l.mono()-begin)))
 	}
 }
 
