@@ -89,7 +89,9 @@ What to alarm on:
 - ` + "`labwarden_deliveries_needing_a_person > 0`, `labwarden_quarantine_open > 0`" + `: somebody must look;
 - ` + "`increase(labwarden_results_failed_total[5m]) > 0` or `labwarden_store_writable == 0`" + `: the store refuses results;
 - ` + "`labwarden_certificate_expiry_timestamp_seconds - time() < 30 * 86400`" + `;
-- the scrape itself failing: a dead hub raises no alarm of its own.
+- the scrape itself failing: a dead hub raises no alarm of its own (its heartbeat stops: [alarms](alarms.md)).
+
+The hub tells the people on its on-call list of most of these itself; ` + "`labwarden_alarms_open > 0`" + ` is the sum of them.
 `)
 	return b.String()
 }

@@ -35,7 +35,7 @@ type link struct {
 	err     error
 	write   lazyDeadline
 	awaited atomic.Bool // a Send owns the link; otherwise what comes is stray
-	used    [64]string // control ids sent on this connection, the latest of them
+	used    [64]string  // control ids sent on this connection, the latest of them
 	count   int
 }
 

@@ -26,7 +26,7 @@ const victim = "ALARM_TEST_VICTIM"
 func TestMain(m *testing.M) {
 	if where := os.Getenv(victim); where != "" {
 		if err := beKilled(where); err != nil {
-			fmt.Println(err)
+			fmt.Fprintln(os.Stdout, err)
 			os.Exit(1)
 		}
 	}
@@ -56,7 +56,7 @@ func beKilled(where string) error {
 	d.Raise(ctx, silent)
 	d.Raise(ctx, other)
 	d.Tick(ctx)
-	fmt.Println("raised")
+	fmt.Fprintln(os.Stdout, "raised")
 	select {}
 }
 

@@ -90,8 +90,8 @@ func (d *Desk) escalate(r *record, now time.Time) {
 		r.next = time.Time{}
 		return
 	}
-	p, what, pause := people[int(r.step)%len(people)], Raised, time.Duration(0)
-	pause = p.wait()
+	p := people[int(r.step)%len(people)]
+	what, pause := Raised, p.wait()
 	if int(r.step) >= len(people) {
 		what, pause = Again, max(pause, d.plan.Repeat)
 		d.needless(r.Number, now, "told anew", Again)

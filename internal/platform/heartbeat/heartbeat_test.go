@@ -75,6 +75,12 @@ func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
+// pass lets time go by in a synctest bubble.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
 // A hub that beats every 30 s and dies is told of within two minutes, again
 // after the interval, and once more when it is back.
 func TestADeadHubIsNoticedWithinTwoMinutes(t *testing.T) {
@@ -96,28 +102,24 @@ func TestADeadHubIsNoticedWithinTwoMinutes(t *testing.T) {
 			return die
 		}
 		die := begin()
-		time.Sleep(10 * time.Minute)
-		synctest.Wait()
+		pass(10 * time.Minute)
 		if b.words() != "" || len(heard) != 21 || errors.Join(heard...) != nil {
 			t.Fatalf("while it beats: told %q, heard %d, %v", b.words(), len(heard), errors.Join(heard...))
 		}
 		// Just after a beat: the longest way.
 		die()
 		dead := time.Now()
-		time.Sleep(2 * time.Minute)
-		synctest.Wait()
+		pass(2 * time.Minute)
 		if b.words() != "raised" {
 			t.Fatalf("two minutes after its death: told %q", b.words())
 		}
 		t.Logf("noticed after %v", b.at[0].Sub(dead))
-		time.Sleep(20 * time.Minute)
-		synctest.Wait()
+		pass(20 * time.Minute)
 		if b.words() != "raised again" {
 			t.Fatalf("twenty minutes later: told %q", b.words())
 		}
 		die = begin()
-		time.Sleep(5 * time.Second)
-		synctest.Wait()
+		pass(5 * time.Second)
 		if b.words() != "raised again over" || !strings.Contains(b.got[2].Subject, "hub1 is back") {
 			t.Fatalf("after it came back: told %q", b.words())
 		}
@@ -134,13 +136,11 @@ func TestSilenceFromTheStartAndAWayThatFailsAtFirst(t *testing.T) {
 		w := &heartbeat.Watcher{Lab: "Millbrook", Keys: []note.Verifier{key}, Ways: []alarm.Way{{Name: "mail", Sender: b}}, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
 		ctx, stop := context.WithCancel(t.Context())
 		go w.Run(ctx)
-		time.Sleep(3 * time.Minute)
-		synctest.Wait()
+		pass(3 * time.Minute)
 		b.mu.Lock()
 		b.fail = false
 		b.mu.Unlock()
-		time.Sleep(2 * time.Minute)
-		synctest.Wait()
+		pass(2 * time.Minute)
 		if b.words() != "raised" {
 			t.Errorf("told %q", b.words())
 		}
