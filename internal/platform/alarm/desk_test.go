@@ -371,3 +371,38 @@ func TestLettersAreOneLineSubjectsAndShort(t *testing.T) {
 		}
 	})
 }
+
+func TestManyAtOnceBecomeOneMessage(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
+		r := newRig(t, open)
+		for i := range 40 {
+			a := silent
+			a.About = fmt.Sprintf("partner%d", i)
+			a.Severity = alarm.Warning
+			if i == 17 {
+				a.Severity, a.Sentence = alarm.Urgent, "The worst of all."
+			}
+			r.desk.Raise(t.Context(), a)
+		}
+		r.first.broken(errors.New("away"))
+		r.after(0)
+		r.want("", "raised") // passed over, and one message as well
+		r.first.broken(nil)
+		r.after(5 * time.Second)
+		r.want("raised", "raised")
+		m := r.first.got[0]
+		if !strings.Contains(m.Subject, "40 alarms") || !strings.Contains(m.Short, "The worst of all.") || m.Severity != "urgent" ||
+			strings.Count(m.Text, "Alarm ") != 30 || !strings.Contains(m.Text, "... and 10 more.") {
+			t.Errorf("%+v", m)
+		}
+		for n := range int64(40) {
+			if _, told, err := r.desk.Show(t.Context(), n+1); err != nil || len(told) != 2 || !told[0].Sent || !told[1].Sent {
+				t.Fatalf("alarm %d: %+v, %v", n+1, told, err)
+			}
+		}
+		r.after(time.Hour)
+		if words := r.first.words(); words != "raised again" {
+			t.Errorf("after an hour: %q", words)
+		}
+	})
+}

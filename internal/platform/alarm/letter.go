@@ -1,7 +1,9 @@
 package alarm
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -68,6 +70,30 @@ func letter(lab string, n *notice, r *record, now time.Time) Message {
 		}
 		lines = append(lines, fmt.Sprintf("Take it on: labwarden alarms accept %d", r.Number))
 	}
+	Finish(&m, lines)
+	return m
+}
+
+// maxListed is how many alarms one message names.
+const maxListed = 30
+
+// several writes one message about many alarms. Its ID is that of the first
+// notice, the same when it is sent again.
+func several(lab string, n *notice, rs []*record, now time.Time) Message {
+	worst := slices.MaxFunc(rs, func(a, b *record) int { return cmp.Compare(a.Severity, b.Severity) })
+	m := Message{
+		ID: n.id.String(), What: n.what, Lab: lab, Person: n.person, Kind: "several", Severity: worst.Severity.String(),
+		Since: worst.Since.UTC(), At: now.UTC(), Subject: fmt.Sprintf("%d alarms, the first of the most severe: %s", len(rs), worst.Sentence),
+	}
+	var lines []string
+	for i, r := range rs {
+		if i == maxListed {
+			lines = append(lines, fmt.Sprintf("... and %d more.", len(rs)-maxListed))
+			break
+		}
+		lines = append(lines, fmt.Sprintf("Alarm %d (%s): %s", r.Number, r.Severity, r.Sentence))
+	}
+	lines = append(lines, "See them: labwarden alarms list. Take one on: labwarden alarms accept NUMBER")
 	Finish(&m, lines)
 	return m
 }

@@ -112,9 +112,13 @@ func (d *Desk) needless(alarm int64, now time.Time, why string, what ...string) 
 	}
 }
 
-// job is a notice on its way.
+// bundle is from how many notices on that go to one person over one way become
+// one message: when a line is cut, every partner behind it is silent.
+const bundle = 4
+
+// job is a message on its way: one notice, or several alarms at once.
 type job struct {
-	n      *notice
+	ns     []*notice
 	sender Sender
 	m      Message
 	answer string
@@ -127,6 +131,8 @@ func (d *Desk) due() []*job {
 	defer d.mu.Unlock()
 	now := d.now()
 	var jobs []*job
+	calls := map[wayKey][]*notice{}
+	var order []wayKey
 	for _, n := range d.notices {
 		if !n.done.IsZero() || n.next.After(now) {
 			continue
@@ -138,9 +144,32 @@ func (d *Desk) due() []*job {
 			n.rev++
 			continue
 		}
-		jobs = append(jobs, &job{n: n, sender: sender, m: letter(d.plan.Lab, n, r, now)})
+		if n.what == Over || n.what == Shut {
+			jobs = append(jobs, &job{ns: []*notice{n}, sender: sender, m: letter(d.plan.Lab, n, r, now)})
+			continue
+		}
+		k := wayKey{n.person, n.way}
+		if calls[k] == nil {
+			order = append(order, k)
+		}
+		calls[k] = append(calls[k], n)
 	}
-	slices.SortStableFunc(jobs, func(a, b *job) int { return cmp.Compare(b.n.what, a.n.what) })
+	for _, k := range order {
+		ns, sender := calls[k], d.plan.sender(k.person, k.way)
+		if len(ns) >= bundle {
+			rs := make([]*record, len(ns))
+			for i, n := range ns {
+				rs[i] = d.records[n.alarm]
+			}
+			jobs = append(jobs, &job{ns: ns, sender: sender, m: several(d.plan.Lab, ns[0], rs, now)})
+			continue
+		}
+		for _, n := range ns {
+			jobs = append(jobs, &job{ns: []*notice{n}, sender: sender, m: letter(d.plan.Lab, n, d.records[n.alarm], now)})
+		}
+	}
+	// Ends go last: who is called must not wait for them.
+	slices.SortStableFunc(jobs, func(a, b *job) int { return cmp.Compare(b.ns[0].what, a.ns[0].what) })
 	return jobs
 }
 
@@ -162,10 +191,14 @@ func (d *Desk) send(ctx context.Context, jobs []*job) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, j := range jobs {
-		d.note(j)
+		for _, n := range j.ns {
+			d.note(n, j)
+		}
 	}
 	for _, j := range jobs {
-		d.skip(j.n)
+		for _, n := range j.ns {
+			d.skip(n)
+		}
 	}
 }
 
@@ -180,8 +213,8 @@ func attempt(ctx context.Context, s Sender, m Message) (answer string, err error
 	return s.Send(ctx, m)
 }
 
-func (d *Desk) note(j *job) {
-	now, n := d.now(), j.n
+func (d *Desk) note(n *notice, j *job) {
+	now := d.now()
 	n.tries++
 	n.rev++
 	w := d.way(n.person, n.way, now, j.err)
