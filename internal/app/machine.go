@@ -166,7 +166,15 @@ func (l *lookout) ledger(ctx context.Context, _ *config.Config) ([]string, []ala
 	kinds := []string{kindLedger, kindWitness, kindCheckpoint}
 	g := l.h.guard.Load()
 	if g == nil {
-		return kinds, nil, nil
+		return nil, nil, nil
+	}
+	g.mu.Lock()
+	waiting := g.waiting
+	g.mu.Unlock()
+	if waiting {
+		// An alarm is a fact in the ledger, which is to stay as it was found until
+		// every witness was asked.
+		return nil, nil, nil
 	}
 	head, err := l.h.Log.Head(ctx)
 	if err != nil {
