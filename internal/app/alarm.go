@@ -142,8 +142,10 @@ func (g *guard) raise(ctx context.Context, a witness.Alarm) error {
 		return err
 	}
 	g.mu.Lock()
-	_, old := g.alarms[a.Witness]
-	g.alarms[a.Witness] = a
+	was, old := g.alarms[a.Witness]
+	if !old || was.Verdict != a.Verdict { // as it was found: the ledger grows meanwhile
+		g.alarms[a.Witness] = a
+	}
 	g.mu.Unlock()
 	if !old {
 		g.h.slog.Error("ALARM: "+a.Text, "witness", a.Witness, "verdict", a.Verdict.String(), "missing", a.Missing)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/labwarden/labwarden/internal/app/watch"
 	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/store"
@@ -31,7 +32,7 @@ func migrations() []store.Migrations {
 	if err != nil {
 		panic(err) // the folder is embedded above
 	}
-	return []store.Migrations{{Domain: "hub", Files: sub}, bus.Migrations(), results.Migrations(), watch.Migrations()}
+	return []store.Migrations{{Domain: "hub", Files: sub}, bus.Migrations(), results.Migrations(), watch.Migrations(), alarm.Migrations()}
 }
 
 // purposes are the keys the hub needs besides those every vault has.
@@ -43,6 +44,7 @@ type Hub struct {
 	Log     *bus.Log
 	Vault   *vault.Vault
 	Results *results.Service
+	Alarms  *alarm.Desk
 
 	now           func() time.Time
 	slog          *slog.Logger
@@ -52,6 +54,7 @@ type Hub struct {
 	applying sync.Mutex // one configuration change at a time
 	running  *reconciler
 	guard    atomic.Pointer[guard] // while serving
+	probe    *watch.Probe
 }
 
 // Deps are the inputs from outside.
@@ -159,7 +162,15 @@ func open(ctx context.Context, db *store.DB, seals []vault.Seal, d Deps) (*Hub, 
 		v.Close()
 		return nil, err
 	}
-	return &Hub{DB: db, Log: log, Vault: v, Results: svc, now: d.Now, slog: d.Log, node: d.Node, version: d.Version}, nil
+	desk, err := alarm.New(ctx, db, d.Now, d.Log)
+	if err != nil {
+		v.Close()
+		return nil, err
+	}
+	return &Hub{
+		DB: db, Log: log, Vault: v, Results: svc, Alarms: desk, now: d.Now, slog: d.Log, node: d.Node, version: d.Version,
+		probe: &watch.Probe{DB: db, Now: d.Now},
+	}, nil
 }
 
 // Close ends the hub; what Serve started must have ended before.

@@ -11,6 +11,7 @@ import (
 	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/channel/mllp"
 	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/config"
 )
 
@@ -24,6 +25,7 @@ type reconciler struct {
 	senders map[string]carried
 	doors   map[string]*door
 	ports   map[string]*port
+	beater  beater
 	gone    <-chan struct{} // closed when every try under the earlier revisions has ended
 }
 
@@ -56,6 +58,7 @@ type staged struct {
 	doors   map[string]*door
 	built   []channel.Sender // those of senders that are new
 	opened  map[string]*port // new ports
+	plan    alarm.Plan
 }
 
 // prepare builds all that c needs. Nothing that runs is touched; an error has
@@ -105,6 +108,13 @@ func (st *staged) build(ctx context.Context, listen bool) error {
 	var err error
 	if st.set, err = r.h.settings(c, use); err != nil {
 		return err
+	}
+	if st.plan, err = r.h.plan(ctx, c); err != nil {
+		if r.conf != nil || !listen {
+			return err
+		}
+		// A start goes on: the way fails, and that shows.
+		r.h.slog.Error("somebody on the on-call list cannot be reached as it is configured", "error", err)
 	}
 	for _, source := range sorted(c.Sources) {
 		if err := st.door(ctx, source, listen); err != nil {
@@ -210,6 +220,8 @@ func (st *staged) commit() error {
 		}
 	}
 	r.conf, r.senders, r.doors = st.conf, st.senders, st.doors
+	r.h.Alarms.SetPlan(st.plan)
+	r.beat(st.conf)
 	return err
 }
 

@@ -52,6 +52,7 @@ func (h *Hub) mllpSender(c *config.Config, key string, d *config.MLLPDestination
 	m := mllp.Config{
 		Name: key, Addr: string(d.Address), Lanes: d.Connections, ReplyTimeout: d.ReplyTimeout.Std(),
 		AwaitApp: d.AwaitApplicationAck, Exception: exception(d.Exception), Now: h.now,
+		Stray: h.lateRefusal(key, c.Partners[key].Name),
 	}
 	if d.TLS != nil {
 		if m.TLS, err = clientTLS(d.TLS, host, c.Node.TLS, m.Exception); err != nil {

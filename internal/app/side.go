@@ -35,14 +35,13 @@ func (h *Hub) openSide(ctx context.Context, c *config.Config, doors map[string]s
 	if err != nil {
 		return nil, err
 	}
-	probe := &watch.Probe{DB: h.DB, Now: h.now}
 	s := &sideDoors{
 		watch: watch.Hub{
-			Results: h.Results, Ledger: h.Log, DB: h.DB, Probe: probe, Certificates: certs,
+			Results: h.Results, Ledger: h.Log, DB: h.DB, Probe: h.probe, Certificates: certs, Alarms: h.Alarms.Counts,
 			Doors: func() map[string]string { return doors }, Version: h.version, Now: h.now, Log: h.slog,
 		},
 		control: &control.Server{
-			Results: h.Results, Log: h.Log, DB: h.DB, Vault: h.Vault, Probe: probe, Facts: h.facts(c, doors, certs),
+			Results: h.Results, Log: h.Log, DB: h.DB, Vault: h.Vault, Probe: h.probe, Desk: h.Alarms, Audited: h.audited, Facts: h.facts(c, doors, certs),
 			Alarms: h.alarms, Decide: h.decide, Reload: h.reload, UID: os.Getuid(), Now: h.now, Slog: h.slog,
 		},
 	}
@@ -88,23 +87,11 @@ func (h *Hub) facts(c *config.Config, doors map[string]string, certs []watch.Cer
 		Lab: c.Lab.Name, Node: h.node, Version: h.version, Started: h.now(), Doors: doors, Certificates: certs,
 		Names: map[string]string{}, AlarmAfter: map[string]time.Duration{}, Exceptions: map[string]*channel.Exception{},
 	}
-	for key, s := range c.Sources {
-		if s.MLLP.Exception != nil {
-			f.Exceptions["source "+key] = exception(s.MLLP.Exception)
-		}
+	for of, e := range exceptions(c) {
+		f.Exceptions[of] = exception(e)
 	}
 	for key, p := range c.Partners {
 		f.Names[key], f.AlarmAfter[key] = p.Name, p.AlarmAfter.Std()
-		d := p.Destination
-		for _, e := range []*config.Exception{
-			field(d.MLLP, func(m *config.MLLPDestination) *config.Exception { return m.Exception }),
-			field(d.FHIR, func(m *config.FHIRDestination) *config.Exception { return m.Exception }),
-			field(d.HTTP, func(m *config.HTTPDestination) *config.Exception { return m.Exception }),
-		} {
-			if e != nil {
-				f.Exceptions["partner "+key] = exception(e)
-			}
-		}
 	}
 	return f
 }

@@ -2,9 +2,11 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/config"
 )
 
@@ -40,7 +42,14 @@ func (h *Hub) keep(ctx context.Context) error {
 			continue
 		}
 		if done.OverBytes > 0 {
+			h.Alarms.Raise(ctx, alarm.Alarm{
+				Key: alarm.Key{Kind: kindRetention}, Severity: alarm.Warning,
+				Sentence: fmt.Sprintf("The stored results exceed retention.max_size by %d MiB, and nothing that is left may be erased.", done.OverBytes>>20),
+				Advice:   "Give the disk more room, or raise retention.max_size.",
+			})
 			h.slog.Error("the stored results exceed their size and nothing that is left may be erased: give the disk more room", "bytes_over", done.OverBytes)
+		} else {
+			h.Alarms.Over(ctx, alarm.Key{Kind: kindRetention})
 		}
 		h.slog.Info("retention has looked", "erased", done.Erased, "control_ids", done.Controls,
 			"kept_by_law", done.LegalMinimum, "kept_by_hold", done.OnHold, "undelivered", done.Undelivered)

@@ -68,6 +68,7 @@ type guard struct {
 	latest  storedCheckpoint
 	alarms  map[string]witness.Alarm // by witness; empty name: our own store
 	waiting bool                     // not every witness was asked yet
+	checked time.Time                // when the newest checkpoint was known to be kept
 }
 
 // storedCheckpoint is a signed checkpoint of ours.
@@ -79,7 +80,7 @@ type storedCheckpoint struct {
 // newGuard makes ready what the configuration names. A witness that cannot be
 // made ready is one that cannot be reached: results do not wait for it.
 func newGuard(h *Hub, c *config.Config) (*guard, error) {
-	g := &guard{h: h, every: signEvery, signed: make(chan struct{}), alarms: map[string]witness.Alarm{}, waiting: len(c.Witnesses) > 0}
+	g := &guard{h: h, every: signEvery, signed: make(chan struct{}), alarms: map[string]witness.Alarm{}, waiting: len(c.Witnesses) > 0, checked: h.now()}
 	var keys []note.Verifier
 	for _, k := range h.Vault.VerifierKeys() {
 		v, err := note.NewVerifier(k)
@@ -192,6 +193,9 @@ func (g *guard) sign(ctx context.Context) error {
 	}
 	g.mu.Lock()
 	had := g.latest
+	if head.Size == had.size && had.note != nil {
+		g.checked = g.h.now()
+	}
 	g.mu.Unlock()
 	if head.Size == had.size && had.note != nil {
 		return nil
@@ -207,7 +211,7 @@ func (g *guard) sign(ctx context.Context) error {
 		}
 	}
 	g.mu.Lock()
-	g.latest = storedCheckpoint{head.Size, signed}
+	g.latest, g.checked = storedCheckpoint{head.Size, signed}, g.h.now()
 	close(g.signed)
 	g.signed = make(chan struct{})
 	g.mu.Unlock()

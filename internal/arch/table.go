@@ -62,6 +62,8 @@ var table = []rule{
 	{layer: "internal/platform/proof", ours: onPlatform, modules: []string{"golang.org/x/mod", "golang.org/x/crypto"}},
 	{layer: "internal/platform/bus", ours: onPlatform, modules: []string{"golang.org/x/mod"}},
 	{layer: "internal/platform/event", ours: onPlatform, modules: []string{"github.com/google/uuid"}},
+	{layer: "internal/platform/mail", ours: onPlatform, modules: []string{"github.com/wneessen/go-mail"}},
+	{layer: "internal/platform/heartbeat", ours: onPlatform, modules: []string{"golang.org/x/mod"}},
 	{layer: "internal/platform/vault/tpmseal", ours: onPlatform, modules: []string{"github.com/google/go-tpm"}},
 	{layer: "internal/platform/vault", ours: onPlatform, modules: []string{
 		"golang.org/x/mod", "golang.org/x/crypto", "golang.org/x/text", // text: a name is normalised before its blind index

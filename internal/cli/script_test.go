@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,8 +22,8 @@ import (
 // TestMain lets the test binary be the program for the scripts, and every
 // process of the demo.
 func TestMain(m *testing.M) {
-	// The demo and a witness test start their counterparts by running this program again.
-	if len(os.Args) > 1 && (strings.HasPrefix(os.Args[1], "demo-") || os.Args[1] == "witness") {
+	// Tests that kill the hub, and the demo's and witnesses' counterparts, run this program again.
+	if len(os.Args) > 1 && (strings.HasPrefix(os.Args[1], "demo-") || slices.Contains([]string{"witness", "serve", "heartbeat", "alarms", "status"}, os.Args[1])) {
 		os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	testscript.Main(m, map[string]func(){

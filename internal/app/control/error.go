@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/vault"
 )
@@ -39,11 +40,12 @@ func kindOf(err error) Kind {
 	switch {
 	case errors.As(err, &e):
 		return e.Kind
-	case errors.Is(err, results.ErrInvalid), errors.Is(err, vault.ErrPurpose):
+	case errors.Is(err, results.ErrInvalid), errors.Is(err, vault.ErrPurpose), errors.Is(err, alarm.ErrReason), errors.Is(err, alarm.ErrNobody):
 		return Invalid
-	case errors.Is(err, results.ErrNotFound):
+	case errors.Is(err, results.ErrNotFound), errors.Is(err, alarm.ErrNotFound):
 		return NotFound
-	case errors.As(err, &still), errors.Is(err, results.ErrConflict), errors.Is(err, results.ErrErased), errors.Is(err, results.ErrViewsClosed), errors.Is(err, vault.ErrConflict):
+	case errors.As(err, &still), errors.Is(err, results.ErrConflict), errors.Is(err, results.ErrErased), errors.Is(err, results.ErrViewsClosed), errors.Is(err, vault.ErrConflict),
+		errors.Is(err, alarm.ErrEnded), errors.Is(err, alarm.ErrStands), errors.Is(err, alarm.ErrNoPeople):
 		return Conflict
 	case errors.Is(err, store.ErrClosed), errors.Is(err, vault.ErrClosed), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return Unavailable

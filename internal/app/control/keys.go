@@ -125,6 +125,9 @@ func (s *Server) audit(r *http.Request) (any, error) {
 	for _, f := range rows.Findings {
 		a.Findings = append(a.Findings, f.String())
 	}
+	if s.Audited != nil {
+		defer func() { s.Audited(r.Context(), a.Sound) }()
+	}
 	outcome := "sound"
 	if len(a.Findings) > 0 {
 		outcome, a.Sound = "damaged", false

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/event"
 )
 
@@ -35,12 +36,17 @@ func (s *Server) routes() map[string]route {
 		"POST /v1/quarantine/{id}/refuse": s.decide("refuse", func(ctx context.Context, id event.ID, by results.By) (event.ID, error) {
 			return event.ID{}, s.Results.RefuseApart(ctx, id, by)
 		}),
-		"POST /v1/quarantine/{id}/view": s.quarantined,
-		"GET /v1/keys":                  s.keys,
-		"POST /v1/keys/rotate":          s.rotate,
-		auditRoute:                      s.audit,
-		"POST /v1/reload":               s.reload,
-		"POST /v1/ledger/decide":        s.decideViews,
+		"POST /v1/quarantine/{id}/view":  s.quarantined,
+		"GET /v1/keys":                   s.keys,
+		"POST /v1/keys/rotate":           s.rotate,
+		auditRoute:                       s.audit,
+		"POST /v1/reload":                s.reload,
+		"POST /v1/ledger/decide":         s.decideViews,
+		"GET /v1/alarms":                 s.alarms,
+		"GET /v1/alarms/{alarm}":         s.alarm,
+		"POST /v1/alarms/test":           s.tryWays,
+		"POST /v1/alarms/{alarm}/accept": s.actOnAlarm((*alarm.Desk).Accept),
+		"POST /v1/alarms/{alarm}/close":  s.actOnAlarm((*alarm.Desk).Close),
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/labwarden/labwarden/internal/app/watch"
 	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/vault"
@@ -67,10 +68,14 @@ type Server struct {
 	// Decide records a person's decision about the ledger's alarms; nil is not
 	// offered.
 	Decide func(ctx context.Context, by, reason string) error
-	UID    int // the hub's own user, answered besides root
-	Limits Limits
-	Now    func() time.Time
-	Slog   *slog.Logger
+	// Desk holds the alarms; nil offers none.
+	Desk *alarm.Desk
+	// Audited is told of each audit of the ledger; may be nil.
+	Audited func(ctx context.Context, sound bool)
+	UID     int // the hub's own user, answered besides root
+	Limits  Limits
+	Now     func() time.Time
+	Slog    *slog.Logger
 }
 
 // Facts are what the hub knows of itself.

@@ -6,7 +6,10 @@ import (
 	"net/http"
 	"slices"
 	"sort"
+	"strings"
 	"time"
+
+	"github.com/labwarden/labwarden/internal/platform/alarm"
 )
 
 // Status is how the hub is, found out at CheckedAt.
@@ -22,6 +25,7 @@ type Status struct {
 	Node      string    `json:"node"`
 
 	Today        Today             `json:"today"`
+	Alarms       []alarm.Record    `json:"alarms"`
 	Partners     []Partner         `json:"partners"`
 	Quarantine   int64             `json:"quarantine_open"`
 	Store        Store             `json:"store"`
@@ -122,9 +126,13 @@ func (s *Server) status(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	need := slices.Clone(f.Faults)
+	need := append(s.openAlarms(&st, now), f.Faults...)
 	if s.Alarms != nil {
-		need = append(need, s.Alarms()...)
+		for _, text := range s.Alarms() {
+			if !slices.ContainsFunc(need, func(x string) bool { return strings.Contains(x, text) }) {
+				need = append(need, text)
+			}
+		}
 	}
 	for _, of := range slices.Sorted(maps.Keys(f.Exceptions)) {
 		e := f.Exceptions[of]

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
 )
@@ -39,7 +40,8 @@ type Hub struct {
 	DB           *store.DB
 	Probe        *Probe
 	Certificates []Certificate
-	Doors        func() map[string]string // open doors: source to address
+	Alarms       func() map[alarm.Severity]int64 // that live; nil: none
+	Doors        func() map[string]string        // open doors: source to address
 	Version      string
 	Now          func() time.Time
 	Log          *slog.Logger
@@ -95,6 +97,13 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	out <- writable.metric(ok)
 	for _, x := range c.hub.Certificates {
 		out <- expiry.metric(float64(x.Ends.Unix()), x.Name)
+	}
+	var open map[alarm.Severity]int64
+	if c.hub.Alarms != nil {
+		open = c.hub.Alarms()
+	}
+	for _, s := range alarm.Severities() {
+		out <- alarms.metric(float64(open[s]), s.String())
 	}
 	out <- build.metric(1, c.hub.Version, runtime.Version())
 	c.collectQueues(out)

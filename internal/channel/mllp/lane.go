@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/labwarden/labwarden/internal/channel"
@@ -33,7 +34,8 @@ type link struct {
 	end     sync.Once
 	err     error
 	write   lazyDeadline
-	used    [64]string // control ids sent on this connection, the latest of them
+	awaited atomic.Bool // a Send owns the link; otherwise what comes is stray
+	used    [64]string  // control ids sent on this connection, the latest of them
 	count   int
 }
 
@@ -65,14 +67,8 @@ func (l *lane) ready(ctx context.Context, id string) error {
 	if k == nil {
 		return l.connect(ctx)
 	}
-	for drained := false; !drained; {
-		select {
-		case b := <-k.replies:
-			l.s.strayReply(b)
-		default:
-			drained = true
-		}
-	}
+	k.awaited.Store(true) // before the drain: what comes after it is this Send's to see
+	k.drain(l.s)
 	select {
 	case <-k.dead: // by the partner
 	case <-k.quit: // by us; dead follows when the reader has noticed
@@ -118,6 +114,7 @@ func (l *lane) connect(ctx context.Context) error {
 	l.peer = channel.PeerOf(state, raw.RemoteAddr().String())
 	l.peer.Name = c.Name
 	k := &link{raw: raw, nc: nc, replies: make(chan []byte, 4), dead: make(chan struct{}), quit: make(chan struct{})}
+	k.awaited.Store(true)
 	k.write = lazyDeadline{set: nc.SetWriteDeadline, slop: c.WriteTimeout}
 
 	l.mu.Lock()
@@ -153,6 +150,30 @@ func (k *link) run(s *Sender) {
 			k.err = net.ErrClosed
 			return
 		}
+		if !k.awaited.Load() {
+			k.drain(s) // nobody will come for it before the next message
+		}
+	}
+}
+
+// drain tells of the replies that nobody awaits.
+func (k *link) drain(s *Sender) {
+	for {
+		select {
+		case b := <-k.replies:
+			s.strayReply(b)
+		default:
+			return
+		}
+	}
+}
+
+// rest ends a Send's turn: an application's refusal of what was accepted must
+// not wait unseen for the next message to this partner.
+func (l *lane) rest() {
+	if k := l.link; k != nil {
+		k.awaited.Store(false)
+		k.drain(l.s)
 	}
 }
 

@@ -149,7 +149,7 @@ func (s *Sender) Send(ctx context.Context, m channel.Message) (channel.Receipt, 
 	case <-s.closed:
 		return channel.Receipt{}, s.fail(channel.Unreachable, errClosed)
 	}
-	defer func() { s.idle <- l }()
+	defer func() { l.rest(); s.idle <- l }()
 	if err := l.ready(ctx, m.ControlID); err != nil {
 		return channel.Receipt{}, s.fail(channel.Unreachable, err)
 	}

@@ -94,11 +94,6 @@ type Minimum struct {
 	Pathology         Duration `yaml:"pathology" default:"10y" rule:"min=10y,max=200y" doc:"Histology, cytology and other pathology."`
 }
 
-// Alarms says when a person is called.
-type Alarms struct {
-	CriticalAfter Duration `yaml:"critical_after" default:"10m" rule:"min=1m,max=24h" doc:"A critical or unreadable result not acknowledged within this time opens a phone task in the laboratory. The laboratory director sets it."`
-}
-
 // Witness keeps checkpoints outside.
 type Witness struct {
 	Kind  string   `yaml:"kind" rule:"required,oneof=http|folder" ex:"folder" doc:"http posts each checkpoint to a witness; folder writes it to a place another machine keeps."`
