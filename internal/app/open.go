@@ -52,6 +52,9 @@ type Hub struct {
 	applying sync.Mutex // one configuration change at a time
 	running  *reconciler
 	guard    atomic.Pointer[guard] // while serving
+	audited  atomic.Pointer[auditLast]
+	// rewrapping is how far old keys are; nil when there are none.
+	rewrapping atomic.Pointer[[]vault.RewrapStatus]
 }
 
 // Deps are the inputs from outside.
@@ -153,6 +156,7 @@ func open(ctx context.Context, db *store.DB, seals []vault.Seal, d Deps) (*Hub, 
 		v.Close()
 		return nil, err
 	}
+	log.Bind(v)
 	log.Attach(db)
 	svc, err := results.New(ctx, db, log, v, d.Now, d.Log)
 	if err != nil {

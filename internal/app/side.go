@@ -43,7 +43,7 @@ func (h *Hub) openSide(ctx context.Context, c *config.Config, doors map[string]s
 		},
 		control: &control.Server{
 			Results: h.Results, Log: h.Log, DB: h.DB, Vault: h.Vault, Probe: probe, Facts: h.facts(c, doors, certs),
-			Alarms: h.alarms, Decide: h.decide, Reload: h.reload, UID: os.Getuid(), Now: h.now, Slog: h.slog,
+			Alarms: h.alarms, Decide: h.decide, Audit: h.auditAndMend, Heard: h.heardAudit, Keys: h.keyStatus, Reload: h.reload, UID: os.Getuid(), Now: h.now, Slog: h.slog,
 		},
 	}
 	if path := string(c.Node.Control.Socket); path != "" {

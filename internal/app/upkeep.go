@@ -42,7 +42,7 @@ func (h *Hub) keep(ctx context.Context) error {
 		if done.OverBytes > 0 {
 			h.slog.Error("the stored results exceed their size and nothing that is left may be erased: give the disk more room", "bytes_over", done.OverBytes)
 		}
-		h.slog.Info("retention has looked", "erased", done.Erased, "control_ids", done.Controls,
+		h.slog.Info("retention has looked", "erased", done.Erased, "of_quarantine", done.Apart, "control_ids", done.Controls,
 			"kept_by_law", done.LegalMinimum, "kept_by_hold", done.OnHold, "undelivered", done.Undelivered)
 	}
 }
@@ -50,7 +50,7 @@ func (h *Hub) keep(ctx context.Context) error {
 func retention(c *config.Config) results.Retention {
 	r := c.Retention
 	return results.Retention{
-		MaxAge: r.Messages.Std(), MaxBytes: int64(r.MaxSize), Reports: r.Minimum.Reports.Std(),
+		MaxAge: r.Messages.Std(), MaxApart: r.Apart.Std(), MaxBytes: int64(r.MaxSize), Reports: r.Minimum.Reports.Std(),
 		Immunohaematology: r.Minimum.Immunohaematology.Std(), Pathology: r.Minimum.Pathology.Std(),
 	}
 }

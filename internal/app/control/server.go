@@ -67,6 +67,12 @@ type Server struct {
 	// Decide records a person's decision about the ledger's alarms; nil is not
 	// offered.
 	Decide func(ctx context.Context, by, reason string) error
+	// Audit holds all that is stored against the ledger; nil leaves the hub's own
+	// tables out. Heard takes what it found; nil for nobody.
+	Audit func(ctx context.Context, progress func(done, total int64) error) (*results.Audited, error)
+	Heard func(*results.Audited)
+	// Keys is what keys status shows; nil for what the vault says alone.
+	Keys   func() (vault.Status, error)
 	UID    int // the hub's own user, answered besides root
 	Limits Limits
 	Now    func() time.Time

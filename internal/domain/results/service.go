@@ -32,8 +32,11 @@ type Service struct {
 	log   *bus.Log
 	vault *vault.Vault
 	seal  sealer
-	now   func() time.Time
-	slog  *slog.Logger
+	tags  *bus.Tags
+	// steady is the time things are erased, forgotten and given up by.
+	steady *steady
+	now    func() time.Time
+	slog   *slog.Logger
 
 	settings atomic.Pointer[Settings]
 	closed   atomic.Pointer[string] // why raw messages are not shown
@@ -72,6 +75,9 @@ func New(ctx context.Context, db *store.DB, log *bus.Log, v *vault.Vault, now fu
 		return nil, err
 	}
 	log.OnCommit = s.recent.grew
+	s.tags = bus.NewTags(v)
+	began := time.Now()
+	s.steady = newSteady(now, func() time.Duration { return time.Since(began) })
 	s.settings.Store(&Settings{idle: make(chan struct{})})
 	return s, nil
 }
