@@ -280,7 +280,7 @@ func (h *Hub) DecideAlarm(ctx context.Context, by, reason string) error {
 			if a.Witness == "" {
 				continue
 			}
-			if err := bus.Decide(ctx, tx, a.Witness, a.Verdict.String(), now, by, leaf); err != nil {
+			if err := h.Log.Decide(ctx, tx, a.Witness, a.Verdict.String(), now, by, leaf); err != nil {
 				return err
 			}
 		}
@@ -305,7 +305,7 @@ func (h *Hub) DecideAlarm(ctx context.Context, by, reason string) error {
 func (h *Hub) alarms() []string {
 	st, ok := h.Witnesses()
 	if !ok {
-		return nil
+		return h.storeAlarms()
 	}
 	out := st.Alarms
 	if len(out) > 0 {
@@ -316,7 +316,7 @@ func (h *Hub) alarms() []string {
 			out = append(out, fmt.Sprintf("Witness %s has not confirmed the ledger for more than %d of its intervals: %s.", w.Name, lateAfter, w.Problem))
 		}
 	}
-	return out
+	return append(out, h.storeAlarms()...)
 }
 
 // decide is DecideAlarm for the control socket.

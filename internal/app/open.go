@@ -51,10 +51,13 @@ type Hub struct {
 	lock          *os.File
 	node, version string
 
-	applying sync.Mutex // one configuration change at a time
-	running  *reconciler
-	guard    atomic.Pointer[guard] // while serving
-	probe    *watch.Probe
+	applying  sync.Mutex // one configuration change at a time
+	running   *reconciler
+	guard     atomic.Pointer[guard] // while serving
+	probe     *watch.Probe
+	lastAudit atomic.Pointer[auditLast]
+	// rewrapping is how far old keys are; nil when there are none.
+	rewrapping atomic.Pointer[[]vault.RewrapStatus]
 }
 
 // Deps are the inputs from outside.
@@ -156,6 +159,7 @@ func open(ctx context.Context, db *store.DB, seals []vault.Seal, d Deps) (*Hub, 
 		v.Close()
 		return nil, err
 	}
+	log.Bind(v)
 	log.Attach(db)
 	svc, err := results.New(ctx, db, log, v, d.Now, d.Log)
 	if err != nil {

@@ -153,7 +153,10 @@ func (h *Hub) record(ctx context.Context, p Proposal, s stored) (r Revision, err
 		r = Revision{number, p.Config.Revision(), time.UnixMicro(at).UTC(), p.Who, p.Reason, p.ApprovedBy, leaf}
 		_, err = tx.Exec(ctx, `INSERT INTO hub_revisions (number, revision, applied_at, applied_by, reason, approved_by, leaf, source)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, number, r.Hash, at, r.AppliedBy, r.Reason, r.ApprovedBy, leaf, sealed)
-		return err
+		if err != nil {
+			return err
+		}
+		return bus.NewTags(h.Vault).Put(ctx, tx, taggedRevisions, number)
 	})
 	return r, err
 }

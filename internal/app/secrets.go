@@ -60,7 +60,10 @@ func (h *Hub) SetSecret(ctx context.Context, name string, value []byte, who stri
 	return h.secretChange(ctx, "secret.set", name, who, func(ctx context.Context, tx *store.Tx, at int64) error {
 		_, err := tx.Exec(ctx, `INSERT INTO hub_secrets (name, set_at, set_by, value) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (name) DO UPDATE SET set_at = excluded.set_at, set_by = excluded.set_by, value = excluded.value`, name, at, who, sealed)
-		return err
+		if err != nil {
+			return err
+		}
+		return bus.NewTags(h.Vault).Put(ctx, tx, taggedSecrets, name)
 	})
 }
 
@@ -80,7 +83,10 @@ func (h *Hub) RemoveSecret(ctx context.Context, name, who string) error {
 		if err == nil && n == 0 {
 			err = ErrNoSecret
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return bus.NewTags(h.Vault).Drop(ctx, tx, taggedSecrets, name)
 	})
 }
 

@@ -34,6 +34,9 @@ func (h *Hub) Serve(ctx context.Context, c *config.Config, ready func(map[string
 	g.Go(func() error { return h.keep(ctx) })
 	g.Go(func() error { return h.Alarms.Run(ctx) })
 	g.Go(func() error { return newLookout(h).run(ctx) })
+	g.Go(func() error { return h.audits(ctx) })
+	g.Go(func() error { return h.watchClock(ctx) })
+	g.Go(func() error { return h.rewraps(ctx) })
 	err = st.commit()
 	h.running = r
 	h.applying.Unlock()

@@ -41,8 +41,8 @@ func (h *Hub) openSide(ctx context.Context, c *config.Config, doors map[string]s
 			Doors: func() map[string]string { return doors }, Version: h.version, Now: h.now, Log: h.slog,
 		},
 		control: &control.Server{
-			Results: h.Results, Log: h.Log, DB: h.DB, Vault: h.Vault, Probe: h.probe, Desk: h.Alarms, Audited: h.audited, Facts: h.facts(c, doors, certs),
-			Alarms: h.alarms, Decide: h.decide, Reload: h.reload, UID: os.Getuid(), Now: h.now, Slog: h.slog,
+			Results: h.Results, Log: h.Log, DB: h.DB, Vault: h.Vault, Probe: h.probe, Desk: h.Alarms, Facts: h.facts(c, doors, certs),
+			Alarms: h.alarms, Decide: h.decide, Audit: h.auditAndMend, Heard: h.heardAudit, Keys: h.keyStatus, Reload: h.reload, UID: os.Getuid(), Now: h.now, Slog: h.slog,
 		},
 	}
 	if path := string(c.Node.Control.Socket); path != "" {

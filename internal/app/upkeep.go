@@ -51,7 +51,7 @@ func (h *Hub) keep(ctx context.Context) error {
 		} else {
 			h.Alarms.Over(ctx, alarm.Key{Kind: kindRetention})
 		}
-		h.slog.Info("retention has looked", "erased", done.Erased, "control_ids", done.Controls,
+		h.slog.Info("retention has looked", "erased", done.Erased, "of_quarantine", done.Apart, "control_ids", done.Controls,
 			"kept_by_law", done.LegalMinimum, "kept_by_hold", done.OnHold, "undelivered", done.Undelivered)
 	}
 }
@@ -59,7 +59,7 @@ func (h *Hub) keep(ctx context.Context) error {
 func retention(c *config.Config) results.Retention {
 	r := c.Retention
 	return results.Retention{
-		MaxAge: r.Messages.Std(), MaxBytes: int64(r.MaxSize), Reports: r.Minimum.Reports.Std(),
+		MaxAge: r.Messages.Std(), MaxApart: r.Apart.Std(), MaxBytes: int64(r.MaxSize), Reports: r.Minimum.Reports.Std(),
 		Immunohaematology: r.Minimum.Immunohaematology.Std(), Pathology: r.Minimum.Pathology.Std(),
 	}
 }

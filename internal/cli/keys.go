@@ -60,6 +60,16 @@ func printKeys(w io.Writer, st vault.Status) {
 		rows = append(rows, []string{fmt.Sprint(k.ID), string(k.Purpose), use, clock(k.Created)})
 	}
 	table(w, "KEY|PURPOSE|USE|MADE", rows)
+	for _, r := range st.Rewrap {
+		switch {
+		case r.Stuck > 0:
+			fmt.Fprintf(w, "\n%s: %d records under an older key do not open, so that key stays. `labwarden ledger verify` names them.\n", r.Purpose, r.Stuck)
+		case r.Left > 0:
+			fmt.Fprintf(w, "\n%s: %d records are still under an older key; %d were carried over. It goes on in the background.\n", r.Purpose, r.Left, r.Done)
+		default:
+			fmt.Fprintf(w, "\n%s: no record is under an older key any more; the key is destroyed an hour after the last one.\n", r.Purpose)
+		}
+	}
 	fmt.Fprintln(w, "\nPublic keys that verify our proofs (give them to partners and auditors):")
 	for _, s := range st.Signers {
 		until := ""
@@ -78,8 +88,14 @@ func keysRotateCommand() *cobra.Command {
 		Use:   "rotate PURPOSE...",
 		Short: "Make new keys; older records stay readable",
 		Long: `Make a new key for each purpose named (see ` + "`labwarden keys status`" + `), or a new signing
-key for "signer". New records use it at once; older ones stay readable by theirs.
-After rotating the signer give partners the new public key.`,
+key for "signer". New records use it at once. Older ones stay readable by theirs and
+are carried over in the background; ` + "`labwarden keys status`" + ` says how far that is.
+An old key is destroyed once nothing has used it for an hour.
+After rotating the signer give partners the new public key.
+
+The key "index" is not rotated: repeated messages are recognised, waiting results kept
+in order and legal holds found by values made with it, and with two keys at once a
+result could overtake its correction. It is never used to encrypt.`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	f, reason := addHubFlags(c), reasonFlag(c)

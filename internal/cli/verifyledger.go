@@ -41,11 +41,12 @@ func runAudit(c *cobra.Command, path string, asJSON bool) (err error) {
 	defer func() { err = errors.Join(err, h.Close()) }()
 	h.Results.Apply(set)
 	last := time.Now()
-	a, err := h.Results.Audit(c.Context(), func(done, total int64) {
+	a, err := h.Audit(c.Context(), func(done, total int64) error {
 		if time.Since(last) > 2*time.Second {
 			last = time.Now()
 			fmt.Fprintf(c.ErrOrStderr(), "%d of %d entries\n", done, total)
 		}
+		return nil
 	})
 	if err != nil {
 		return err
@@ -68,7 +69,7 @@ func runAudit(c *cobra.Command, path string, asJSON bool) (err error) {
 		case len(a.Findings) == 0:
 			fmt.Fprintln(out, "Every row fits the ledger, and the ledger fits itself. That nothing was taken off its end only a witness can say.")
 		case a.Cut:
-			fmt.Fprintf(out, "More than %d rows do not fit.\n", len(a.Findings))
+			fmt.Fprintf(out, "%d findings, the first %d of which are named above.\n", a.Found, len(a.Findings))
 		default:
 			fmt.Fprintf(out, "%d findings: rows were changed, moved or removed.\n", len(a.Findings))
 		}

@@ -133,8 +133,10 @@ type Audit struct {
 	Damage string `json:"damage,omitempty"`
 	// Leaf is the first fact that can no longer be relied on.
 	Leaf *int64 `json:"first_damaged_leaf,omitempty"`
-	// Findings are the rows that do not fit, each named with its table.
+	// Findings are the first rows that do not fit, each named with its table;
+	// Found says how many there are.
 	Findings []string  `json:"findings,omitempty"`
+	Found    int64     `json:"found,omitempty"`
 	At       time.Time `json:"checked_at"`
 	TookMS   int64     `json:"took_ms"`
 }

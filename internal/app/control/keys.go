@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"encoding/hex"
 	"net/http"
 	"slices"
 	"strings"
@@ -24,7 +23,12 @@ const (
 // signer names the signing key among the purposes.
 const signer = "signer"
 
-func (s *Server) keys(*http.Request) (any, error) { return s.Vault.Status() }
+func (s *Server) keys(*http.Request) (any, error) {
+	if s.Keys != nil {
+		return s.Keys()
+	}
+	return s.Vault.Status()
+}
 
 func (s *Server) rotate(r *http.Request) (any, error) {
 	var ask Rotate
@@ -48,7 +52,7 @@ func (s *Server) rotate(r *http.Request) (any, error) {
 	}
 	for _, w := range ask.What {
 		if w == string(vault.PurposeIndex) {
-			return nil, &Error{Conflict, "the index key cannot be rotated while the hub runs: repeated messages would no longer be recognised"}
+			return nil, &Error{Conflict, "the index key is not rotated: repeated messages would no longer be recognised, and a correction could overtake its result; docs/develop/decisions/index-key.md says what to do when it has leaked"}
 		}
 		if !slices.Contains(known, w) {
 			return nil, &Error{Invalid, "what can be rotated is: " + strings.Join(known, ", ")}
@@ -110,38 +114,37 @@ func (s *Server) decideViews(r *http.Request) (any, error) {
 // is itself a fact.
 func (s *Server) audit(r *http.Request) (any, error) {
 	begin := s.Now()
-	done, damage, err := s.Log.Audit(r.Context(), 0)
+	audit := s.Results.Audit
+	if s.Audit != nil {
+		audit = s.Audit
+	}
+	rows, err := audit(r.Context(), nil)
 	if err != nil {
 		return nil, err
 	}
 	a := Audit{
-		Sound: damage == nil, Leaves: done.Leaves, Rows: done.Rows, Root: hex.EncodeToString(done.Root[:]),
+		Sound: rows.Found == 0, Leaves: rows.Sound, Rows: rows.Rows, Root: rows.Root, Found: rows.Found,
 		At: begin.UTC(), TookMS: s.Now().Sub(begin).Milliseconds(),
-	}
-	rows, err := s.Results.Audit(r.Context(), nil)
-	if err != nil {
-		return nil, err
 	}
 	for _, f := range rows.Findings {
 		a.Findings = append(a.Findings, f.String())
 	}
-	if s.Audited != nil {
-		defer func() { s.Audited(r.Context(), a.Sound) }()
-	}
 	outcome := "sound"
 	if len(a.Findings) > 0 {
-		outcome, a.Sound = "damaged", false
-		s.Slog.Error("stored rows do not fit the ledger", "rows", len(a.Findings), "first", a.Findings[0])
+		outcome = "damaged"
+		s.Slog.Error("stored rows do not fit the ledger", "rows", rows.Found, "first", a.Findings[0])
 	}
-	if damage != nil {
-		outcome, a.Damage, a.Leaf = "damaged", damage.String(), &damage.Leaf
-		s.Slog.Error("the ledger is damaged", "damage", damage.String())
+	if s.Heard != nil {
+		s.Heard(r.Context(), rows)
+	}
+	if damage := rows.Damage; damage != nil {
+		a.Damage, a.Leaf = damage.String(), &damage.Leaf
 	}
 	err = s.publish(r.Context(), ledger.Event{
 		Kind: KindAudited, At: s.Now().UnixMicro(),
 		IDs:     ledger.Pairs{{K: "by", V: ledger.Code(by(r, "").Who)}},
 		Codes:   ledger.Pairs{{K: "outcome", V: outcome}},
-		Numbers: []ledger.Number{{K: "leaves", N: done.Leaves}},
+		Numbers: []ledger.Number{{K: "findings", N: rows.Found}, {K: "leaves", N: rows.Leaves}},
 	})
 	if err != nil && a.Sound {
 		return nil, err

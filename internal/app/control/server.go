@@ -70,12 +70,16 @@ type Server struct {
 	Decide func(ctx context.Context, by, reason string) error
 	// Desk holds the alarms; nil offers none.
 	Desk *alarm.Desk
-	// Audited is told of each audit of the ledger; may be nil.
-	Audited func(ctx context.Context, sound bool)
-	UID     int // the hub's own user, answered besides root
-	Limits  Limits
-	Now     func() time.Time
-	Slog    *slog.Logger
+	// Audit holds all that is stored against the ledger; nil leaves the hub's own
+	// tables out. Heard takes what it found; nil for nobody.
+	Audit func(ctx context.Context, progress func(done, total int64) error) (*results.Audited, error)
+	Heard func(context.Context, *results.Audited)
+	// Keys is what keys status shows; nil for what the vault says alone.
+	Keys   func() (vault.Status, error)
+	UID    int // the hub's own user, answered besides root
+	Limits Limits
+	Now    func() time.Time
+	Slog   *slog.Logger
 }
 
 // Facts are what the hub knows of itself.

@@ -77,9 +77,11 @@ func (s *Service) act(ctx context.Context, seq int64, by By, kind string, to Sta
 		if _, err := bus.Publish(ctx, tx, acted(kind, now, d, by.Who, by.Reason)); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `UPDATE results_deliveries SET state = $1, changed_at = $2, next_at = NULL, first_at = NULL, reason = $3
-			WHERE seq = $4`, int64(to), now, ledger.Code(by.Reason), seq)
-		return err
+		return s.tags.Change(ctx, tx, taggedTries, seq, func() error {
+			_, err := tx.Exec(ctx, `UPDATE results_deliveries SET state = $1, changed_at = $2, next_at = NULL, first_at = NULL, reason = $3
+				WHERE seq = $4`, int64(to), now, ledger.Code(by.Reason), seq)
+			return err
+		})
 	})
 	if err == nil {
 		s.reload(partner)

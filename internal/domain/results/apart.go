@@ -111,7 +111,7 @@ func (s *Service) RefuseApart(ctx context.Context, id event.ID, by By) error {
 		if state != apartOpen {
 			return fmt.Errorf("quarantined message %s was taken meanwhile: %w", id, ErrConflict)
 		}
-		return decide(ctx, tx, id, apartRefused, nil, KindApartRefused, s.now(), by)
+		return s.decide(ctx, tx, id, apartRefused, nil, KindApartRefused, s.now(), by)
 	})
 }
 
@@ -169,8 +169,7 @@ func (s *Service) admit(ctx context.Context, id event.ID, by By, to int64) (even
 // stillRefused keeps the present cause with the row.
 func (s *Service) stillRefused(ctx context.Context, a *apart, r refusal) error {
 	err := s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
-		_, err := tx.Exec(ctx, "UPDATE results_quarantine SET cause = $1, detail = $2 WHERE id = $3 AND state = 0", r.cause, r.text, a.id[:])
-		return err
+		return s.changeApart(ctx, tx, a.id, "cause = $2, detail = $3", r.cause, r.text)
 	})
 	if err != nil {
 		return fmt.Errorf("write down why it is still refused: %w", err)
@@ -190,7 +189,7 @@ func (s *Service) readmit(ctx context.Context, set *Settings, a *apart, j *judge
 		}
 	}
 	key := fresh.control
-	cutoff := now.Add(-j.src.Window).UnixMicro()
+	cutoff := s.steady.now().Add(-j.src.Window).UnixMicro()
 	kind := KindApartReleased
 	if to == apartReplayed {
 		kind = KindApartReplayed
@@ -215,7 +214,7 @@ func (s *Service) readmit(ctx context.Context, set *Settings, a *apart, j *judge
 			return err
 		case before != nil && before.same:
 			m = before.id // the sender repeated it and it was taken then
-			return decide(ctx, tx, a.id, to, &m, kind, now, by)
+			return s.decide(ctx, tx, a.id, to, &m, kind, now, by)
 		case before != nil && to == apartReplayed:
 			conflict = true
 			return nil
@@ -227,7 +226,7 @@ func (s *Service) readmit(ctx context.Context, set *Settings, a *apart, j *judge
 			return err
 		}
 		taken = true
-		return decide(ctx, tx, a.id, to, &m, kind, now, by)
+		return s.decide(ctx, tx, a.id, to, &m, kind, now, by)
 	})
 	if err == nil && taken {
 		s.counts.received.Add(1)
@@ -252,7 +251,7 @@ func apartState(ctx context.Context, tx *store.Tx, id event.ID) (state int64, me
 }
 
 // decide ends an open row and writes the fact.
-func decide(ctx context.Context, tx *store.Tx, id event.ID, to int64, message *event.ID, kind string, now time.Time, by By) error {
+func (s *Service) decide(ctx context.Context, tx *store.Tx, id event.ID, to int64, message *event.ID, kind string, now time.Time, by By) error {
 	if _, err := bus.Publish(ctx, tx, decided(kind, now.UnixMicro(), id, message, by)); err != nil {
 		return err
 	}
@@ -260,9 +259,24 @@ func decide(ctx context.Context, tx *store.Tx, id event.ID, to int64, message *e
 	if message != nil {
 		m = message[:]
 	}
-	_, err := tx.Exec(ctx, "UPDATE results_quarantine SET state = $1, decided_at = $2, decided_by = $3, message = $4 WHERE id = $5 AND state = 0",
-		to, now.UnixMicro(), ledger.Code(by.Who), m, id[:])
-	return err
+	return s.changeApart(ctx, tx, id, "state = $2, decided_at = $3, decided_by = $4, message = $5",
+		to, now.UnixMicro(), ledger.Code(by.Who), m)
+}
+
+// changeApart changes an open row and its tag. The parameters of set begin at $2.
+func (s *Service) changeApart(ctx context.Context, tx *store.Tx, id event.ID, set string, args ...any) error {
+	var leaf int64
+	err := tx.QueryRow(ctx, "SELECT leaf FROM results_quarantine WHERE id = $1 AND state = 0", id[:]).Scan(&leaf)
+	if errors.Is(err, store.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read quarantine: %w", err)
+	}
+	return s.tags.Change(ctx, tx, taggedApart, leaf, func() error {
+		_, err := tx.Exec(ctx, "UPDATE results_quarantine SET "+set+" WHERE leaf = $1", append([]any{leaf}, args...)...)
+		return err
+	})
 }
 
 func decided(kind string, at int64, id event.ID, message *event.ID, by By) ledger.Event {
@@ -283,10 +297,10 @@ func (*admitted) Error() string { return "a person let these bytes through befor
 
 // admittedBefore finds out whether a person released the same bytes within the
 // source's window: the sender, who was told AE at the time, may present them again.
-func (s *Service) admittedBefore(ctx context.Context, tx *store.Tx, source string, tag []byte, now time.Time) error {
+func (s *Service) admittedBefore(ctx context.Context, tx *store.Tx, source string, tag []byte) error {
 	var raw []byte
 	var at int64
-	cutoff := now.Add(-s.settings.Load().Sources[source].Window).UnixMicro()
+	cutoff := s.steady.now().Add(-s.settings.Load().Sources[source].Window).UnixMicro()
 	err := tx.QueryRow(ctx, `SELECT message, decided_at FROM results_quarantine WHERE tag = $1 AND source = $2
 		AND state IN (1, 3) AND decided_at >= $3 ORDER BY leaf DESC LIMIT 1`, tag, source, cutoff).Scan(&raw, &at)
 	if errors.Is(err, store.ErrNoRows) {

@@ -34,9 +34,19 @@ type Audited struct {
 	Quarantined int64  `json:"quarantined"`
 	Controls    int64  `json:"controls"`
 	Checkpoints int64  `json:"checkpoints"`
-	// Findings are empty where everything fits; Cut says that there are more.
+	// Rows is how many rows the ledger has; Sound how many entries lie before its
+	// first damage; Damage is that damage, nil where the ledger fits together.
+	Rows   int64          `json:"rows"`
+	Sound  int64          `json:"sound"`
+	Damage *ledger.Damage `json:"damage,omitempty"`
+	// Findings are empty where everything fits; Cut says that there are more,
+	// Found how many in all.
 	Findings []Finding `json:"findings"`
 	Cut      bool      `json:"cut,omitempty"`
+	Found    int64     `json:"found"`
+	// Index is how many of them are about the search index alone: Rebuild mends
+	// those.
+	Index int64 `json:"index,omitempty"`
 }
 
 // auditor is one run of Audit.
@@ -50,6 +60,8 @@ type auditor struct {
 	erased map[event.ID]bool
 	apart  map[event.ID]int64 // what was decided about the quarantined
 	known  int64              // up to which leaf they are
+	holds  map[event.ID]bool  // legal holds placed
+	pause  func() error       // called between batches
 	// delivered counts the events; proved those that have their row.
 	delivered, proved int64
 	near              nearby
@@ -61,6 +73,7 @@ type deed struct {
 }
 
 func (a *auditor) find(table string, row any, what string) {
+	a.out.Found++
 	if len(a.out.Findings) == maxFindings {
 		a.out.Cut = true
 		return
@@ -73,29 +86,46 @@ func (a *auditor) find(table string, row any, what string) {
 // at their place and are those the events committed to. It may run while the
 // hub works and looks at what was there when it began. Memory does not grow
 // with the ledger, but for the deliveries a person had to do with and the
-// messages erased. progress, if not nil, is called now and then with the number
-// of leaves done and the total.
-//
-// Not bound by the ledger, so not audited: how often and when a waiting
-// delivery was and will be tried, the words of its reason, why a message stands
-// in quarantine at present, and the search index, which can be made anew.
-func (s *Service) Audit(ctx context.Context, progress func(done, total int64)) (*Audited, error) {
-	head, err := s.log.Head(ctx)
+// messages erased. What the ledger does not bind carries keyed tags, which are
+// looked at too, and the search index is held against the messages. It goes on
+// after a finding. progress, if not nil, is called after each batch with the
+// number of leaves done and the total; it may take its time, and its error ends
+// the audit.
+func (s *Service) Audit(ctx context.Context, progress func(done, total int64) error) (*Audited, error) {
+	if progress == nil {
+		progress = func(int64, int64) error { return nil }
+	}
+	head, problem, err := s.log.AuditHead(ctx)
 	if err != nil {
 		return nil, err
 	}
-	a := &auditor{s: s, head: head, acted: map[int64]deed{}, erased: map[event.ID]bool{}, apart: map[event.ID]int64{}, near: nearby{log: s.log}}
+	a := &auditor{s: s, head: head, acted: map[int64]deed{}, erased: map[event.ID]bool{}, apart: map[event.ID]int64{}, holds: map[event.ID]bool{}, near: nearby{log: s.log}}
 	a.out.Leaves, a.out.Root, a.out.Findings = head.Size, head.Root().String(), []Finding{}
-	_, damage, err := s.log.AuditTo(ctx, 0, head)
+	if problem != "" {
+		a.find("ledger_head", 1, problem)
+	}
+	a.pause = func() error { return progress(head.Size, head.Size) }
+	rows := 0
+	done, damage, err := s.log.AuditTo(ctx, 0, head, func(int64) error {
+		if rows++; rows%batchEvents != 0 {
+			return nil
+		}
+		return progress(0, head.Size)
+	})
 	if err != nil {
 		return nil, err
 	}
-	if damage != nil {
-		table, row := "ledger_groups", fmt.Sprint(damage.Row)
-		if damage.Row < 0 {
+	a.out.Rows, a.out.Sound, a.out.Damage = done.Rows, done.Sound, damage
+	for _, d := range done.Damages {
+		table, row := "ledger_groups", fmt.Sprint(d.Row)
+		if d.Row < 0 {
 			table, row = "ledger_head", "1"
 		}
-		a.find(table, row, fmt.Sprintf("%s (from entry %d on the ledger cannot be relied on)", damage.What, damage.Leaf))
+		a.find(table, row, fmt.Sprintf("%s (entry %d cannot be relied on)", d.What, d.Leaf))
+	}
+	if more := done.Damaged - int64(len(done.Damages)); more > 0 {
+		a.out.Found += more
+		a.out.Cut = true
 	}
 	if err := a.catchUp(ctx, head.Size); err != nil {
 		return nil, err
@@ -106,8 +136,8 @@ func (s *Service) Audit(ctx context.Context, progress func(done, total int64)) (
 			return nil
 		}
 		err := a.rows(ctx, &b)
-		if progress != nil {
-			progress(b.hi, head.Size)
+		if err == nil {
+			err = progress(b.hi, head.Size)
 		}
 		b = batch{lo: b.hi, hi: b.hi}
 		return err
@@ -126,7 +156,7 @@ func (s *Service) Audit(ctx context.Context, progress func(done, total int64)) (
 	if err == nil && a.delivered != a.proved {
 		err = s.log.Walk(ctx, 0, head.Size, func(first int64, events [][]byte) error { return a.receipts(ctx, first, events) })
 	}
-	if err = errors.Join(err, a.checkpoints(ctx), a.controls(ctx), a.strays(ctx)); err != nil {
+	if err = errors.Join(err, a.checkpoints(ctx), a.controls(ctx), a.strays(ctx), a.tagged(ctx), a.searchIndex(ctx)); err != nil {
 		return nil, err
 	}
 	return &a.out, nil
@@ -145,7 +175,7 @@ func (a *auditor) catchUp(ctx context.Context, to int64) error {
 // deeds collects what happened to deliveries apart from being sent.
 func (a *auditor) deeds(_ int64, events [][]byte) error {
 	for _, raw := range events {
-		kind := kindOf(raw)
+		kind := ledger.KindOf(raw)
 		if kind == KindReceived || kind == KindDelivered || kind == KindQuarantined {
 			continue
 		}
@@ -154,14 +184,22 @@ func (a *auditor) deeds(_ int64, events [][]byte) error {
 			continue
 		}
 		if kind == KindErased {
-			if id, err := event.ParseID(e.IDs.Get("message")); err == nil {
-				a.erased[id] = true
+			for _, what := range []string{"message", "quarantine"} {
+				if id, err := event.ParseID(e.IDs.Get(what)); err == nil {
+					a.erased[id] = true
+				}
 			}
 			continue
 		}
 		if to, ok := apartStates[kind]; ok {
 			if id, err := event.ParseID(e.IDs.Get("quarantine")); err == nil {
 				a.apart[id] = to
+			}
+			continue
+		}
+		if kind == KindHoldPlaced {
+			if id, err := event.ParseID(e.IDs.Get("hold")); err == nil {
+				a.holds[id] = true
 			}
 			continue
 		}

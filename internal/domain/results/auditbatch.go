@@ -1,7 +1,6 @@
 package results
 
 import (
-	"bytes"
 	"context"
 	"strconv"
 
@@ -40,17 +39,6 @@ type expected struct {
 	badPlace bool
 }
 
-// kindOf reads the kind of an event in its canonical form, empty where it is in
-// another.
-func kindOf(raw []byte) string {
-	rest, ok := bytes.CutPrefix(raw, []byte(`{"v":1,"kind":"`))
-	if !ok {
-		return ""
-	}
-	kind, _, _ := bytes.Cut(rest, []byte(`"`))
-	return string(kind)
-}
-
 func parseSeq(s string) (int64, error) { return strconv.ParseInt(s, 10, 64) }
 
 func (b *batch) add(first int64, events [][]byte) {
@@ -67,7 +55,7 @@ func (b *batch) add(first int64, events [][]byte) {
 	}
 	for i, raw := range events {
 		leaf := first + int64(i)
-		switch kind := kindOf(raw); kind {
+		switch kind := ledger.KindOf(raw); kind {
 		case KindDelivered:
 			b.delivered++
 		case KindReceived, KindQuarantined, KindResent:

@@ -3,9 +3,11 @@ package results
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
 )
@@ -45,7 +47,7 @@ func (a *auditor) checkpoints(ctx context.Context) error {
 				continue
 			}
 			if p.size > a.head.Size {
-				now, err := a.s.log.Head(ctx)
+				now, _, err := a.s.log.AuditHead(ctx)
 				if err != nil {
 					return err
 				}
@@ -102,7 +104,7 @@ func (a *auditor) controls(ctx context.Context) error {
 						return err
 					}
 					if m.leaf < x.first {
-						if a.s.now().UnixMicro()-m.at < window.Microseconds() {
+						if a.s.steady.now().UnixMicro()-m.at < window.Microseconds() {
 							a.find("results_controls", m.leaf, "no row covers this message: its control id is not remembered though its time is not over")
 						}
 						return nil
@@ -123,6 +125,39 @@ func (a *auditor) controls(ctx context.Context) error {
 	}
 	if end <= reach {
 		a.find("results_controls", end, "rows are missing: they end before the search index does")
+	}
+	if reach, err = a.s.indexed(ctx, a.s.db); err != nil {
+		return err
+	}
+	if end > reach+1 {
+		a.find("results_controls", from-1, "it says that it covers messages that the search index does not reach")
+	}
+	return nil
+}
+
+// tagged looks at the rows that carry keyed tags, and for legal holds that the
+// ledger knows and nobody finds.
+func (a *auditor) tagged(ctx context.Context) error {
+	in := func(table string) func(row, what string) { return func(row, what string) { a.find(table, row, what) } }
+	for _, d := range []*bus.Tagged{taggedApart, taggedHolds, taggedClock} {
+		if err := a.s.tags.Audit(ctx, a.s.db, d, in(d.Table)); err != nil {
+			return err
+		}
+	}
+	if err := a.s.tags.AuditOrphans(ctx, a.s.db, taggedTries, in(taggedTries.Table)); err != nil {
+		return err
+	}
+	if err := a.s.log.AuditRows(ctx, func(table, row, what string) { a.find(table, row, what) }); err != nil {
+		return err
+	}
+	for id := range a.holds {
+		var one int64
+		err := a.s.db.QueryRow(ctx, "SELECT 1 FROM results_holds WHERE id = $1", id[:]).Scan(&one)
+		if errors.Is(err, store.ErrNoRows) {
+			a.find("results_holds", fmt.Sprintf("%x", id[:]), "it is missing: the ledger says that this legal hold was placed")
+		} else if err != nil {
+			return fmt.Errorf("audit legal holds: %w", err)
+		}
 	}
 	return nil
 }

@@ -103,7 +103,7 @@ func (a *auditor) wasErased(ctx context.Context, id event.ID) (bool, error) {
 	if a.erased[id] {
 		return true, nil
 	}
-	now, err := a.s.log.Head(ctx)
+	now, _, err := a.s.log.AuditHead(ctx)
 	if err == nil {
 		err = a.catchUp(ctx, now.Size)
 	}
@@ -146,7 +146,8 @@ func (a *auditor) control(ctx context.Context, id event.ID, source string, key c
 type deliveryRow struct {
 	seq, message, state, changed, again int64
 	partner, route                      string
-	lanes, receipt                      []byte
+	lanes, receipt, tag                 []byte
+	tries                               []any // the columns of taggedTries
 	level, done                         *int64
 	code                                *string
 }
@@ -160,14 +161,18 @@ func (a *auditor) deliveries(ctx context.Context, b *batch) error {
 		}
 	}
 	seen := map[int64]bool{}
-	err := a.s.db.Query(ctx, `SELECT seq, message, partner, route, state, lanes, changed_at, level, code, done_leaf, receipt, again
-		FROM results_deliveries WHERE seq >= $1 AND seq < $2 ORDER BY seq`, []any{b.lo * maxPlans, b.hi * maxPlans}, func(row store.Scanner) error {
-		var d deliveryRow
-		err := row.Scan(&d.seq, &d.message, &d.partner, &d.route, &d.state, &d.lanes, &d.changed, &d.level, &d.code, &d.done, &d.receipt, &d.again)
+	err := a.s.db.Query(ctx, `SELECT d.seq, d.message, d.partner, d.route, d.state, d.lanes, d.changed_at, d.level, d.code, d.done_leaf, d.receipt, d.again,
+		d.attempts, d.first_at, d.next_at, d.reason, t.tag FROM results_deliveries d
+		LEFT JOIN row_tags t ON t.tbl = 'results_deliveries' AND t.row = CAST(d.seq AS TEXT)
+		WHERE d.seq >= $1 AND d.seq < $2 ORDER BY d.seq`, []any{b.lo * maxPlans, b.hi * maxPlans}, func(row store.Scanner) error {
+		d := deliveryRow{tries: make([]any, 4)}
+		err := row.Scan(&d.seq, &d.message, &d.partner, &d.route, &d.state, &d.lanes, &d.changed, &d.level, &d.code, &d.done, &d.receipt, &d.again,
+			&d.tries[0], &d.tries[1], &d.tries[2], &d.tries[3], &d.tag)
 		if err != nil {
 			return err
 		}
 		a.out.Deliveries++
+		a.tries(&d)
 		if d.again != 0 {
 			return a.again(ctx, b, &d)
 		}
@@ -197,6 +202,17 @@ func (a *auditor) deliveries(ctx context.Context, b *batch) error {
 		}
 	}
 	return nil
+}
+
+// tries holds what is said about the tries of a delivery against its tag.
+func (a *auditor) tries(d *deliveryRow) {
+	switch {
+	case d.tag != nil && a.s.tags.Fits(taggedTries, d.seq, d.tries, d.tag):
+	case d.tag == nil && State(d.state) == Done && firstTry(d.tries):
+	case d.tag == nil && State(d.state) != Done && neverTried(d.tries):
+	default:
+		a.find("results_deliveries", d.seq, "how often and when it was tried, or the reason it gives, was changed")
+	}
 }
 
 // planned closes a message's deliveries: all that were planned are there.
@@ -281,7 +297,7 @@ func (a *auditor) state(ctx context.Context, d *deliveryRow, began State, at int
 		}
 		fits := want.state == State(d.state) && want.at == d.changed
 		if !fits && try < 3 { // the hub works on: look again at what is there now
-			now, err := a.s.log.Head(ctx)
+			now, _, err := a.s.log.AuditHead(ctx)
 			if err == nil {
 				err = a.catchUp(ctx, now.Size)
 			}
@@ -301,7 +317,7 @@ func (a *auditor) state(ctx context.Context, d *deliveryRow, began State, at int
 			a.find("results_deliveries", d.seq, fmt.Sprintf("it is %s, but by the ledger it is %s", State(d.state), want.state))
 		case !fits:
 			a.find("results_deliveries", d.seq, "the time of its last change is not that of the ledger's entry")
-		case d.receipt != nil || d.done != nil || d.level != nil:
+		case d.receipt != nil || d.done != nil || d.level != nil || d.code != nil:
 			a.find("results_deliveries", d.seq, "it has a receipt, but it is not completed")
 		}
 		return nil
@@ -367,7 +383,7 @@ func (a *auditor) done(ctx context.Context, d *deliveryRow, x *expected) error {
 // receipts looks for the rows of completions; it runs only when some lack one.
 func (a *auditor) receipts(ctx context.Context, first int64, events [][]byte) error {
 	for i, raw := range events {
-		if kindOf(raw) != KindDelivered {
+		if ledger.KindOf(raw) != KindDelivered {
 			continue
 		}
 		e, err := ledger.ParseEvent(raw)
@@ -420,7 +436,7 @@ func (a *auditor) quarantine(ctx context.Context, b *batch) error {
 			return bad("source or time are not those of the ledger's entry")
 		}
 		if a.apart[id] != state { // decided since the audit began?
-			now, err := a.s.log.Head(ctx)
+			now, _, err := a.s.log.AuditHead(ctx)
 			if err == nil {
 				err = a.catchUp(ctx, now.Size)
 			}

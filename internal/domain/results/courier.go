@@ -355,7 +355,7 @@ func (c *courier) failed(ctx context.Context, p *Partner, d *delivery, err error
 	if class == channel.Rejected {
 		return c.stop(ctx, d, "the partner's system refused it ("+ledger.Code(code)+")", d.seq)
 	}
-	if !silent && now.Sub(first) > r.GiveUpAfter {
+	if !silent && s.steady.now().Sub(first) > r.GiveUpAfter {
 		return c.stop(ctx, d, "no usable answer for longer than the policy allows", d.seq)
 	}
 	asked := time.Duration(0)

@@ -55,7 +55,10 @@ func (s *Service) placeHold(ctx context.Context, message, patient *int64, by By)
 		}
 		_, err := tx.Exec(ctx, "INSERT INTO results_holds (id, message, patient, owner, reason, placed_at) VALUES ($1, $2, $3, $4, $5, $6)",
 			id[:], message, patient, ledger.Code(by.Who), ledger.Code(by.Reason), now)
-		return err
+		if err != nil {
+			return err
+		}
+		return s.tags.Put(ctx, tx, taggedHolds, id[:])
 	})
 	if err != nil {
 		return event.ID{}, fmt.Errorf("place legal hold: %w", err)
@@ -81,8 +84,10 @@ func (s *Service) LiftHold(ctx context.Context, hold event.ID, by By) error {
 		if _, err := bus.Publish(ctx, tx, holdEvent(KindHoldLifted, now, hold, by)); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, "UPDATE results_holds SET lifted_at = $1 WHERE id = $2", now, hold[:])
-		return err
+		return s.tags.Change(ctx, tx, taggedHolds, hold[:], func() error {
+			_, err := tx.Exec(ctx, "UPDATE results_holds SET lifted_at = $1 WHERE id = $2", now, hold[:])
+			return err
+		})
 	})
 }
 

@@ -177,7 +177,7 @@ func (s *Service) accept(ctx context.Context, set *Settings, j *judged, from cha
 	if err != nil {
 		return fail(err)
 	}
-	cutoff := now.Add(-src.Window).UnixMicro()
+	cutoff := s.steady.now().Add(-src.Window).UnixMicro()
 	var before *earlier
 	err = s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
 		if before, err = s.earlier(ctx, tx, m.control, cutoff, body); err != nil || before != nil {
@@ -254,6 +254,11 @@ func (s *Service) insert(ctx context.Context, tx *store.Tx, m *newMessage) error
 			leaf*maxPlans+int64(n), leaf, p.partner, p.route, int64(p.state), m.lanes, m.at, p.reason)
 		if err != nil {
 			return fmt.Errorf("write delivery: %w", err)
+		}
+		if p.reason != "" {
+			if err := s.tags.Put(ctx, tx, taggedTries, leaf*maxPlans+int64(n)); err != nil {
+				return err
+			}
 		}
 	}
 	s.recent.take(tx, m, leaf)

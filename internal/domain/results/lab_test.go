@@ -24,16 +24,27 @@ import (
 
 // clock is moved by hand.
 type clock struct {
-	mu sync.Mutex
-	at time.Time
+	mu   sync.Mutex
+	at   time.Time
+	mono time.Duration
 }
 
 func (c *clock) now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.at }
 func (c *clock) add(d time.Duration) {
 	c.mu.Lock()
 	c.at = c.at.Add(d)
+	c.mono += d
 	c.mu.Unlock()
 }
+
+// jump puts the machine's clock forward or back: no time passes.
+func (c *clock) jump(d time.Duration) {
+	c.mu.Lock()
+	c.at = c.at.Add(d)
+	c.mu.Unlock()
+}
+
+func (c *clock) passed() time.Duration { c.mu.Lock(); defer c.mu.Unlock(); return c.mono }
 
 // lab is a service on a real database with fresh keys, and what it talks to.
 type lab struct {
@@ -95,6 +106,10 @@ func (l *lab) attach() {
 	if err != nil {
 		l.t.Fatal(err)
 	}
+	if l.clock != nil {
+		s.steady = newSteady(l.now, l.clock.passed)
+	}
+	log.Bind(l.vault)
 	l.Service, l.log = s, log
 	l.Apply(l.standard())
 	l.t.Cleanup(l.close)

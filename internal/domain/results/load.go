@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
@@ -30,6 +31,10 @@ func (c *courier) load(ctx context.Context) error {
 	// Taken before the table is read: what is committed later is in the list again.
 	list, whole := c.handed.take()
 	c.full = c.full && whole
+	longest := channel.MaxRetryAfter
+	if p := c.s.settings.Load().Partners[c.partner]; p != nil {
+		longest = max(longest, p.Retry.defaults().Max)
+	}
 	low := loadLow
 	if !c.down.since.IsZero() {
 		low = 1 // a partner that is down is only probed
@@ -59,6 +64,9 @@ func (c *courier) load(ctx context.Context) error {
 				var due time.Time
 				if next != nil {
 					due = time.UnixMicro(*next)
+					if latest := c.s.now().Add(longest); due.After(latest) {
+						due = latest // written by a clock that was ahead
+					}
 				}
 				c.q.add(seq, lanes, State(state), due)
 				n++
@@ -84,6 +92,7 @@ type delivery struct {
 	route    string
 	state    State
 	attempts int64
+	reason   string
 	firstAt  *int64
 	received int64 // microseconds
 	body     []byte
@@ -99,9 +108,9 @@ func (s *Service) delivery(ctx context.Context, seq int64) (*delivery, error) {
 	d := &delivery{seq: seq}
 	var id, sealed []byte
 	var state int64
-	err := s.db.QueryRow(ctx, `SELECT d.partner, d.route, d.state, d.attempts, d.first_at, m.id, m.received_at, m.body FROM results_deliveries d
+	err := s.db.QueryRow(ctx, `SELECT d.partner, d.route, d.state, d.attempts, d.reason, d.first_at, m.id, m.received_at, m.body FROM results_deliveries d
 		JOIN results_messages m ON m.leaf = d.message WHERE d.seq = $1`, seq).
-		Scan(&d.partner, &d.route, &state, &d.attempts, &d.firstAt, &id, &d.received, &sealed)
+		Scan(&d.partner, &d.route, &state, &d.attempts, &d.reason, &d.firstAt, &id, &d.received, &sealed)
 	if err != nil {
 		return nil, fmt.Errorf("read delivery: %w", err)
 	}

@@ -61,9 +61,15 @@ func (s *Service) complete(ctx context.Context, set *Settings, d *delivery, r *c
 		if err != nil {
 			return err
 		}
-		return tx.QueueCount(ctx, `UPDATE results_deliveries SET state = 3, changed_at = $1, level = $2, code = $3,
-			done_leaf = $4, receipt = $5, attempts = attempts + 1, reason = '' WHERE seq = $6 AND state = 0`,
-			[]any{e.At, int64(r.Level), r.Code, leaf, sealed, d.seq}, mustExist)
+		done := func() error {
+			return tx.QueueCount(ctx, `UPDATE results_deliveries SET state = 3, changed_at = $1, level = $2, code = $3,
+				done_leaf = $4, receipt = $5, attempts = attempts + 1, reason = '' WHERE seq = $6 AND state = 0`,
+				[]any{e.At, int64(r.Level), r.Code, leaf, sealed, d.seq}, mustExist)
+		}
+		if d.attempts == 0 && d.reason == "" {
+			return done()
+		}
+		return s.tags.Change(ctx, tx, taggedTries, d.seq, done)
 	})
 }
 
@@ -102,9 +108,11 @@ func (c *courier) stop(ctx context.Context, d *delivery, reason string, seq int6
 		if _, err := bus.Publish(ctx, tx, acted(KindStopped, now.UnixMicro(), d, "labwarden", reason)); err != nil {
 			return err
 		}
-		return tx.QueueCount(ctx, `UPDATE results_deliveries SET state = 2, changed_at = $1, reason = $2, attempts = attempts + 1,
-			first_at = COALESCE(first_at, $1) WHERE seq = $3 AND state = 0`,
-			[]any{now.UnixMicro(), reason, seq}, mustExist)
+		return c.s.tags.Change(ctx, tx, taggedTries, seq, func() error {
+			return tx.QueueCount(ctx, `UPDATE results_deliveries SET state = 2, changed_at = $1, reason = $2, attempts = attempts + 1,
+				first_at = COALESCE(first_at, $1) WHERE seq = $3 AND state = 0`,
+				[]any{now.UnixMicro(), reason, seq}, mustExist)
+		})
 	})
 	if err != nil {
 		c.s.slog.Error("a stopped delivery could not be recorded", "partner", c.partner, "message", d.id.String(), "error", err)
@@ -123,8 +131,10 @@ func (c *courier) note(ctx context.Context, d *delivery, first, next time.Time, 
 		since = &at
 	}
 	err := c.s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
-		return tx.Queue(ctx, `UPDATE results_deliveries SET attempts = attempts + 1, first_at = $1, next_at = $2, reason = $3
-			WHERE seq = $4 AND state = 0`, since, next.UnixMicro(), reason, d.seq)
+		return c.s.tags.Change(ctx, tx, taggedTries, d.seq, func() error {
+			return tx.Queue(ctx, `UPDATE results_deliveries SET attempts = attempts + 1, first_at = $1, next_at = $2, reason = $3
+				WHERE seq = $4 AND state = 0`, since, next.UnixMicro(), reason, d.seq)
+		})
 	})
 	if err != nil && ctx.Err() == nil {
 		c.s.slog.Error("a failed try could not be recorded", "partner", c.partner, "error", err)

@@ -51,6 +51,7 @@ func newProvelab(t *testing.T, db *store.DB) *provelab {
 	if l.log, err = bus.New("node"); err != nil {
 		t.Fatal(err)
 	}
+	l.log.Bind(l.v)
 	l.log.Attach(db)
 	if l.s, err = New(t.Context(), db, l.log, l.v, func() time.Time { return labTime }, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)

@@ -63,19 +63,22 @@ func (s *Service) keepApart(ctx context.Context, source string, body []byte, siz
 	err = s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 		keep = id
 		var old []byte
-		err := tx.QueryRow(ctx, "SELECT id FROM results_quarantine WHERE source = $1 AND tag = $2 AND state = 0", source, tag[:]).Scan(&old)
+		var had int64
+		err := tx.QueryRow(ctx, "SELECT id, leaf FROM results_quarantine WHERE source = $1 AND tag = $2 AND state = 0", source, tag[:]).Scan(&old, &had)
 		if err == nil {
 			if keep, err = event.IDFromBytes(old); err != nil {
 				return err
 			}
-			_, err = tx.Exec(ctx, "UPDATE results_quarantine SET times = times + 1, last_at = $1 WHERE id = $2", at, old)
-			return err
+			return s.tags.Change(ctx, tx, taggedApart, had, func() error {
+				_, err := tx.Exec(ctx, "UPDATE results_quarantine SET times = times + 1, last_at = $1 WHERE id = $2", at, old)
+				return err
+			})
 		}
 		if !errors.Is(err, store.ErrNoRows) {
 			return fmt.Errorf("look for the same message: %w", err)
 		}
 		if r.cause == CauseConflict {
-			if err := s.admittedBefore(ctx, tx, source, tag[:], now); err != nil {
+			if err := s.admittedBefore(ctx, tx, source, tag[:]); err != nil {
 				return err
 			}
 		}
@@ -87,7 +90,10 @@ func (s *Service) keepApart(ctx context.Context, source string, body []byte, siz
 			(leaf, id, source, received_at, last_at, times, cause, detail, size, kept, tag, state, body)
 			VALUES ($1, $2, $3, $4, $4, 1, $5, $6, $7, $8, $9, 0, $10)`,
 			leaf, id[:], source, at, r.cause, r.text, size, int64(len(kept)), tag[:], sealed)
-		return err
+		if err != nil {
+			return err
+		}
+		return s.tags.Put(ctx, tx, taggedApart, leaf)
 	})
 	if err != nil {
 		return id, fmt.Errorf("keep message in quarantine: %w", err)

@@ -18,7 +18,11 @@ import (
 // limit; the minima hold in any case.
 type Retention struct {
 	MaxAge time.Duration
-	// MaxBytes bounds the sealed bodies together; the oldest go first.
+	// MaxApart is how long the bytes of a quarantined message are kept after a
+	// person has decided about it; zero is no limit.
+	MaxApart time.Duration
+	// MaxBytes bounds the sealed bodies together; quarantined messages that were
+	// decided about go first, then the oldest.
 	MaxBytes int64
 	// The legal minimum by kind of report. What does not say what it is counts
 	// as the longest of the three.
@@ -32,6 +36,7 @@ func (p *Retention) longest() time.Duration {
 // Retained is what a pass did and what it must not do.
 type Retained struct {
 	Erased, Bytes int64 // messages, and the sealed bytes of their bodies
+	Apart         int64 // quarantined messages among them
 	Controls      int64 // forgotten control ids
 	// Kept, though age or size asks for them to go, and why.
 	Undelivered, LegalMinimum, OnHold, Unreadable int64
@@ -52,7 +57,13 @@ func (s *Service) Retain(ctx context.Context, p Retention) (Retained, error) {
 	var r Retained
 	s.indexing.Lock()
 	defer s.indexing.Unlock()
+	if err := s.loadClock(ctx); err != nil {
+		return r, err
+	}
 	if _, err := s.index(ctx); err != nil { // sizes and search entries are the index's
+		return r, err
+	}
+	if err := s.cleanRuns(ctx); err != nil { // what a crash left
 		return r, err
 	}
 	runs, err := readRuns(ctx, s.db)
@@ -66,9 +77,19 @@ func (s *Service) Retain(ctx context.Context, p Retention) (Retained, error) {
 	if over -= p.MaxBytes; p.MaxBytes <= 0 {
 		over = 0
 	}
-	now := s.now()
+	now := s.steady.now()
+	apart, err := s.apartBytes(ctx)
+	if err != nil {
+		return r, err
+	}
+	if p.MaxBytes > 0 {
+		over += apart
+	}
+	if err := s.retainApart(ctx, p, now, &over, &r); err != nil {
+		return r, err
+	}
 	for _, run := range runs {
-		if run.bytes == 0 && run.dirty == 0 {
+		if run.bytes == 0 {
 			continue
 		}
 		begun, err := s.retainRun(ctx, p, run, now, &over, &r)
@@ -178,7 +199,7 @@ func (s *Service) eraseBatch(ctx context.Context, p Retention, batch []candidate
 			if c.why == "size" && *over-done.Bytes <= 0 {
 				continue
 			}
-			if err := s.erase(ctx, tx, c, held, now, &done); err != nil {
+			if err := s.erase(ctx, tx, c, held, &done); err != nil {
 				return err
 			}
 		}
@@ -195,7 +216,7 @@ func (s *Service) eraseBatch(ctx context.Context, p Retention, batch []candidate
 	return nil
 }
 
-func (s *Service) erase(ctx context.Context, tx *store.Tx, c *candidate, held map[searchKey]bool, now time.Time, done *Retained) error {
+func (s *Service) erase(ctx context.Context, tx *store.Tx, c *candidate, held map[searchKey]bool, done *Retained) error {
 	var open, hold int64
 	err := tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM results_deliveries WHERE seq >= $1 AND seq < $2 AND state < 3)
 		+ (SELECT count(*) FROM results_deliveries WHERE message = $3 AND again = 1 AND state < 3),
@@ -236,7 +257,7 @@ func (s *Service) erase(ctx context.Context, tx *store.Tx, c *candidate, held ma
 	done.Erased++
 	done.Bytes += c.size
 	_, err = bus.Publish(ctx, tx, ledger.Event{
-		Kind: KindErased, At: now.UnixMicro(),
+		Kind: KindErased, At: s.now().UnixMicro(),
 		IDs: ledger.Pairs{{K: "message", V: c.id.String()}}, Codes: ledger.Pairs{{K: "policy", V: c.why}},
 	})
 	return err
@@ -270,6 +291,30 @@ func (p *Retention) minimum(body []byte) time.Duration {
 		return p.longest()
 	}
 	return kept
+}
+
+// cleanRuns takes the entries of erased messages out of every run that is
+// marked. The mark is written in the transaction that erases, and the entries
+// are taken out in the next one: a crash between leaves the mark, and this finds
+// it at the next start or pass. Until then a search does not show the message,
+// because its body is gone.
+func (s *Service) cleanRuns(ctx context.Context) error {
+	var dirty []int64
+	err := s.db.Query(ctx, "SELECT first FROM results_search_runs WHERE dirty <> 0 ORDER BY first", nil, func(row store.Scanner) error {
+		var first int64
+		err := row.Scan(&first)
+		dirty = append(dirty, first)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read search index: %w", err)
+	}
+	for _, first := range dirty {
+		if err := s.cleanRun(ctx, first); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // cleanRun takes the entries of erased messages out of a run that is marked.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
+	"github.com/labwarden/labwarden/internal/platform/rewrap"
 	"github.com/labwarden/labwarden/internal/platform/vault"
 )
 
@@ -112,3 +113,14 @@ const (
 	bodies   vault.Purpose = "bodies"
 	receipts vault.Purpose = "receipts"
 )
+
+// SealedColumns are where this domain keeps sealed values, for rewrap.
+func SealedColumns() []rewrap.Column {
+	id := func(row any) []byte { b, _ := row.([]byte); return b }
+	seq := func(row any) []byte { n, _ := row.(int64); return receiptWhere(n).Row }
+	return []rewrap.Column{
+		{Purpose: bodies, Table: "results_messages", Key: "leaf", Name: "body", Row: "id", Place: id},
+		{Purpose: bodies, Table: "results_quarantine", Key: "leaf", Name: "body", Row: "id", Place: id},
+		{Purpose: receipts, Table: "results_deliveries", Key: "seq", Name: "receipt", Row: "seq", Place: seq},
+	}
+}

@@ -95,6 +95,9 @@ func (s *Service) Search(ctx context.Context, q Query, p Page) (Hits, error) {
 			return h, err
 		}
 		for _, m := range batch {
+			if m.Erased && len(wanted) > 0 {
+				continue // its entries are still to go: it is not found by what it said
+			}
 			if q.fits(&m) {
 				h.Messages = append(h.Messages, m)
 			}

@@ -23,6 +23,12 @@ const (
 // within half a second of being taken. Start one beside Run on each node that
 // takes messages in; two at once do no harm.
 func (s *Service) RunIndex(ctx context.Context) error {
+	s.indexing.Lock()
+	err := s.cleanRuns(ctx) // entries of erased messages that a crash left
+	s.indexing.Unlock()
+	if err != nil && ctx.Err() == nil {
+		s.slog.Error("the search index could not be cleaned; it is tried again with retention", "error", err)
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {

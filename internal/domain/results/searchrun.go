@@ -58,7 +58,9 @@ func toMerge(runs []searchRun) int {
 // blockBits is how many bits of a key name its block in a run of n entries.
 func blockBits(n int) int64 { return int64(bits.Len(uint(n / blockEntries))) }
 
-func (r *searchRun) block(k searchKey) int64 { return int64(k) >> (63 - r.bits) }
+// block is where an entry stands. A damaged number of bits must not end the
+// program: it finds nothing, and the audit names it.
+func (r *searchRun) block(k searchKey) int64 { return int64(k) >> (63 - min(max(r.bits, 0), 63)) }
 
 func (a searchEntry) before(b searchEntry) bool {
 	return a.key < b.key || a.key == b.key && a.leaf < b.leaf
@@ -66,15 +68,17 @@ func (a searchEntry) before(b searchEntry) bool {
 
 // sortEntries brings entries in the order in which they are stored.
 func sortEntries(es []searchEntry) {
-	slices.SortFunc(es, func(a, b searchEntry) int {
-		switch {
-		case a.before(b):
-			return -1
-		case b.before(a):
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(es, compareEntries)
+}
+
+func compareEntries(a, b searchEntry) int {
+	switch {
+	case a.before(b):
+		return -1
+	case b.before(a):
+		return 1
+	}
+	return 0
 }
 
 // mergeEntries makes one sorted list of sorted lists.

@@ -32,8 +32,11 @@ type Service struct {
 	log   *bus.Log
 	vault *vault.Vault
 	seal  sealer
-	now   func() time.Time
-	slog  *slog.Logger
+	tags  *bus.Tags
+	// steady is the time things are erased, forgotten and given up by.
+	steady *steady
+	now    func() time.Time
+	slog   *slog.Logger
 
 	settings atomic.Pointer[Settings]
 	closed   atomic.Pointer[string] // why raw messages are not shown
@@ -66,6 +69,9 @@ func New(ctx context.Context, db *store.DB, log *bus.Log, v *vault.Vault, now fu
 	s := &Service{db: db, log: log, vault: v, seal: sealer{v}, now: now, slog: l, couriers: map[string]*courier{}, change: make(chan struct{})}
 	s.recent.holder = map[controlKey]int64{}
 	log.OnCommit = s.recent.grew
+	s.tags = bus.NewTags(v)
+	began := time.Now()
+	s.steady = newSteady(now, func() time.Duration { return time.Since(began) })
 	if head, err := log.Head(ctx); err != nil {
 		// Nothing can be written; what is there can still be looked at, and the
 		// audit says what is wrong.

@@ -16,8 +16,12 @@ import (
 // KeepCheckpoint stores a signed checkpoint of the given size.
 func (l *Log) KeepCheckpoint(ctx context.Context, size int64, at time.Time, signed []byte) error {
 	err := l.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
-		return tx.Queue(ctx, `INSERT INTO ledger_checkpoints (size, at, note, witnesses) VALUES ($1, $2, $3, 0)
+		err := tx.Queue(ctx, `INSERT INTO ledger_checkpoints (size, at, note, witnesses) VALUES ($1, $2, $3, 0)
 			ON CONFLICT (size) DO UPDATE SET at = excluded.at, note = excluded.note, witnesses = 0`, size, at.UnixMicro(), string(signed))
+		if err != nil {
+			return err
+		}
+		return l.tag(ctx, tx, taggedCheckpoints, size)
 	})
 	if err != nil {
 		return fmt.Errorf("keep checkpoint: %w", err)
@@ -47,8 +51,14 @@ func (l *Log) KeepCosignatures(ctx context.Context, size int64, sigs []note.Sign
 				n++
 			}
 		}
-		_, err = tx.Exec(ctx, "UPDATE ledger_checkpoints SET note = $1, witnesses = $2 WHERE size = $3", text, n, size)
-		return err
+		change := func() error {
+			_, err := tx.Exec(ctx, "UPDATE ledger_checkpoints SET note = $1, witnesses = $2 WHERE size = $3", text, n, size)
+			return err
+		}
+		if l.tags == nil {
+			return change()
+		}
+		return l.tags.Change(ctx, tx, taggedCheckpoints, size, change)
 	})
 	if err != nil {
 		return fmt.Errorf("keep cosignatures: %w", err)
@@ -72,10 +82,14 @@ func (l *Log) LastCheckpoint(ctx context.Context) (size int64, signed []byte, er
 
 // Decide notes, in tx, that a person has decided about what a witness remembers.
 // leaf is the event of the decision.
-func Decide(ctx context.Context, tx *store.Tx, witness, verdict string, at int64, by string, leaf int64) error {
-	return tx.Queue(ctx, `INSERT INTO ledger_decisions (witness, verdict, decided_at, by_whom, leaf) VALUES ($1, $2, $3, $4, $5)
+func (l *Log) Decide(ctx context.Context, tx *store.Tx, witness, verdict string, at int64, by string, leaf int64) error {
+	err := tx.Queue(ctx, `INSERT INTO ledger_decisions (witness, verdict, decided_at, by_whom, leaf) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (witness) DO UPDATE SET verdict = excluded.verdict, decided_at = excluded.decided_at, by_whom = excluded.by_whom, leaf = excluded.leaf`,
 		witness, verdict, at, by, leaf)
+	if err != nil {
+		return err
+	}
+	return l.tag(ctx, tx, taggedDecisions, witness)
 }
 
 // Decided says whether a person has decided about what the witness remembers.
@@ -95,6 +109,11 @@ func (l *Log) Decided(ctx context.Context, witness string) (bool, error) {
 // finds from now on is new.
 func (l *Log) Undecide(ctx context.Context, witness string) error {
 	err := l.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if l.tags != nil {
+			if err := l.tags.Drop(ctx, tx, taggedDecisions, witness); err != nil {
+				return err
+			}
+		}
 		return tx.Queue(ctx, "DELETE FROM ledger_decisions WHERE witness = $1", witness)
 	})
 	if err != nil {

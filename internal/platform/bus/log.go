@@ -8,9 +8,13 @@ package bus
 import (
 	"context"
 	"embed"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/labwarden/labwarden/internal/platform/ledger"
@@ -35,6 +39,8 @@ type Log struct {
 	node  string
 	codec *ledger.Codec
 	db    *store.DB
+	keys  Keys
+	tags  *Tags
 	*ledger.Reader
 
 	// OnCommit, when set before the first write, is told by the writer after each
@@ -65,6 +71,50 @@ func New(node string) (*Log, error) {
 func (l *Log) Attach(db *store.DB) {
 	l.db = db
 	db.SetHook(l)
+}
+
+// Bind makes the log tag what no hash covers: which node wrote a row, when a
+// checkpoint was kept and who cosigned it, what a person decided. Call it
+// before the first transaction; without it these rows carry no tags, and
+// AuditRows cannot look at them.
+func (l *Log) Bind(keys Keys) { l.keys, l.tags = keys, NewTags(keys) }
+
+// nodeTagSize is the length of a node's tag in characters: 36 bits.
+const nodeTagSize = 6
+
+func nodeTags(first int64, name string, index func(string, ...[]byte) [][16]byte) []string {
+	xs := index("ledger node", strconv.AppendInt(nil, first, 10), []byte(name))
+	out := make([]string, len(xs))
+	for i := range xs {
+		out[i] = base64.RawURLEncoding.EncodeToString(xs[i][:])[:nodeTagSize]
+	}
+	return out
+}
+
+// signedNode is the node's name with a tag over it and the row.
+func (l *Log) signedNode(first int64) string {
+	if l.keys == nil {
+		return l.node
+	}
+	one := func(domain string, parts ...[]byte) [][16]byte { return [][16]byte{l.keys.Index(domain, parts...)} }
+	return l.node + "~" + nodeTags(first, l.node, one)[0]
+}
+
+// nodeFits checks what signedNode wrote.
+func (l *Log) nodeFits(first int64, stored string) bool {
+	if l.keys == nil {
+		return true
+	}
+	name, tag, ok := cutLast(stored, "~")
+	return ok && slices.Contains(nodeTags(first, name, l.keys.IndexVersions), tag)
+}
+
+func cutLast(s, sep string) (before, after string, ok bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
 }
 
 // Begin implements store.Hook: it reads the head.
@@ -106,7 +156,7 @@ func (l *Log) Commit(tx *store.Tx) error {
 		}
 		l.codec.Pack(&g)
 		err = tx.Queue(ctx, `INSERT INTO ledger_groups (first, count, first_hash, hashes, events, at, node)
-			VALUES ($1, $2, $3, $4, $5, $6, $7)`, g.First, g.Count, g.FirstHash, g.Hashes, g.Events, g.At, l.node)
+			VALUES ($1, $2, $3, $4, $5, $6, $7)`, g.First, g.Count, g.FirstHash, g.Hashes, g.Events, g.At, l.signedNode(g.First))
 		if err != nil {
 			return fmt.Errorf("write ledger row: %w", err)
 		}
@@ -161,13 +211,14 @@ func (l *Log) Head(ctx context.Context) (ledger.Head, error) {
 	return ledger.NewHead(size, edge)
 }
 
-// Audit recomputes the whole ledger and names the first damage.
+// Audit recomputes the whole ledger and names the damages. It returns the first
+// too, nil when there is none.
 func (l *Log) Audit(ctx context.Context, from int64) (ledger.Audited, *ledger.Damage, error) {
 	head, err := l.Head(ctx)
 	if err != nil {
 		return ledger.Audited{}, nil, err
 	}
-	return l.AuditTo(ctx, from, head)
+	return l.AuditTo(ctx, from, head, nil)
 }
 
 // groups is the ledger's view of the table.

@@ -80,6 +80,7 @@ type Log struct {
 type Retention struct {
 	Messages Duration `yaml:"messages" default:"10y" rule:"min=30d,max=200y" doc:"Age at which a delivered message is erased, unless a legal minimum or a hold keeps it longer."`
 	MaxSize  Size     `yaml:"max_size" rule:"min=64MiB" doc:"Size of the stored messages above which an alarm is raised and the oldest that nothing protects are erased. No limit when absent."`
+	Apart    Duration `yaml:"quarantine" default:"2y" rule:"min=30d,max=200y" doc:"How long the bytes of a quarantined message are kept after a person has decided about it. Open ones are never erased, and a refused one not before its legal minimum."`
 	Minimum  Minimum  `yaml:"minimum" doc:"Legal minimum by kind of report, as far as federal law goes. States may ask for longer; shorter is refused."`
 }
 

@@ -27,50 +27,67 @@ func (d *Damage) String() string {
 	return fmt.Sprintf("ledger row %d, leaf %d: %s", d.Row, d.Leaf, d.What)
 }
 
+// MaxDamages bounds the list of damages that an audit returns; it goes on
+// counting.
+const MaxDamages = 200
+
 // Audited is what an audit went through.
 type Audited struct {
+	// Leaves and Rows are those looked at.
 	Leaves, Rows int64
-	// Root is the recomputed root of the last leaf that was sound.
+	// Root is the recomputed root of the last leaf before the first damage.
 	Root tlog.Hash
+	// Sound is how many leaves lie before the first damage.
+	Sound int64
+	// Damages are the first MaxDamages, Damaged is how many there are.
+	Damages []Damage
+	Damaged int64
+}
+
+func (a *Audited) find(d *Damage) {
+	if a.Damaged++; len(a.Damages) < MaxDamages {
+		a.Damages = append(a.Damages, *d)
+	}
 }
 
 // Audit walks every row from leaf from (the start of a row; 0 for all) to head,
-// recomputes every hash from the event bytes and compares. It returns the first
-// damage, or nil when all fits; an error means that the walk could not be done.
-// With from > 0 the leaves before are taken on the word of the stored hashes.
-func Audit(ctx context.Context, groups Groups, c *Codec, from int64, head Head) (Audited, *Damage, error) {
-	var done Audited
-	at, err := NewReader(groups, c).HeadAt(ctx, from)
-	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrDamaged) {
-		return done, &Damage{Row: from, Leaf: 0, What: "the hashes of the leaves before cannot be read: rows are missing or out of place"}, nil
+// recomputes every hash from the event bytes and compares. After a damage it
+// goes on with the rows behind it and names each of them that has one of its
+// own. It returns the first damage too, nil when all fits; an error means that
+// the walk could not be done. With from > 0 the leaves before are taken on the
+// word of the stored hashes. progress, if not nil, is called after each row
+// with the number of leaves done; its error ends the walk.
+func Audit(ctx context.Context, groups Groups, c *Codec, from int64, head Head, progress func(leaves int64) error) (Audited, *Damage, error) {
+	w := &walk{groups: groups, codec: c, reader: NewReader(groups, c)}
+	at, err := w.reader.HeadAt(ctx, from)
+	switch {
+	case errors.Is(err, ErrNotFound) || errors.Is(err, ErrDamaged):
+		w.done.find(&Damage{Row: from, Leaf: 0, What: "the hashes of the leaves before cannot be read: rows are missing or out of place"})
+		at = Head{Size: from}
+	case err != nil:
+		return w.done, nil, fmt.Errorf("audit ledger: %w", err)
 	}
-	if err != nil {
-		return done, nil, fmt.Errorf("audit ledger: %w", err)
-	}
-	for at.Size < head.Size {
+	w.at, w.done.Sound = at, from
+	for w.at.Size < head.Size {
 		if err := ctx.Err(); err != nil {
-			return done, nil, fmt.Errorf("audit ledger: %w", err)
+			return w.done, nil, fmt.Errorf("audit ledger: %w", err)
 		}
-		g, err := groups.ByLeaf(ctx, at.Size)
-		if err != nil && !errors.Is(err, ErrNotFound) {
-			return done, nil, fmt.Errorf("audit ledger: %w", err)
+		if err := w.step(ctx, head); err != nil {
+			return w.done, nil, fmt.Errorf("audit ledger: %w", err)
 		}
-		if err != nil || g.First != at.Size {
-			return done, &Damage{Row: at.Size, Leaf: at.Size, What: "the row that should start here is missing or was moved"}, nil
+		if progress != nil {
+			if err := progress(w.at.Size); err != nil {
+				return w.done, nil, fmt.Errorf("audit ledger: %w", err)
+			}
 		}
-		next, d := auditRow(at, &g, c)
-		if d != nil {
-			return done, d, nil
-		}
-		if d := auditLookup(ctx, groups, &g); d != nil {
-			return done, d, nil
-		}
-		at = next
-		done.Rows++
-		done.Leaves += g.Count
-		done.Root = at.Root()
 	}
-	return done, auditEnd(ctx, groups, at, head), nil
+	if err := w.end(ctx, head); err != nil {
+		return w.done, nil, fmt.Errorf("audit ledger: %w", err)
+	}
+	if w.done.Damaged > 0 {
+		return w.done, &w.done.Damages[0], nil
+	}
+	return w.done, nil, nil
 }
 
 // auditRow recomputes one row on top of the sound head at.
@@ -124,17 +141,34 @@ func auditLookup(ctx context.Context, groups Groups, g *Group) *Damage {
 	return nil
 }
 
-func auditEnd(ctx context.Context, groups Groups, at, head Head) *Damage {
-	bad := func(what string) *Damage { return &Damage{Row: -1, Leaf: at.Size, What: what} }
-	if at.Size != head.Size {
-		return bad("the rows reach further than the stored head")
+// end compares the stored head with the rows.
+func (w *walk) end(ctx context.Context, head Head) error {
+	bad := func(what string) { w.done.find(&Damage{Row: -1, Leaf: w.at.Size, What: what}) }
+	switch {
+	case w.at.Size != head.Size:
+		bad("the rows reach further than the stored head")
+	case w.done.Damaged > 0:
+		// The stored hashes say what the head should be, where the rows that hold
+		// them are sound.
+		want, err := w.reader.HeadAt(ctx, head.Size)
+		if errors.Is(err, ErrNotFound) || errors.Is(err, ErrDamaged) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if w.doubtful(head.Size) {
+			return nil
+		}
+		if !bytes.Equal(want.EdgeBytes(), head.EdgeBytes()) {
+			bad("the stored head does not fit the rows")
+		}
+	case w.at.Root() != head.Root() || !bytes.Equal(w.at.EdgeBytes(), head.EdgeBytes()):
+		bad("the stored head does not fit the rows")
 	}
-	if at.Root() != head.Root() || !bytes.Equal(at.EdgeBytes(), head.EdgeBytes()) {
-		return bad("the stored head does not fit the rows")
-	}
-	g, err := groups.ByLeaf(ctx, at.Size)
-	if err == nil && g.First+g.Count > at.Size {
-		return &Damage{Row: g.First, Leaf: at.Size, What: "there is a row after the stored head"}
+	g, err := w.groups.ByLeaf(ctx, w.at.Size)
+	if err == nil && g.First+g.Count > w.at.Size && g.First >= w.at.Size {
+		w.done.find(&Damage{Row: g.First, Leaf: w.at.Size, What: "there is a row after the stored head"})
 	}
 	return nil
 }

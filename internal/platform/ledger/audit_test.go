@@ -23,7 +23,7 @@ func TestAuditOfASoundLedger(t *testing.T) {
 	for _, size := range []int64{0, 1, 2, 100} {
 		m, head := build(t, size, 6)
 		for _, g := range append(slices.Clone(m.Rows), Group{First: size}) {
-			got, d, err := Audit(ctx, m, c, g.First, head)
+			got, d, err := Audit(ctx, m, c, g.First, head, nil)
 			if d != nil || err != nil {
 				t.Fatalf("size %d from %d: %v %v", size, g.First, d, err)
 			}
@@ -86,7 +86,7 @@ func TestAuditNamesDamage(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			m, h := clone(sound), head
 			tt.do(m, &h)
-			_, d, err := Audit(ctx, m, c, 0, h)
+			_, d, err := Audit(ctx, m, c, 0, h, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -117,7 +117,7 @@ func TestAuditNoticesEveryFlippedByte(t *testing.T) {
 			for _, part := range [][]byte{g.Events, g.Hashes} {
 				for j := range part {
 					part[j] ^= 0x10
-					_, d, err := Audit(ctx, m, c, 0, head)
+					_, d, err := Audit(ctx, m, c, 0, head, nil)
 					part[j] ^= 0x10
 					if err != nil {
 						t.Fatal(err)
@@ -142,8 +142,56 @@ func (failing) ByLeaf(context.Context, int64) (Group, error) { return Group{}, e
 
 func TestAuditTellsFailureFromDamage(t *testing.T) {
 	m, head := build(t, 10, 3)
-	_, d, err := Audit(context.Background(), failing{m}, newCodec(t), 0, head)
+	_, d, err := Audit(context.Background(), failing{m}, newCodec(t), 0, head, nil)
 	if d != nil || !errors.Is(err, errDisk) {
 		t.Fatalf("got %v, %v", d, err)
+	}
+}
+
+// An audit goes on after a damage: two damages far apart are both named, and
+// sound rows between and behind them are not.
+func TestAuditGoesOnAfterDamage(t *testing.T) {
+	ctx, c := context.Background(), newCodec(t)
+	sound, head := build(t, 400, 6)
+	type change struct {
+		name string
+		do   func(m *Memory, k int)
+	}
+	changes := []change{
+		{"event", func(m *Memory, k int) { flip(m.Rows[k].Events, 30) }},
+		{"leaf hash", func(m *Memory, k int) { flip(m.Rows[k].Hashes, 3) }},
+		{"removed", func(m *Memory, k int) { m.Rows = slices.Delete(m.Rows, k, k+1) }},
+		{"unreadable", func(m *Memory, k int) { m.Rows[k].Events = nil }},
+		{"time", func(m *Memory, k int) { m.Rows[k].At++ }},
+		{"count", func(m *Memory, k int) { m.Rows[k].Count += 3 }},
+	}
+	for _, a := range changes {
+		for _, b := range changes {
+			m := clone(sound)
+			second := len(m.Rows) - 9
+			rows := []int64{m.Rows[4].First, m.Rows[second].First}
+			b.do(m, second) // the later one first: removing shifts
+			a.do(m, 4)
+			done, d, err := Audit(ctx, m, c, 0, head, nil)
+			if err != nil || d == nil {
+				t.Fatalf("%s, %s: %v %v", a.name, b.name, d, err)
+			}
+			var got []int64
+			for _, d := range done.Damages {
+				got = append(got, d.Row)
+			}
+			if !slices.Equal(got, rows) || done.Sound != rows[0] {
+				t.Errorf("%s, %s: named rows %v, want %v; sound up to %d", a.name, b.name, got, rows, done.Sound)
+			}
+		}
+	}
+	// Everything damaged: the list is bounded, the count is not.
+	long, end := build(t, 3000, 1)
+	for i := range long.Rows {
+		flip(long.Rows[i].Events, 30)
+	}
+	done, _, err := Audit(ctx, long, c, 0, end, nil)
+	if err != nil || len(done.Damages) != MaxDamages || done.Damaged != int64(len(long.Rows)) {
+		t.Fatalf("%v: %d listed, %d counted of %d", err, len(done.Damages), done.Damaged, len(long.Rows))
 	}
 }

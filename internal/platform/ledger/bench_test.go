@@ -114,7 +114,7 @@ func BenchmarkAuditMillion(b *testing.B) {
 	m, head := million(b)
 	c := newCodec(b)
 	for b.Loop() {
-		if _, d, err := Audit(context.Background(), m, c, 0, head); d != nil || err != nil {
+		if _, d, err := Audit(context.Background(), m, c, 0, head, nil); d != nil || err != nil {
 			b.Fatal(d, err)
 		}
 	}

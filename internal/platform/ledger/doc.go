@@ -18,5 +18,5 @@
 // Not guaranteed: a ledger alone cannot notice that the whole database was put
 // back to an earlier day, because that is a valid ledger too. Only a witness
 // (package witness) that remembers a later checkpoint can. Group.Node is an
-// annotation that no hash covers.
+// annotation that no hash covers (package bus binds it by a keyed tag).
 package ledger

@@ -90,3 +90,14 @@ func (m jsonPairs) pairs() Pairs {
 func (e *Event) sortNumbers() {
 	slices.SortFunc(e.Numbers, func(a, b Number) int { return strings.Compare(a.K, b.K) })
 }
+
+// KindOf reads the kind of an event in its canonical form, empty where it is in
+// another.
+func KindOf(raw []byte) string {
+	rest, ok := bytes.CutPrefix(raw, []byte(`{"v":1,"kind":"`))
+	if !ok {
+		return ""
+	}
+	kind, _, _ := bytes.Cut(rest, []byte(`"`))
+	return string(kind)
+}

@@ -244,7 +244,7 @@ func TestReaderEventThroughCompression(t *testing.T) {
 	if _, err := r.Event(ctx, 500); !errors.Is(err, ErrNotFound) {
 		t.Errorf("leaf after the end: %v", err)
 	}
-	if _, d, err := Audit(ctx, m, c, 0, head); d != nil || err != nil {
+	if _, d, err := Audit(ctx, m, c, 0, head, nil); d != nil || err != nil {
 		t.Fatalf("audit of a packed ledger: %v %v", d, err)
 	}
 }

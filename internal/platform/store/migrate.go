@@ -134,3 +134,43 @@ func IsMissingTable(err error) bool {
 	return err != nil && !errors.Is(err, ErrNoRows) &&
 		(strings.Contains(err.Error(), "no such table") || strings.Contains(err.Error(), "SQLSTATE 42P01"))
 }
+
+// CheckMigrations compares the record of applied migrations with the files they
+// were applied from, and names each that is missing, changed or unknown.
+func (db *DB) CheckMigrations(ctx context.Context, found func(name, what string), all ...Migrations) error {
+	want := map[string]string{}
+	for _, m := range all {
+		names, err := fs.Glob(m.Files, "*.sql")
+		if err != nil {
+			return fmt.Errorf("list migrations of %s: %w", m.Domain, err)
+		}
+		for _, file := range names {
+			src, err := fs.ReadFile(m.Files, file)
+			if err != nil {
+				return fmt.Errorf("read migration %s/%s: %w", m.Domain, file, err)
+			}
+			h := sha256.Sum256(src)
+			want[m.Domain+"/"+file] = hex.EncodeToString(h[:])
+		}
+	}
+	err := db.Query(ctx, "SELECT name, sha256 FROM store_migrations ORDER BY name", nil, func(s Scanner) error {
+		var name, sum string
+		err := s.Scan(&name, &sum)
+		switch have, ok := want[name]; {
+		case err != nil:
+		case !ok:
+			found(name, "it is of no migration of this version")
+		case have != sum:
+			found(name, "its hash is not that of the migration")
+		}
+		delete(want, name)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read migrations: %w", err)
+	}
+	for name := range want {
+		found(name, "it is missing: the migration was applied")
+	}
+	return nil
+}

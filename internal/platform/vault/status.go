@@ -15,6 +15,17 @@ type Status struct {
 	Signers     []SignerStatus  `json:"signers"` // the current one first
 	NeedsPerson bool            `json:"needs_person"`
 	Warnings    []string        `json:"warnings,omitempty"`
+	// Rewrap is how far records are carried over to current keys. The vault does
+	// not know where records are; whoever carries them over fills it in.
+	Rewrap []RewrapStatus `json:"rewrap,omitempty"`
+}
+
+// RewrapStatus is how far the records of one purpose are after a rotation.
+type RewrapStatus struct {
+	Purpose Purpose `json:"purpose"`
+	Done    int64   `json:"done"`            // carried over since the hub looked last
+	Left    int64   `json:"left"`            // still under an older key
+	Stuck   int64   `json:"stuck,omitempty"` // of these, do not open and keep their key
 }
 
 // SealStatus is one seal of the root key.

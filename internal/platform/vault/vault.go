@@ -237,3 +237,34 @@ func randomHex(random io.Reader, n int) (string, error) {
 }
 
 func equal(a, b []byte) bool { return hmac.Equal(a, b) }
+
+// CheckBook reads the stored book again and holds it against the root key in
+// memory: ErrBook says that it was changed by someone without that key, or put
+// back to an earlier revision than the one in use.
+func (v *Vault) CheckBook(ctx context.Context) error {
+	r := v.ring.Load()
+	if r == nil {
+		return ErrClosed
+	}
+	raw, p, err := load(ctx, v.book)
+	if err != nil {
+		return fmt.Errorf("check key book: %w", err)
+	}
+	if now := v.ring.Load(); now != nil {
+		r = now // changed while it was read
+	}
+	if p.Book.Root.ID != r.book.Root.ID {
+		return nil // another process has rotated the root key: Reload judges that
+	}
+	mac, err := p.Book.mac(r.root)
+	if err != nil {
+		return err
+	}
+	if !equal(mac, p.MAC) {
+		return fmt.Errorf("check key book: %w: its contents were changed by someone without the root key", ErrBook)
+	}
+	if p.Book.Revision < r.book.Revision && !equal(raw, r.raw) {
+		return fmt.Errorf("check key book: the book went back from revision %d to %d: %w", r.book.Revision, p.Book.Revision, ErrBook)
+	}
+	return nil
+}

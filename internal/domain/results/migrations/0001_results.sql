@@ -89,6 +89,11 @@ CREATE TABLE results_search (
   data BLOB NOT NULL,
   PRIMARY KEY (run, block)
 ) WITHOUT ROWID;
+-- The time by which things are erased (see clock.go).
+CREATE TABLE results_clock (
+  id BIGINT PRIMARY KEY CHECK (id = 1),
+  believed BIGINT NOT NULL
+);
 -- Legal holds: on a message (its leaf) or on a patient (blind index).
 CREATE TABLE results_holds (
   id BLOB PRIMARY KEY,

@@ -24,3 +24,10 @@ CREATE TABLE bus_positions (
   subscriber TEXT PRIMARY KEY,
   next BIGINT NOT NULL
 );
+-- Keyed tags of rows in tables that neither the ledger nor a seal binds whole.
+CREATE TABLE row_tags (
+  tbl TEXT NOT NULL,
+  row TEXT NOT NULL,
+  tag BLOB NOT NULL,
+  PRIMARY KEY (tbl, row)
+) WITHOUT ROWID;
