@@ -185,7 +185,7 @@ func (s *Service) readmit(ctx context.Context, set *Settings, a *apart, j *judge
 	// event names the source and no peer.
 	fresh := &newMessage{}
 	if a.state == apartOpen {
-		if fresh, err = s.prepare(set, j, channel.Peer{}, event.NewID(), a.body, now); err != nil {
+		if fresh, err = s.prepare(ctx, set, j, channel.Peer{}, event.NewID(), a.body, now); err != nil {
 			return m, false, err
 		}
 	}
@@ -235,7 +235,7 @@ func (s *Service) readmit(ctx context.Context, set *Settings, a *apart, j *judge
 	return m, conflict, err
 }
 
-func apartState(ctx context.Context, tx *store.Tx, id event.ID) (state int64, message *event.ID, err error) {
+func apartState(ctx context.Context, tx store.Queryer, id event.ID) (state int64, message *event.ID, err error) {
 	var raw []byte
 	err = tx.QueryRow(ctx, "SELECT state, message FROM results_quarantine WHERE id = $1", id[:]).Scan(&state, &raw)
 	if errors.Is(err, store.ErrNoRows) {
@@ -262,7 +262,10 @@ func decide(ctx context.Context, tx *store.Tx, id event.ID, to int64, message *e
 	}
 	_, err := tx.Exec(ctx, "UPDATE results_quarantine SET state = $1, decided_at = $2, decided_by = $3, message = $4 WHERE id = $5 AND state = 0",
 		to, now.UnixMicro(), ledger.Code(by.Who), m, id[:])
-	return err
+	if err != nil || message == nil {
+		return err
+	}
+	return sinceFirst(ctx, tx, id, *message)
 }
 
 func decided(kind string, at int64, id event.ID, message *event.ID, by By) ledger.Event {

@@ -86,6 +86,7 @@ type delivery struct {
 	attempts int64
 	firstAt  *int64
 	received int64 // microseconds
+	lanes    []byte
 	body     []byte
 	salt     ledger.Salt
 }
@@ -99,9 +100,9 @@ func (s *Service) delivery(ctx context.Context, seq int64) (*delivery, error) {
 	d := &delivery{seq: seq}
 	var id, sealed []byte
 	var state int64
-	err := s.db.QueryRow(ctx, `SELECT d.partner, d.route, d.state, d.attempts, d.first_at, m.id, m.received_at, m.body FROM results_deliveries d
+	err := s.db.QueryRow(ctx, `SELECT d.partner, d.route, d.state, d.attempts, d.first_at, d.lanes, m.id, m.received_at, m.body FROM results_deliveries d
 		JOIN results_messages m ON m.leaf = d.message WHERE d.seq = $1`, seq).
-		Scan(&d.partner, &d.route, &state, &d.attempts, &d.firstAt, &id, &d.received, &sealed)
+		Scan(&d.partner, &d.route, &state, &d.attempts, &d.firstAt, &d.lanes, &id, &d.received, &sealed)
 	if err != nil {
 		return nil, fmt.Errorf("read delivery: %w", err)
 	}
@@ -124,5 +125,5 @@ func (c *courier) delivery(ctx context.Context, seq int64, p *parcel) (*delivery
 	if p == nil {
 		return c.s.delivery(ctx, seq)
 	}
-	return &delivery{seq: seq, id: p.id, partner: c.partner, route: p.route, received: p.received, body: p.body, salt: p.salt}, nil
+	return &delivery{seq: seq, id: p.id, partner: c.partner, route: p.route, received: p.received, lanes: p.lanes, body: p.body, salt: p.salt}, nil
 }

@@ -59,7 +59,7 @@ func (s *Service) keepApart(ctx context.Context, source string, body []byte, siz
 	if err != nil {
 		return id, fmt.Errorf("quarantine from source %q: %w", source, err)
 	}
-	keep := id
+	keep, urgent := id, urgentApart(kept)
 	err = s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 		keep = id
 		var old []byte
@@ -87,6 +87,10 @@ func (s *Service) keepApart(ctx context.Context, source string, body []byte, siz
 			(leaf, id, source, received_at, last_at, times, cause, detail, size, kept, tag, state, body)
 			VALUES ($1, $2, $3, $4, $4, 1, $5, $6, $7, $8, $9, 0, $10)`,
 			leaf, id[:], source, at, r.cause, r.text, size, int64(len(kept)), tag[:], sealed)
+		if err != nil || !urgent {
+			return err
+		}
+		_, err = tx.Exec(ctx, startTimer, leaf*maxPlans, int64(CallNotTaken), source, "", at)
 		return err
 	})
 	if err != nil {
