@@ -24,6 +24,8 @@ type Status struct {
 	Today        Today             `json:"today"`
 	Partners     []Partner         `json:"partners"`
 	Quarantine   int64             `json:"quarantine_open"`
+	Calls        OpenCalls         `json:"phone_tasks"`
+	Stops        OpenStops         `json:"stops"`
 	Store        Store             `json:"store"`
 	Leaves       int64             `json:"ledger_leaves"`
 	Doors        map[string]string `json:"doors"`
@@ -40,6 +42,22 @@ type Today struct {
 	Shadowed     int64     `json:"deliveries_recorded_only"`
 	Open         int64     `json:"deliveries_open"`
 	Refused      int64     `json:"deliveries_refused"`
+	Superseded   int64     `json:"deliveries_superseded"`
+}
+
+// OpenCalls are the phone tasks that nobody has closed.
+type OpenCalls struct {
+	Overdue int64 `json:"overdue"`
+	Open    int64 `json:"open"`
+}
+
+// OpenStops are the stops that stand.
+type OpenStops struct {
+	Standing  int64 `json:"standing"`
+	Expired   int64 `json:"expired"`
+	ImpactDue int64 `json:"impact_due"`
+	OverADay  int64 `json:"over_24_hours"`
+	LiftAsked int64 `json:"lift_asked"`
 }
 
 // Partner is what waits for one partner and whether it answers.
@@ -83,7 +101,7 @@ func (s *Server) status(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	st.Today = Today{midnight.UTC(), day.Received, day.Acknowledged, day.Placed, day.Shadowed, day.Open, day.Refused}
+	st.Today = Today{midnight.UTC(), day.Received, day.Acknowledged, day.Placed, day.Shadowed, day.Open, day.Refused, day.Superseded}
 	partners, err := s.Results.Partners(ctx)
 	if err != nil {
 		return nil, err
@@ -105,6 +123,16 @@ func (s *Server) status(r *http.Request) (any, error) {
 	if st.Quarantine, err = s.Results.OpenQuarantine(ctx); err != nil {
 		return nil, err
 	}
+	calls, err := s.Results.CountCalls(ctx)
+	if err != nil {
+		return nil, err
+	}
+	st.Calls = OpenCalls{calls.Overdue, calls.Open}
+	stops, err := s.Results.CountStops(ctx)
+	if err != nil {
+		return nil, err
+	}
+	st.Stops = OpenStops(stops)
 	head, err := s.Log.Head(ctx)
 	if err != nil {
 		return nil, err

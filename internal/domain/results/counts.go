@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -226,6 +228,28 @@ func (s *Service) PartnerCounts(ctx context.Context, partner string, limit int) 
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list counts: %w", err)
+	}
+	return out, nil
+}
+
+// NotCountable are the partners that never gave a list: whether they have a
+// result cannot be said.
+func (s *Service) NotCountable(ctx context.Context) ([]string, error) {
+	gave := map[string]bool{}
+	err := s.db.Query(ctx, "SELECT DISTINCT partner FROM results_counts", nil, func(row store.Scanner) error {
+		var p string
+		err := row.Scan(&p)
+		gave[p] = true
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list who gives lists: %w", err)
+	}
+	out := []string{}
+	for _, p := range slices.Sorted(maps.Keys(s.settings.Load().Partners)) {
+		if !gave[p] {
+			out = append(out, p)
+		}
 	}
 	return out, nil
 }
