@@ -73,7 +73,16 @@ type Partner struct {
 	NextTry     time.Time `json:"next_try,omitzero"`
 	Heard       time.Time `json:"last_took,omitzero"` // since the hub started
 
+	Stops []Gate `json:"stops,omitempty"`
+
 	alarmAfter time.Duration
+}
+
+// Gate is a stop before all that goes to a partner.
+type Gate struct {
+	Kind  string    `json:"kind"`
+	Owner string    `json:"owner"`
+	Since time.Time `json:"since"`
 }
 
 // Store is the outcome of a test write.
@@ -113,6 +122,9 @@ func (s *Server) status(r *http.Request) (any, error) {
 		}
 		if x.Name == "" {
 			x.Name = p.Partner
+		}
+		for _, g := range p.Gates {
+			x.Stops = append(x.Stops, Gate{g.Kind.String(), g.Owner, g.Since})
 		}
 		if !p.DownSince.IsZero() {
 			x.NextTry = p.NextTry.UTC()

@@ -63,6 +63,9 @@ func (st *Status) clinical() []string {
 // trouble says what about a partner needs somebody.
 func (p *Partner) trouble(now time.Time) []string {
 	var out []string
+	for _, g := range p.Stops {
+		out = append(out, fmt.Sprintf("Nothing goes to %s: a %s stop of %s stands since %s.", p.Name, g.Kind, g.Owner, clock(g.Since, now)))
+	}
 	if !p.DownSince.IsZero() {
 		out = append(out, fmt.Sprintf("%s for %s. %s since %s; the next try is at %s.", waits(p.Waiting), p.Name, why(p.Why),
 			clock(p.DownSince, now), clock(p.NextTry, now)))

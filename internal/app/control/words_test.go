@@ -54,6 +54,10 @@ func TestStatusInWords(t *testing.T) {
 				"Metrics are not served.", "No result has come in today.", "Nothing waits.",
 			},
 		},
+		"nothing goes there": {
+			st:    Status{Store: well, Partners: []Partner{{Name: "Riverside", Heard: at(7, 0), Stops: []Gate{{"clinical", "Ann Example", at(6, 0)}}}}},
+			state: "needs_you", says: []string{"Nothing goes to Riverside: a clinical stop of Ann Example stands since 06:00.", "No result has come in today.", "Nothing waits."},
+		},
 		"held, stopped, apart, not started": {
 			st:   Status{Store: well, Quarantine: 2, Partners: []Partner{{Key: "r", Name: "Riverside", Heard: at(5, 0), Held: 1, NeedsPerson: 3}}},
 			need: []string{"Metrics are not served."}, state: "needs_you",

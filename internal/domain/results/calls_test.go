@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/labwarden/labwarden/internal/channel"
+	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/store/storetest"
 )
 
@@ -341,5 +342,38 @@ func TestNoViewOfATaskWithoutARecord(t *testing.T) {
 		if _, err := l.ShowCall(t.Context(), id); err != nil {
 			t.Errorf("the task itself: %v", err)
 		}
+	})
+}
+
+// unlucky makes every transaction fail at its end.
+type unlucky struct{ store.Hook }
+
+func (unlucky) Commit(*store.Tx) error { return errors.New("the disk is full") }
+
+// TestOpeningThatFailsIsRepeatedOnce: a transaction that does not commit leaves
+// the timer, and no half of a task; a look that cannot be recorded shows nothing.
+func TestOpeningThatFailsIsRepeatedOnce(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
+		l := newLab(t, open)
+		l.taken(critical("C1", "4711", "100"))
+		l.clock.add(10 * time.Minute)
+		l.db.SetHook(unlucky{l.log})
+		if err := l.openCalls(t.Context()); err == nil {
+			t.Fatal("no error")
+		}
+		if tasks, timers := l.count("SELECT count(*) FROM results_calls"), l.count("SELECT count(*) FROM results_call_timers"); tasks != 0 || timers != 2 {
+			t.Fatalf("%d tasks, %d timers", tasks, timers)
+		}
+		l.db.SetHook(l.log)
+		c := l.calls()
+		if len(c) != 2 || len(l.events(KindCall+"opened")) != 2 {
+			t.Fatalf("%+v", c)
+		}
+		l.db.SetHook(unlucky{l.log})
+		v, err := l.ViewCall(t.Context(), c[0].ID, why)
+		if err == nil || len(v.Orders) > 0 || len(v.Steps) > 0 {
+			t.Errorf("%+v, %v", v, err)
+		}
+		l.db.SetHook(l.log)
 	})
 }

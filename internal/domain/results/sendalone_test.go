@@ -162,3 +162,29 @@ func TestPartialCorrectionIsNotSentAlone(t *testing.T) {
 		}
 	})
 }
+
+// TestOriginalOnTheWireIsNotSuperseded: what is being sent may arrive.
+func TestOriginalOnTheWireIsNotSuperseded(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		box := l.boxes["north"]
+		box.flying, box.asked = make(chan struct{}), make(chan string)
+		a := l.taken(oru("A1", "4711", "100"))
+		b := l.taken(correction("A3", "4711", "100"))
+		l.run()
+		<-box.asked
+		_, err := l.SendAlone(t.Context(), to(t, b, "north").Seq, ann)
+		wantErr(t, err, ErrConflict)
+		if !strings.Contains(err.Error(), "being sent at this moment") {
+			t.Errorf("%v", err)
+		}
+		close(box.flying)
+		<-box.asked
+		pass(5 * time.Second)
+		if got := box.list(); !slices.Equal(got, []string{"A1", "A3"}) {
+			t.Errorf("got %v", got)
+		}
+		if d := l.delivery(to(t, a, "north").Seq); d.State != Done {
+			t.Errorf("%+v", d)
+		}
+	})
+}

@@ -388,3 +388,35 @@ func TestPartnersListIsHeldAgainstWhatWasDelivered(t *testing.T) {
 		}
 	})
 }
+
+// TestStopsThatCannotBeRead: without one look at the stops nothing is taken or
+// sent; after it the last look counts.
+func TestStopsThatCannotBeRead(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.taken(oru("C1", "4711", "100"))
+		l.restart()
+		l.exec("ALTER TABLE results_stops RENAME TO results_stops_away")
+		l.run()
+		if b := ack(t, l.present(oru("C2", "4711", "101"))); b.Code != "AR" {
+			t.Errorf("answered %s", b.Code)
+		}
+		pass(time.Minute)
+		if got := l.north(); len(got) != 0 {
+			t.Fatalf("sent without a look: %v", got)
+		}
+		l.exec("ALTER TABLE results_stops_away RENAME TO results_stops")
+		pass(time.Minute)
+		if got := l.north(); !slices.Equal(got, []string{"C1"}) {
+			t.Fatalf("got %v", got)
+		}
+		l.exec("ALTER TABLE results_stops RENAME TO results_stops_away")
+		pass(time.Minute)
+		if b := ack(t, l.present(oru("C2", "4711", "101"))); b.Code != "AA" {
+			t.Errorf("answered %s", b.Code)
+		}
+		pass(time.Minute)
+		if got := l.north(); !slices.Equal(got, []string{"C1", "C2"}) {
+			t.Fatalf("got %v", got)
+		}
+	})
+}

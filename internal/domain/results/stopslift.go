@@ -61,7 +61,8 @@ func (st *standingStop) of(kind StopKind) error {
 
 // frees counts, up to two, the open deliveries a stop keeps.
 func (st *standingStop) frees(ctx context.Context, tx *store.Tx) (n int64, err error) {
-	query, arg := "", any(st.target)
+	var query string
+	arg := any(st.target)
 	switch st.scope {
 	case ScopePartner:
 		query = "SELECT count(*) FROM (SELECT seq FROM results_deliveries WHERE partner = $1 AND state < 3 LIMIT 2) AS kept"

@@ -86,7 +86,8 @@ func (s *Service) Stops(ctx context.Context, f StopFilter, limit int) ([]Stopped
 
 // keeps counts what a stop keeps and since when.
 func (s *Service) keeps(ctx context.Context, x *Stopped) error {
-	from, arg := "", any(x.Target)
+	var from string
+	arg := any(x.Target)
 	switch x.Scope {
 	case ScopePartner:
 		from = "SELECT d.seq, d.message FROM results_deliveries d WHERE d.partner = $1 AND d.state < 3 ORDER BY d.seq LIMIT $2"
