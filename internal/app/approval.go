@@ -18,7 +18,7 @@ func NeedApproval(old, new *config.Config) []string {
 			before[r.Name] = r
 		}
 	}
-	var out []string
+	out := longerCalls(old, new)
 	for _, r := range new.Routes {
 		if r.Stage != "carry" {
 			continue

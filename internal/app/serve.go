@@ -31,6 +31,7 @@ func (h *Hub) Serve(ctx context.Context, c *config.Config, ready func(map[string
 	g.Go(func() error { return h.Results.Run(ctx) })
 	g.Go(func() error { return guard.run(ctx) })
 	g.Go(func() error { return h.Results.RunIndex(ctx) })
+	g.Go(func() error { return h.Results.RunClinical(ctx) })
 	g.Go(func() error { return h.keep(ctx) })
 	g.Go(func() error { return h.Alarms.Run(ctx) })
 	g.Go(func() error { return newLookout(h).run(ctx) })

@@ -27,9 +27,11 @@ func (h *Hub) settings(c *config.Config, senders map[string]results.Sender) (*re
 		Revision: c.Revision(),
 		Sources:  map[string]results.Source{},
 		Partners: map[string]*results.Partner{},
+
+		CriticalAfter: c.Alarms.CriticalAfter.Std(),
 	}
 	for name, s := range c.Sources {
-		set.Sources[name] = results.Source{Name: name, Window: s.ControlIDWindow.Std()}
+		set.Sources[name] = results.Source{Name: name, Window: s.ControlIDWindow.Std(), CriticalAfter: s.CriticalAfter.Std()}
 	}
 	owns := map[string]results.Belonging{}
 	for key, p := range c.Partners {
@@ -40,6 +42,7 @@ func (h *Hub) settings(c *config.Config, senders map[string]results.Sender) (*re
 		owns[key] = b
 		set.Partners[key] = &results.Partner{
 			Key: key, Name: p.Name, Sender: senders[key], Render: h.render(c, key), AlarmAfter: p.AlarmAfter.Std(), Parallel: parallel(p.Destination),
+			CriticalAfter: p.CriticalAfter.Std(),
 			Retry: results.Retry{
 				First: p.Retry.First.Std(), Max: p.Retry.Max.Std(), GiveUpAfter: p.Retry.GiveUpAfter.Std(), Breaker: p.Retry.Breaker.Failures,
 			},

@@ -17,6 +17,7 @@ func resultsCommand() *cobra.Command {
 	for _, a := range acts() {
 		c.AddCommand(actCommand(a))
 	}
+	c.AddCommand(sendAloneCommand())
 	return c
 }
 
@@ -30,7 +31,7 @@ func addFilterFlags(c *cobra.Command) *filterFlags {
 	return &filterFlags{
 		source:  f.String("source", "", "only what this source sent"),
 		partner: f.String("partner", "", "only what goes to this partner"),
-		state:   f.String("state", "", `only with a delivery that is "waiting", "held", "needs a person", "done", "shadow" or "refused"`),
+		state:   f.String("state", "", `only with a delivery that is "waiting", "held", "needs a person", "done", "shadow", "refused" or "superseded"`),
 		since:   f.String("since", "", "only what came in at this time or later: 2026-05-04, 2026-05-04T06:52, or 2h ago as 2h"),
 		until:   f.String("until", "", "only what came in before this time"),
 	}
@@ -79,8 +80,13 @@ func deliveries(ds []control.Delivery) string {
 // stateWords says no more than what is known: that a system accepted a result
 // is not that somebody has read it.
 func stateWords(d control.Delivery) string {
-	if d.State != "done" {
+	switch {
+	case d.Gated != "":
+		return d.State + ", behind a " + strings.Fields(d.Gated)[0] + " stop"
+	case d.State != "done":
 		return d.State
+	case !d.FoundAt.IsZero():
+		return "they have it (their own list)"
 	}
 	switch d.Level {
 	case "accepted":
@@ -88,7 +94,7 @@ func stateWords(d control.Delivery) string {
 	case "committed":
 		return "their system took it"
 	}
-	return "placed there"
+	return "placed, nobody has confirmed"
 }
 
 func marks(r control.Result) string {

@@ -16,8 +16,8 @@ type act struct{ name, short, long, done string }
 
 func acts() []act {
 	return []act{
-		{"hold", "Stop waiting deliveries until they are released", "Hold deliveries that wait. What belongs to the same patient or order waits behind them.", "is held"},
-		{"release", "Let held deliveries go, or try again what needed a person", "Release deliveries that are held or that need a person: they are tried again at once, in their order.", "is released"},
+		{"hold", "Stop waiting deliveries until they are released", "Hold deliveries that wait: a clinical stop of each, for a day, in your name. What belongs\nto the same patient or order waits behind them. For more than single results see\nlabwarden stops.", "is held"},
+		{"release", "Let held deliveries go, or try again what needed a person", "Release deliveries that are held or that need a person: they are tried again at once, in\ntheir order. Held ones go one at a time, and a stop that covers more is not lifted so.", "is released"},
 		{"refuse", "End held deliveries without sending them", "End deliveries that are held or need a person. They are never sent; what waited behind them moves up.", "is ended and will not be sent"},
 		{"resend", "Send again what was delivered or ended", "Make a new delivery of a message whose delivery has ended. It goes to the end of its order.", "is sent again"},
 	}
@@ -51,7 +51,7 @@ func actCommand(a act) *cobra.Command {
 		done := []control.Acted{}
 		var failed error
 		for _, n := range numbers {
-			d, err := client.Act(c.Context(), a.name, n, *reason)
+			d, err := client.Act(c.Context(), a.name, n, len(numbers), *reason)
 			if err != nil {
 				if errors.Is(err, control.ErrNoHub) {
 					return err

@@ -73,6 +73,14 @@ func printResult(w io.Writer, r control.Result) {
 		rows[i] = []string{fmt.Sprint(d.Number), d.Partner, d.Route, stateWords(d), d.Code, fmt.Sprint(d.Attempts), clock(d.ChangedAt), clock(d.NextAt), d.Reason}
 	}
 	table(w, "DELIVERY|PARTNER|ROUTE|STATE|ANSWER|TRIES|CHANGED|NEXT TRY|REASON", rows)
+	for _, d := range r.Deliveries {
+		if d.SupersededBy != "" {
+			fmt.Fprintf(w, "SUPERSEDED for %s: the latest is message %s.\n", d.Partner, d.SupersededBy)
+		}
+		if d.Words != "" && d.State == "done" {
+			fmt.Fprintf(w, "%s.\n", d.Words)
+		}
+	}
 }
 
 // printBody prints a message for a person: a line per segment, and no control

@@ -169,7 +169,7 @@ func (c *Client) Alarm(ctx context.Context, number string) (Alarm, error) {
 
 // ActOnAlarm accepts or closes an alarm.
 func (c *Client) ActOnAlarm(ctx context.Context, act, number, reason string) (AlarmActed, error) {
-	return ask[AlarmActed](ctx, c, "/v1/alarms/"+url.PathEscape(number)+"/"+url.PathEscape(act), Why{reason})
+	return ask[AlarmActed](ctx, c, "/v1/alarms/"+url.PathEscape(number)+"/"+url.PathEscape(act), Why{Reason: reason})
 }
 
 // TryWays sends a test to everybody on the on-call list.

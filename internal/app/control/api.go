@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/vault"
 )
 
@@ -34,6 +35,11 @@ type Delivery struct {
 	Code      string    `json:"code,omitempty"`  // the partner's own word
 	Leaf      *int64    `json:"ledger_leaf,omitempty"`
 	Again     bool      `json:"resent,omitempty"`
+	// SupersededBy is the message that replaced it and was sent alone.
+	SupersededBy string    `json:"superseded_by,omitempty"`
+	FoundAt      time.Time `json:"on_their_list,omitzero"` // when their own list named it
+	Gated        string    `json:"behind,omitempty"`       // the stop before all that goes this way
+	Words        string    `json:"words,omitempty"`        // of one result that is shown: what is known, as a sentence
 }
 
 func resultOf(m results.Summary) Result {
@@ -45,6 +51,10 @@ func resultOf(m results.Summary) Result {
 		x := Delivery{
 			Number: d.Seq, Partner: d.Partner, Route: d.Route, State: d.State.String(), Attempts: d.Attempts, Reason: d.Reason,
 			ChangedAt: d.ChangedAt, NextAt: d.NextAt, Level: d.Level, Code: d.Code, Again: d.Again,
+			FoundAt: d.FoundAt, Gated: d.Gated,
+		}
+		if d.SupersededBy != (event.ID{}) {
+			x.SupersededBy = d.SupersededBy.String()
 		}
 		if d.DoneLeaf >= 0 {
 			leaf := d.DoneLeaf
@@ -102,6 +112,7 @@ type Body[T any] struct {
 // Why carries the reason of an act into the ledger. It must not name a patient.
 type Why struct {
 	Reason string `json:"reason"`
+	Among  int    `json:"among,omitempty"` // of a release: how many at once
 }
 
 // Acted is the answer to an act on a delivery.

@@ -132,17 +132,18 @@ func (c *Client) Result(ctx context.Context, id string) (Result, error) {
 
 // View asks for a message's body; the hub records the look.
 func (c *Client) View(ctx context.Context, id, reason string) (Body[Result], error) {
-	return ask[Body[Result]](ctx, c, "/v1/results/"+url.PathEscape(id)+"/view", Why{reason})
+	return ask[Body[Result]](ctx, c, "/v1/results/"+url.PathEscape(id)+"/view", Why{Reason: reason})
 }
 
 // Export asks for a message's body to be written to a file; the hub records it.
 func (c *Client) Export(ctx context.Context, id, reason string) (Body[Result], error) {
-	return ask[Body[Result]](ctx, c, "/v1/results/"+url.PathEscape(id)+"/export", Why{reason})
+	return ask[Body[Result]](ctx, c, "/v1/results/"+url.PathEscape(id)+"/export", Why{Reason: reason})
 }
 
 // Act does hold, release, refuse or resend to a delivery.
-func (c *Client) Act(ctx context.Context, act string, delivery int64, reason string) (Acted, error) {
-	return ask[Acted](ctx, c, fmt.Sprintf("/v1/deliveries/%d/%s", delivery, act), Why{reason})
+// among is how many are acted on at once.
+func (c *Client) Act(ctx context.Context, act string, delivery int64, among int, reason string) (Acted, error) {
+	return ask[Acted](ctx, c, fmt.Sprintf("/v1/deliveries/%d/%s", delivery, act), Why{reason, among})
 }
 
 // Quarantine lists what was not taken.
@@ -153,7 +154,7 @@ func (c *Client) Quarantine(ctx context.Context, all bool, limit int) (Quarantin
 // ViewQuarantined asks for what is kept of a quarantined message; the hub
 // records the look.
 func (c *Client) ViewQuarantined(ctx context.Context, id, reason string) (Body[Quarantined], error) {
-	return ask[Body[Quarantined]](ctx, c, "/v1/quarantine/"+url.PathEscape(id)+"/view", Why{reason})
+	return ask[Body[Quarantined]](ctx, c, "/v1/quarantine/"+url.PathEscape(id)+"/view", Why{Reason: reason})
 }
 
 // Rotate asks for new keys.
@@ -168,7 +169,7 @@ func (c *Client) Audit(ctx context.Context) (Audit, error) {
 
 // DecideViews records a decision about the ledger's alarms.
 func (c *Client) DecideViews(ctx context.Context, reason string) error {
-	_, err := ask[struct{}](ctx, c, "/v1/ledger/decide", Why{reason})
+	_, err := ask[struct{}](ctx, c, "/v1/ledger/decide", Why{Reason: reason})
 	return err
 }
 
@@ -184,5 +185,5 @@ func (c *Client) Keys(ctx context.Context) (vault.Status, error) {
 
 // Decide releases, replays or refuses a quarantined message.
 func (c *Client) Decide(ctx context.Context, act, id, reason string) (Decided, error) {
-	return ask[Decided](ctx, c, "/v1/quarantine/"+url.PathEscape(id)+"/"+url.PathEscape(act), Why{reason})
+	return ask[Decided](ctx, c, "/v1/quarantine/"+url.PathEscape(id)+"/"+url.PathEscape(act), Why{Reason: reason})
 }

@@ -115,20 +115,20 @@ func TestActsAndTheirRefusals(t *testing.T) {
 		t.Fatalf("%+v", list)
 	}
 	n := list.Results[0].Deliveries[0].Number
-	_, err = r.client.Act(t.Context(), "hold", n, "wrong unit")
+	_, err = r.client.Act(t.Context(), "hold", n, 1, "wrong unit")
 	check(t, err)
 	if e := r.last(); e.Kind != "result.held" || e.Codes.Get("reason") != "wrong-unit" {
 		t.Errorf("recorded %+v", e)
 	}
-	_, err = r.client.Act(t.Context(), "hold", n, "again")
+	_, err = r.client.Act(t.Context(), "hold", n, 1, "again")
 	kind(t, err, control.Conflict)
-	_, err = r.client.Act(t.Context(), "resend", n, "again")
+	_, err = r.client.Act(t.Context(), "resend", n, 1, "again")
 	kind(t, err, control.Conflict)
-	_, err = r.client.Act(t.Context(), "release", 1<<40, "x")
+	_, err = r.client.Act(t.Context(), "release", 1<<40, 1, "x")
 	kind(t, err, control.NotFound)
-	_, err = r.client.Act(t.Context(), "release", n, "")
+	_, err = r.client.Act(t.Context(), "release", n, 1, "")
 	kind(t, err, control.Invalid)
-	_, err = r.client.Act(t.Context(), "explode", n, "x")
+	_, err = r.client.Act(t.Context(), "explode", n, 1, "x")
 	kind(t, err, control.NotFound)
 	_, err = r.client.Result(t.Context(), "nonsense")
 	kind(t, err, control.Invalid)
@@ -136,12 +136,12 @@ func TestActsAndTheirRefusals(t *testing.T) {
 	kind(t, err, control.Invalid)
 	_, err = r.client.Reload(t.Context())
 	kind(t, err, control.Unavailable)
-	a, err := r.client.Act(t.Context(), "refuse", n, "wrong unit")
+	a, err := r.client.Act(t.Context(), "refuse", n, 1, "wrong unit")
 	check(t, err)
 	if a.By == "" {
 		t.Error("nobody did it")
 	}
-	again, err := r.client.Act(t.Context(), "resend", n, "after all")
+	again, err := r.client.Act(t.Context(), "resend", n, 1, "after all")
 	check(t, err)
 	if again.New == 0 || again.New == n {
 		t.Errorf("%+v", again)
@@ -240,7 +240,7 @@ func TestOtherUsersAreRefused(t *testing.T) {
 
 func TestOversizeAndBadRequests(t *testing.T) {
 	r := newRig(t, nil)
-	_, err := r.client.Act(t.Context(), "hold", 0, strings.Repeat("x", 70<<10))
+	_, err := r.client.Act(t.Context(), "hold", 0, 1, strings.Repeat("x", 70<<10))
 	kind(t, err, control.Invalid)
 	for _, body := range []string{"", "{", `{"reason":"a"}{`, `{"reason":"a","other":1}`, "[]"} {
 		c := r.raw()

@@ -15,7 +15,7 @@ const scanned = 20_000
 // states are the words a filter may use.
 func states() []string {
 	var out []string
-	for s := results.Waiting; s <= results.RefusedByPerson; s++ {
+	for s := results.Waiting; s <= results.Superseded; s++ {
 		out = append(out, s.String())
 	}
 	return out

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -18,14 +19,14 @@ type route = func(r *http.Request) (any, error)
 // routes is everything the hub can be asked. Whatever changes something or
 // shows patient data is a POST and names a reason.
 func (s *Server) routes() map[string]route {
-	return map[string]route{
+	all := map[string]route{
 		"GET /v1/status":                       s.status,
 		"GET /v1/results":                      s.list,
 		"GET /v1/results/{id}":                 s.show,
 		"POST /v1/results/{id}/view":           s.body(s.Results.View),
 		"POST /v1/results/{id}/export":         s.body(s.Results.Export),
 		"POST /v1/deliveries/{number}/hold":    s.act("hold", s.Results.Hold),
-		"POST /v1/deliveries/{number}/release": s.act("release", s.Results.Release),
+		"POST /v1/deliveries/{number}/release": s.release,
 		"POST /v1/deliveries/{number}/refuse":  s.act("refuse", s.Results.Refuse),
 		"POST /v1/deliveries/{number}/resend":  s.resend,
 		"GET /v1/deliveries/{number}/proof":    s.proof,
@@ -48,6 +49,8 @@ func (s *Server) routes() map[string]route {
 		"POST /v1/alarms/{alarm}/accept": s.actOnAlarm((*alarm.Desk).Accept),
 		"POST /v1/alarms/{alarm}/close":  s.actOnAlarm((*alarm.Desk).Close),
 	}
+	maps.Copy(all, s.clinical())
+	return all
 }
 
 func messageID(r *http.Request) (event.ID, error) {
@@ -67,7 +70,34 @@ func (s *Server) show(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return resultOf(m), nil
+	out := resultOf(m)
+	for i := range out.Deliveries {
+		out.Deliveries[i].Words = s.words(&out.Deliveries[i])
+	}
+	return out, nil
+}
+
+// words say no more than what is known of a delivery (SAFETY.md 17).
+func (s *Server) words(d *Delivery) string {
+	name := s.Facts.Names[d.Partner]
+	if name == "" {
+		name = d.Partner
+	}
+	switch {
+	case !d.FoundAt.IsZero():
+		return name + " has it: it is on their own list"
+	case d.SupersededBy != "":
+		return "never sent: superseded by " + d.SupersededBy
+	case d.Gated != "":
+		return d.State + ", behind " + d.Gated
+	case d.State != results.Done.String():
+		return d.State
+	case d.Level == "accepted":
+		return name + "'s system accepted this result"
+	case d.Level == "committed":
+		return name + "'s system took this result"
+	}
+	return "placed, nobody has confirmed"
 }
 
 func (s *Server) body(view func(context.Context, event.ID, results.By) (results.Summary, []byte, error)) route {
@@ -112,6 +142,23 @@ func (s *Server) act(name string, do func(context.Context, int64, results.By) er
 		}
 		return Acted{Delivery: n, Act: name, By: who.Who}, nil
 	}
+}
+
+// release is act for what was held: one at a time.
+func (s *Server) release(r *http.Request) (any, error) {
+	n, err := delivery(r)
+	if err != nil {
+		return nil, err
+	}
+	var why Why
+	if err := read(r, &why); err != nil {
+		return nil, err
+	}
+	who := by(r, why.Reason)
+	if err := s.Results.ReleaseAlone(r.Context(), n, why.Among, who); err != nil {
+		return nil, err
+	}
+	return Acted{Delivery: n, Act: "release", By: who.Who}, nil
 }
 
 func (s *Server) resend(r *http.Request) (any, error) {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os/user"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/labwarden/labwarden/internal/app/watch"
@@ -29,7 +30,7 @@ type Limits struct {
 	Read    time.Duration // for the whole request; 10 s
 	Answer  time.Duration // for the answer, but the audit's; 60 s
 	Audit   time.Duration // for the audit of the ledger; 1 h
-	MaxBody int64         // bytes of a request; 64 KiB
+	MaxBody int64         // bytes of a request; 64 KiB, of a partner's list 8 MiB
 	Active  int           // requests at once; 16
 }
 
@@ -179,7 +180,11 @@ func (s *Server) handler(l Limits) http.Handler {
 			s.refuse(w, &Error{Unavailable, "the hub is busy with other requests; try again"})
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, l.MaxBody)
+		most := l.MaxBody
+		if strings.HasPrefix(r.URL.Path, "/v1/counts/") {
+			most = max(most, 8<<20)
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, most)
 		mux.ServeHTTP(w, r)
 	})
 }

@@ -28,6 +28,8 @@ type Status struct {
 	Alarms       []alarm.Record    `json:"alarms"`
 	Partners     []Partner         `json:"partners"`
 	Quarantine   int64             `json:"quarantine_open"`
+	Calls        OpenCalls         `json:"phone_tasks"`
+	Stops        OpenStops         `json:"stops"`
 	Store        Store             `json:"store"`
 	Leaves       int64             `json:"ledger_leaves"`
 	Doors        map[string]string `json:"doors"`
@@ -44,6 +46,22 @@ type Today struct {
 	Shadowed     int64     `json:"deliveries_recorded_only"`
 	Open         int64     `json:"deliveries_open"`
 	Refused      int64     `json:"deliveries_refused"`
+	Superseded   int64     `json:"deliveries_superseded"`
+}
+
+// OpenCalls are the phone tasks that nobody has closed.
+type OpenCalls struct {
+	Overdue int64 `json:"overdue"`
+	Open    int64 `json:"open"`
+}
+
+// OpenStops are the stops that stand.
+type OpenStops struct {
+	Standing  int64 `json:"standing"`
+	Expired   int64 `json:"expired"`
+	ImpactDue int64 `json:"impact_due"`
+	OverADay  int64 `json:"over_24_hours"`
+	LiftAsked int64 `json:"lift_asked"`
 }
 
 // Partner is what waits for one partner and whether it answers.
@@ -59,7 +77,16 @@ type Partner struct {
 	NextTry     time.Time `json:"next_try,omitzero"`
 	Heard       time.Time `json:"last_took,omitzero"` // since the hub started
 
+	Stops []Gate `json:"stops,omitempty"`
+
 	alarmAfter time.Duration
+}
+
+// Gate is a stop before all that goes to a partner.
+type Gate struct {
+	Kind  string    `json:"kind"`
+	Owner string    `json:"owner"`
+	Since time.Time `json:"since"`
 }
 
 // Store is the outcome of a test write.
@@ -87,7 +114,7 @@ func (s *Server) status(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	st.Today = Today{midnight.UTC(), day.Received, day.Acknowledged, day.Placed, day.Shadowed, day.Open, day.Refused}
+	st.Today = Today{midnight.UTC(), day.Received, day.Acknowledged, day.Placed, day.Shadowed, day.Open, day.Refused, day.Superseded}
 	partners, err := s.Results.Partners(ctx)
 	if err != nil {
 		return nil, err
@@ -100,6 +127,9 @@ func (s *Server) status(r *http.Request) (any, error) {
 		if x.Name == "" {
 			x.Name = p.Partner
 		}
+		for _, g := range p.Gates {
+			x.Stops = append(x.Stops, Gate{g.Kind.String(), g.Owner, g.Since})
+		}
 		if !p.DownSince.IsZero() {
 			x.NextTry = p.NextTry.UTC()
 		}
@@ -109,6 +139,16 @@ func (s *Server) status(r *http.Request) (any, error) {
 	if st.Quarantine, err = s.Results.OpenQuarantine(ctx); err != nil {
 		return nil, err
 	}
+	calls, err := s.Results.CountCalls(ctx)
+	if err != nil {
+		return nil, err
+	}
+	st.Calls = OpenCalls{calls.Overdue, calls.Open}
+	stops, err := s.Results.CountStops(ctx)
+	if err != nil {
+		return nil, err
+	}
+	st.Stops = OpenStops(stops)
 	head, err := s.Log.Head(ctx)
 	if err != nil {
 		return nil, err

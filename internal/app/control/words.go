@@ -18,6 +18,7 @@ func (st *Status) say(now time.Time, need []string) {
 	if !st.Store.Writable {
 		need = append(need, "The store does not take writes: no result is accepted until it does. Look at disk space and the hub's log.")
 	}
+	need = append(st.clinical(), need...) // who must be telephoned comes first
 	for _, p := range st.Partners {
 		need = append(need, p.trouble(now)...)
 	}
@@ -41,9 +42,30 @@ func (st *Status) say(now time.Time, need []string) {
 	st.Sentences = append(need, st.calm()...)
 }
 
+// clinical says what about phone tasks and stops needs somebody, overdue calls
+// first.
+func (st *Status) clinical() []string {
+	var out []string
+	add := func(n int64, what, one, many string) {
+		if n > 0 {
+			out = append(out, fmt.Sprintf("%s %s", count(n, what), plural(n, one, many)))
+		}
+	}
+	add(st.Calls.Overdue, "phone call", "is overdue: labwarden calls list.", "are overdue: labwarden calls list.")
+	add(st.Calls.Open-st.Calls.Overdue, "phone task", "is open: labwarden calls list.", "are open: labwarden calls list.")
+	add(st.Stops.Expired, "stop", "has passed its time and waits for its owner: labwarden stops list.", "have passed their time and wait for their owners: labwarden stops list.")
+	add(st.Stops.ImpactDue, "stop", "must be looked at for what it does to patients: labwarden stops list.", "must be looked at for what they do to patients: labwarden stops list.")
+	add(st.Stops.LiftAsked, "stop", "is to be lifted and waits for a second person: labwarden stops list.", "are to be lifted and wait for a second person: labwarden stops list.")
+	add(st.Stops.OverADay, "stop", "has stood for more than 24 hours: labwarden stops list --over 24h.", "have stood for more than 24 hours: labwarden stops list --over 24h.")
+	return out
+}
+
 // trouble says what about a partner needs somebody.
 func (p *Partner) trouble(now time.Time) []string {
 	var out []string
+	for _, g := range p.Stops {
+		out = append(out, fmt.Sprintf("Nothing goes to %s: a %s stop of %s stands since %s.", p.Name, g.Kind, g.Owner, clock(g.Since, now)))
+	}
 	if !p.DownSince.IsZero() {
 		out = append(out, fmt.Sprintf("%s for %s. %s since %s; the next try is at %s.", waits(p.Waiting), p.Name, why(p.Why),
 			clock(p.DownSince, now), clock(p.NextTry, now)))
@@ -102,9 +124,10 @@ func (st *Status) calm() []string {
 			}
 		}
 		add(t.Acknowledged, "was acknowledged by its receiver", "were acknowledged by their receivers")
-		add(t.Placed, "was placed where nobody answers", "were placed where nobody answers")
+		add(t.Placed, "was placed, nobody has confirmed", "were placed, nobody has confirmed")
 		add(t.Shadowed, "was recorded only (shadow route)", "were recorded only (shadow route)")
 		add(t.Open, "is still open", "are still open")
+		add(t.Superseded, "was superseded by a correction", "were superseded by corrections")
 		add(t.Refused, "was refused by a person", "were refused by a person")
 		s := fmt.Sprintf("%s came in today", count(t.Received, "result"))
 		if len(parts) > 0 {

@@ -41,6 +41,23 @@ func TestStatusInWords(t *testing.T) {
 			state: "needs_you",
 			says:  []string{"The certificate of node ended on 2026-05-04.", "The certificate of source lis ends on 2026-05-06, in 2 days.", "No result has come in today.", "Nothing waits."},
 		},
+		"calls and stops": {
+			st:   Status{Store: well, Calls: OpenCalls{Overdue: 2, Open: 3}, Stops: OpenStops{Standing: 4, Expired: 1, ImpactDue: 2, OverADay: 1, LiftAsked: 1}},
+			need: []string{"Metrics are not served."}, state: "needs_you",
+			says: []string{
+				"2 phone calls are overdue: labwarden calls list.",
+				"1 phone task is open: labwarden calls list.",
+				"1 stop has passed its time and waits for its owner: labwarden stops list.",
+				"2 stops must be looked at for what they do to patients: labwarden stops list.",
+				"1 stop is to be lifted and waits for a second person: labwarden stops list.",
+				"1 stop has stood for more than 24 hours: labwarden stops list --over 24h.",
+				"Metrics are not served.", "No result has come in today.", "Nothing waits.",
+			},
+		},
+		"nothing goes there": {
+			st:    Status{Store: well, Partners: []Partner{{Name: "Riverside", Heard: at(7, 0), Stops: []Gate{{"clinical", "Ann Example", at(6, 0)}}}}},
+			state: "needs_you", says: []string{"Nothing goes to Riverside: a clinical stop of Ann Example stands since 06:00.", "No result has come in today.", "Nothing waits."},
+		},
 		"held, stopped, apart, not started": {
 			st:   Status{Store: well, Quarantine: 2, Partners: []Partner{{Key: "r", Name: "Riverside", Heard: at(5, 0), Held: 1, NeedsPerson: 3}}},
 			need: []string{"Metrics are not served."}, state: "needs_you",

@@ -30,14 +30,31 @@ func (b By) check() error {
 	return nil
 }
 
-// Hold stops a waiting delivery until Release. What shares its lanes waits too.
+// Hold is a clinical stop of one waiting delivery, for a day, in the caller's own
+// name; see PlaceStop. What shares its lanes waits too.
 func (s *Service) Hold(ctx context.Context, seq int64, by By) error {
-	return s.act(ctx, seq, by, KindHeld, Held, Waiting, NeedsPerson)
+	_, err := s.PlaceStop(ctx, Stop{Kind: ClinicalStop, Scope: ScopeDelivery, Target: numbered(seq)}, Named{by, by.Who})
+	return err
 }
 
-// Release lets a held delivery, or one that needed a person, be tried again.
+// Release lifts the stop of one held delivery, or lets one that needed a person
+// be tried again. A stop that covers more than this delivery is not lifted by it.
 func (s *Service) Release(ctx context.Context, seq int64, by By) error {
 	return s.act(ctx, seq, by, KindReleased, Waiting, Held, NeedsPerson)
+}
+
+// ReleaseAlone is Release; among is how many the caller lets go at once. Held
+// ones are let go one at a time: letting many go takes two people, who lift the
+// stop that holds them.
+func (s *Service) ReleaseAlone(ctx context.Context, seq int64, among int, by By) error {
+	if among > 1 {
+		var state int64
+		err := s.db.QueryRow(ctx, "SELECT state FROM results_deliveries WHERE seq = $1", seq).Scan(&state)
+		if err == nil && State(state) == Held {
+			return fmt.Errorf("delivery %d is held: held results are released one at a time, or by lifting the stop that holds them, which takes two people: %w", seq, ErrConflict)
+		}
+	}
+	return s.Release(ctx, seq, by)
 }
 
 // Refuse ends an open delivery without sending it: the results behind it move up.
@@ -74,6 +91,18 @@ func (s *Service) act(ctx context.Context, seq int64, by By, kind string, to Sta
 		}
 		partner = d.partner
 		now := s.now().UnixMicro()
+		over, err := stopsOver(ctx, tx, seq)
+		if err != nil {
+			return err
+		}
+		for _, st := range over {
+			if to == Waiting && st.scope != ScopeDelivery && !st.lifted {
+				return fmt.Errorf("delivery %d stands under the %s stop %s as well; that one must be lifted: %w", seq, st.kind, st.id, ErrConflict)
+			}
+		}
+		if err := s.endHolds(ctx, tx, seq, now, Named{by, by.Who}); err != nil {
+			return err
+		}
 		if _, err := bus.Publish(ctx, tx, acted(kind, now, d, by.Who, by.Reason)); err != nil {
 			return err
 		}
@@ -109,6 +138,9 @@ func (s *Service) Resend(ctx context.Context, seq int64, by By) (int64, error) {
 		}
 		if err != nil {
 			return fmt.Errorf("read delivery: %w", err)
+		}
+		if State(state) == Superseded {
+			return fmt.Errorf("delivery %d is superseded by a correction and is never sent: %w", seq, ErrConflict)
 		}
 		if State(state) < Done {
 			return fmt.Errorf("delivery %d is %s, it goes out by itself or after a release: %w", seq, State(state), ErrConflict)

@@ -184,7 +184,7 @@ func (s *Service) readmit(ctx context.Context, set *Settings, a *apart, j *judge
 	// event names the source and no peer.
 	fresh := &newMessage{}
 	if a.state == apartOpen {
-		if fresh, err = s.prepare(set, j, channel.Peer{}, event.NewID(), a.body, now); err != nil {
+		if fresh, err = s.prepare(ctx, set, j, channel.Peer{}, event.NewID(), a.body, now); err != nil {
 			return m, false, err
 		}
 	}
@@ -234,7 +234,7 @@ func (s *Service) readmit(ctx context.Context, set *Settings, a *apart, j *judge
 	return m, conflict, err
 }
 
-func apartState(ctx context.Context, tx *store.Tx, id event.ID) (state int64, message *event.ID, err error) {
+func apartState(ctx context.Context, tx store.Queryer, id event.ID) (state int64, message *event.ID, err error) {
 	var raw []byte
 	err = tx.QueryRow(ctx, "SELECT state, message FROM results_quarantine WHERE id = $1", id[:]).Scan(&state, &raw)
 	if errors.Is(err, store.ErrNoRows) {
@@ -259,8 +259,12 @@ func (s *Service) decide(ctx context.Context, tx *store.Tx, id event.ID, to int6
 	if message != nil {
 		m = message[:]
 	}
-	return s.changeApart(ctx, tx, id, "state = $2, decided_at = $3, decided_by = $4, message = $5",
+	err := s.changeApart(ctx, tx, id, "state = $2, decided_at = $3, decided_by = $4, message = $5",
 		to, now.UnixMicro(), ledger.Code(by.Who), m)
+	if err != nil || message == nil {
+		return err
+	}
+	return sinceFirst(ctx, tx, id, *message)
 }
 
 // changeApart changes an open row and its tag. The parameters of set begin at $2.

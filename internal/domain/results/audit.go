@@ -203,7 +203,7 @@ func (a *auditor) deeds(_ int64, events [][]byte) error {
 			}
 			continue
 		}
-		state, ok := map[string]State{KindStopped: NeedsPerson, KindHeld: Held, KindReleased: Waiting, KindRefused: RefusedByPerson}[kind]
+		state, ok := map[string]State{KindStopped: NeedsPerson, KindHeld: Held, KindReleased: Waiting, KindRefused: RefusedByPerson, KindSuperseded: Superseded}[kind]
 		if seq, err := parseSeq(e.IDs.Get("delivery")); ok && err == nil {
 			a.acted[seq] = deed{state, e.At}
 		}

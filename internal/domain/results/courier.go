@@ -113,7 +113,7 @@ func (c *courier) run(ctx context.Context) {
 		if p != nil {
 			if err := c.load(ctx); err != nil && ctx.Err() == nil {
 				c.s.slog.Error("waiting results could not be read", "partner", c.partner, "error", err)
-			} else {
+			} else if !c.gated(ctx) {
 				wait = c.launch(ctx, p, &wg)
 			}
 		}
@@ -267,6 +267,9 @@ func (c *courier) attempt(ctx context.Context, set *Settings, seq int64, now *pa
 	}
 	if turn.wait(ctx) != nil {
 		return later(0), nil
+	}
+	if held := c.stoppedAt(ctx, d, seq); held != nil {
+		return held, nil
 	}
 	if c.disturbed() {
 		// A person changed something while this waited for a place on the wire:

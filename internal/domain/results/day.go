@@ -16,6 +16,7 @@ type Day struct {
 	// Of their deliveries: answered by the partner's own reply, placed without a
 	// reply, recorded only (shadow), still open, and ended by a person.
 	Acknowledged, Placed, Shadowed, Open, Refused int64
+	Superseded                                    int64 // by a correction that was sent alone
 }
 
 // Since counts the messages received since t and their deliveries. It reads
@@ -40,6 +41,8 @@ func (s *Service) Since(ctx context.Context, t time.Time) (Day, error) {
 			d.Shadowed += n
 		case State(state) == RefusedByPerson:
 			d.Refused += n
+		case State(state) == Superseded:
+			d.Superseded += n
 		case State(state) < Done:
 			d.Open += n
 		case channel.Level(level) >= channel.Committed:

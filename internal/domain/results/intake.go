@@ -173,7 +173,7 @@ func (s *Service) accept(ctx context.Context, set *Settings, j *judged, from cha
 			text: "The gateway could not store this message and did not take it. Send it again.",
 		})}
 	}
-	m, err := s.prepare(set, j, from, id, body, now)
+	m, err := s.prepare(ctx, set, j, from, id, body, now)
 	if err != nil {
 		return fail(err)
 	}
@@ -190,6 +190,9 @@ func (s *Service) accept(ctx context.Context, set *Settings, j *judged, from cha
 	}
 	if before == nil {
 		s.counts.received.Add(1)
+		if j.flags&FlagCorrection != 0 {
+			s.pokeClinical()
+		}
 		return verdict{Taken, id, reply(head, id, now, true, refusal{})}
 	}
 	if before.same {
@@ -221,7 +224,7 @@ type newMessage struct {
 }
 
 // prepare makes what is written of a message that may be taken.
-func (s *Service) prepare(set *Settings, j *judged, from channel.Peer, id event.ID, body []byte, now time.Time) (*newMessage, error) {
+func (s *Service) prepare(ctx context.Context, set *Settings, j *judged, from channel.Peer, id event.ID, body []byte, now time.Time) (*newMessage, error) {
 	m := &newMessage{id: id, source: j.src.Name, at: now.UnixMicro(), size: int64(len(body)), flags: j.flags, plans: j.plans}
 	m.body = body
 	var err error
@@ -233,6 +236,9 @@ func (s *Service) prepare(set *Settings, j *judged, from channel.Peer, id event.
 	}
 	m.control = s.controlKey(m.source, j.head.SendingApp, j.head.SendingFacility, j.head.ControlID)
 	m.lanes, m.search = s.marks(m.source, j.keys, j.msg)
+	if err := s.holdOnArrival(ctx, m, body); err != nil {
+		return nil, err
+	}
 	m.fact, err = received(&intakeFact{id, m.source, from, set.Revision, now, j.flags, m.lanes, j.plans}, m.salt, body)
 	return m, err
 }
@@ -255,6 +261,11 @@ func (s *Service) insert(ctx context.Context, tx *store.Tx, m *newMessage) error
 		if err != nil {
 			return fmt.Errorf("write delivery: %w", err)
 		}
+		if p.state == Held {
+			if err := s.coverNew(ctx, tx, leaf*maxPlans+int64(n), &p); err != nil {
+				return err
+			}
+		}
 		if p.reason != "" {
 			if err := s.tags.Put(ctx, tx, taggedTries, leaf*maxPlans+int64(n)); err != nil {
 				return err
@@ -262,6 +273,9 @@ func (s *Service) insert(ctx context.Context, tx *store.Tx, m *newMessage) error
 		}
 	}
 	s.recent.take(tx, m, leaf)
+	if err := startTimers(ctx, tx, leaf, m); err != nil {
+		return err
+	}
 	tx.After(func(committed bool) {
 		if committed {
 			s.handOver(m, leaf)

@@ -37,6 +37,13 @@ type Delivery struct {
 	Code      string
 	DoneLeaf  int64
 	Again     bool
+	// SupersededBy is the correction that was sent alone instead; zero for none.
+	SupersededBy event.ID
+	// FoundAt is when the partner's own list named it: it has the result. Zero
+	// while no list did.
+	FoundAt time.Time
+	// Gated is the first stop that stands before all that goes this way.
+	Gated string
 }
 
 // Page asks for a part of the list, newest first.
@@ -81,17 +88,25 @@ func scanSummary(row store.Scanner) (Summary, error) {
 }
 
 const deliveryCols = `d.message, d.seq, d.partner, d.route, d.state, d.attempts, d.reason, d.changed_at, COALESCE(d.next_at, 0),
-	COALESCE(d.level, 0), COALESCE(d.code, ''), COALESCE(d.done_leaf, -1), d.again`
+	COALESCE(d.level, 0), COALESCE(d.code, ''), COALESCE(d.done_leaf, -1), d.again,
+	(SELECT x.message FROM results_superseded x WHERE x.seq = d.seq), COALESCE((SELECT f.at FROM results_found f WHERE f.seq = d.seq), 0)`
 
 func scanDelivery(row store.Scanner) (leaf int64, d Delivery, err error) {
-	var state, changed, next, level, again int64
-	err = row.Scan(&leaf, &d.Seq, &d.Partner, &d.Route, &state, &d.Attempts, &d.Reason, &changed, &next, &level, &d.Code, &d.DoneLeaf, &again)
+	var state, changed, next, level, again, found int64
+	var by []byte
+	err = row.Scan(&leaf, &d.Seq, &d.Partner, &d.Route, &state, &d.Attempts, &d.Reason, &changed, &next, &level, &d.Code, &d.DoneLeaf, &again, &by, &found)
 	d.State, d.ChangedAt, d.Again = State(state), time.UnixMicro(changed).UTC(), again == 1
 	if next != 0 {
 		d.NextAt = time.UnixMicro(next).UTC()
 	}
 	if level != 0 {
 		d.Level = channel.Level(level).String()
+	}
+	if found != 0 {
+		d.FoundAt = time.UnixMicro(found).UTC()
+	}
+	if by != nil && err == nil {
+		d.SupersededBy, err = event.IDFromBytes(by)
 	}
 	return leaf, d, err
 }

@@ -154,5 +154,5 @@ func (s *Service) withDeliveries(ctx context.Context, page []Summary) ([]Summary
 		}
 		i += n
 	}
-	return page, nil
+	return page, s.withGates(ctx, page)
 }

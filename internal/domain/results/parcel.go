@@ -14,6 +14,7 @@ type parcel struct {
 	id       event.ID
 	route    string
 	received int64 // microseconds
+	lanes    []byte
 	body     []byte
 	salt     ledger.Salt
 }
@@ -95,7 +96,7 @@ func (s *Service) handOver(m *newMessage, leaf int64) {
 		if body == nil {
 			body = append([]byte(nil), m.body...) // the transport uses its buffer again
 		}
-		c.handed.put(handover{leaf*maxPlans + int64(n), m.lanes, plan.state, &parcel{m.id, plan.route, m.at, body, m.salt}})
+		c.handed.put(handover{leaf*maxPlans + int64(n), m.lanes, plan.state, &parcel{m.id, plan.route, m.at, m.lanes, body, m.salt}})
 		c.wakeSelf()
 	}
 }

@@ -25,16 +25,31 @@ type PartnerStatus struct {
 	Why                    string    // class of the last failure while down
 	NextTry                time.Time
 	Heard                  time.Time // when it last took something; zero: not since the process started
+	Gates                  []Gate    // stops before all that goes to it
+}
+
+// Gate is a stop before all that goes to a partner.
+type Gate struct {
+	Kind  StopKind
+	Owner string
+	Since time.Time
 }
 
 // Partners tells for each configured partner what waits and whether it answers,
 // in the order of their keys.
 func (s *Service) Partners(ctx context.Context) ([]PartnerStatus, error) {
+	stops, err := s.standing(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var out []PartnerStatus
 	for _, key := range slices.Sorted(maps.Keys(s.settings.Load().Partners)) {
 		p := PartnerStatus{Partner: key}
 		if err := s.countOpen(ctx, &p); err != nil {
 			return nil, err
+		}
+		for _, g := range stops.gates(key, "") {
+			p.Gates = append(p.Gates, Gate{g.kind, g.owner, g.placed})
 		}
 		s.mu.Lock()
 		c := s.couriers[key]

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/labwarden/labwarden/internal/codec/hl7"
+	"github.com/labwarden/labwarden/internal/platform/event"
 )
 
 // maxPlans is how many deliveries one message may have: a delivery's number is
@@ -21,6 +22,7 @@ const (
 	Done
 	Shadowed
 	RefusedByPerson
+	Superseded // never sent: a correction that was sent alone replaces it
 )
 
 func (s State) String() string {
@@ -37,6 +39,8 @@ func (s State) String() string {
 		return "shadow"
 	case RefusedByPerson:
 		return "refused"
+	case Superseded:
+		return "superseded"
 	}
 	return "unknown"
 }
@@ -46,6 +50,8 @@ type plan struct {
 	partner, route string
 	state          State
 	reason         string
+	mismatch       bool       // held also because it is not shown to belong to the partner
+	stops          []event.ID // standing stops that cover it
 }
 
 // plan decides where a message goes. One partner gets it once: of several

@@ -59,7 +59,7 @@ func (s *Service) keepApart(ctx context.Context, source string, body []byte, siz
 	if err != nil {
 		return id, fmt.Errorf("quarantine from source %q: %w", source, err)
 	}
-	keep := id
+	keep, urgent := id, urgentApart(kept)
 	err = s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 		keep = id
 		var old []byte
@@ -92,6 +92,11 @@ func (s *Service) keepApart(ctx context.Context, source string, body []byte, siz
 			leaf, id[:], source, at, r.cause, r.text, size, int64(len(kept)), tag[:], sealed)
 		if err != nil {
 			return err
+		}
+		if urgent {
+			if _, err := tx.Exec(ctx, startTimer, leaf*maxPlans, int64(CallNotTaken), source, "", at); err != nil {
+				return err
+			}
 		}
 		return s.tags.Put(ctx, tx, taggedApart, leaf)
 	})

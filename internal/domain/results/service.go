@@ -47,6 +47,10 @@ type Service struct {
 	counts   counts
 
 	recent   recent
+	clinical chan struct{} // something for RunClinical to look at
+	stops    atomic.Pointer[stands]
+	standMu  sync.Mutex // while the standing stops are read
+
 	indexing sync.Mutex // held by whoever writes the search index on this node
 }
 
@@ -66,7 +70,7 @@ func (s *Service) Counts() Counts {
 // New returns the service on an opened, migrated store, before anything else
 // writes to it. now is the clock.
 func New(ctx context.Context, db *store.DB, log *bus.Log, v *vault.Vault, now func() time.Time, l *slog.Logger) (*Service, error) {
-	s := &Service{db: db, log: log, vault: v, seal: sealer{v}, now: now, slog: l, couriers: map[string]*courier{}, change: make(chan struct{})}
+	s := &Service{db: db, log: log, vault: v, seal: sealer{v}, now: now, slog: l, couriers: map[string]*courier{}, change: make(chan struct{}), clinical: make(chan struct{}, 1)}
 	s.recent.holder = map[controlKey]int64{}
 	log.OnCommit = s.recent.grew
 	s.tags = bus.NewTags(v)

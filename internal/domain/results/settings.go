@@ -16,6 +16,10 @@ type Settings struct {
 	Sources  map[string]Source
 	Partners map[string]*Partner
 	Routes   []Route
+	// CriticalAfter is how long a critical result may go unacknowledged before
+	// somebody must telephone; 0 means 10 minutes. A source or a partner may have
+	// a time of its own; of two the shorter holds.
+	CriticalAfter time.Duration
 
 	// Under Service.mu: tries under way with this revision, whether another has
 	// replaced it, and the channel closed when both have come to their end.
@@ -31,6 +35,7 @@ type Source struct {
 	Window time.Duration
 	// AccessionFields are the OBR fields the site uses as accession number.
 	AccessionFields []int
+	CriticalAfter   time.Duration // 0: the laboratory's
 }
 
 // Sender is what carries a message to a partner; internal/app builds them.
@@ -49,7 +54,8 @@ type Partner struct {
 	Parallel int
 	Retry    Retry
 	// AlarmAfter is how long a result may wait before that is an alarm.
-	AlarmAfter time.Duration
+	AlarmAfter    time.Duration
+	CriticalAfter time.Duration // 0: the laboratory's
 }
 
 // Rendering is what Render works on.

@@ -8,6 +8,8 @@ type Partner struct {
 	Destination Destination `yaml:"destination" rule:"required" doc:"Where its results go: exactly one of mllp, fhir, http and folder."`
 	Retry       Retry       `yaml:"retry" doc:"What happens while it cannot be reached."`
 	AlarmAfter  Duration    `yaml:"alarm_after" default:"15m" rule:"min=1m,max=7d" doc:"A result waiting longer than this raises an alarm."`
+
+	CriticalAfter Duration `yaml:"critical_after" rule:"min=1m,max=24h" doc:"For this partner, instead of alarms.critical_after. Where the source has one too, the shorter holds. The laboratory director sets it."`
 }
 
 // Provider is an ordering provider's identifier.

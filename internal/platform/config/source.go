@@ -11,6 +11,7 @@ type Source struct {
 	MaxConnections  int           `yaml:"max_connections" default:"64" rule:"min=1,max=10000" doc:"Connections of this source at one time."`
 	Idle            Duration      `yaml:"idle" default:"10m" rule:"min=5s,max=7d" doc:"A connection without a message is closed after this time."`
 	FrameTimeout    Duration      `yaml:"frame_timeout" default:"30s" rule:"min=1s,max=10m" doc:"The time one message may take from its first byte to its last."`
+	CriticalAfter   Duration      `yaml:"critical_after" rule:"min=1m,max=24h" doc:"For this source, instead of alarms.critical_after. Where the partner has one too, the shorter holds. The laboratory director sets it."`
 }
 
 // MLLPListener is where a source connects.
