@@ -369,7 +369,7 @@ func (c *courier) failed(ctx context.Context, p *Partner, d *delivery, err error
 	if silent {
 		first = time.Time{}
 	}
-	c.note(ctx, d, first, now.Add(pause), class.String()+" "+ledger.Code(code))
+	c.note(ctx, d, first, now.Add(min(pause, r.Max)), class.String()+" "+ledger.Code(code))
 	return func() {
 		c.q.again(d.seq, now.Add(pause))
 		c.down.failures++

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
@@ -31,9 +30,9 @@ func (c *courier) load(ctx context.Context) error {
 	// Taken before the table is read: what is committed later is in the list again.
 	list, whole := c.handed.take()
 	c.full = c.full && whole
-	longest := channel.MaxRetryAfter
+	longest := time.Hour
 	if p := c.s.settings.Load().Partners[c.partner]; p != nil {
-		longest = max(longest, p.Retry.defaults().Max)
+		longest = p.Retry.defaults().Max
 	}
 	low := loadLow
 	if !c.down.since.IsZero() {
