@@ -72,6 +72,11 @@ func (g *guard) views() {
 		reason = strings.Join(texts, " ")
 	}
 	g.h.Results.SetViewsClosed(reason)
+	select { // only the latest counts
+	case <-g.closed:
+	default:
+	}
+	g.closed <- reason
 }
 
 // answered ends the wait of the start.
@@ -304,6 +309,9 @@ func (h *Hub) DecideAlarm(ctx context.Context, by, reason string) error {
 // alarms are the sentences of `labwarden status` about ledger and witnesses.
 func (h *Hub) alarms() []string {
 	st, ok := h.Witnesses()
+	if closed := h.Results.ViewsClosed(); !ok && closed != "" {
+		return []string{"Views of patient data are closed on this node; results flow: " + closed + "."}
+	}
 	if !ok {
 		return h.storeAlarms()
 	}
@@ -322,7 +330,13 @@ func (h *Hub) alarms() []string {
 // decide is DecideAlarm for the control socket.
 func (h *Hub) decide(ctx context.Context, by, reason string) error {
 	err := h.DecideAlarm(ctx, by, reason)
+	s, holds := h.lease.Mine()
 	switch {
+	case errors.Is(err, ErrNoAlarm) && !holds:
+		if other, err := h.lease.State(ctx); err == nil && other.Live {
+			s = other
+		}
+		return &control.Error{Kind: control.Conflict, Message: "The node that holds the lease asks the witnesses: decide there (" + s.Node + ")."}
 	case errors.Is(err, ErrNoAlarm):
 		return &control.Error{Kind: control.Conflict, Message: "There is no alarm about the ledger to decide about."}
 	case errors.Is(err, ErrNoDecision):

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,25 @@ import (
 
 // ErrInUse: another process, a running hub mostly, has the data folder.
 var ErrInUse = errors.New("is in use")
+
+// folderName is what tells this data folder from those of other nodes, made at
+// the first start. Whoever holds the folder's lock knows that the
+// process that had it before is gone, and takes its lease over at once.
+func folderName(n *config.Node) (string, error) {
+	path := filepath.Join(string(n.Data), "folder")
+	b, err := os.ReadFile(path)
+	if err == nil && len(b) >= 16 {
+		return strings.TrimSpace(string(b)), nil
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("read the data folder's name: %w", err)
+	}
+	name := rand.Text()
+	if err := os.WriteFile(path, []byte(name+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("write the data folder's name: %w", err)
+	}
+	return name, nil
+}
 
 // lockData takes the data folder for this process. The kernel lets go of the
 // lock when the process ends, however it ends.

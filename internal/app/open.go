@@ -20,6 +20,7 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/config"
+	"github.com/labwarden/labwarden/internal/platform/lease"
 	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/vault"
 )
@@ -32,7 +33,7 @@ func migrations() []store.Migrations {
 	if err != nil {
 		panic(err) // the folder is embedded above
 	}
-	return []store.Migrations{{Domain: "hub", Files: sub}, bus.Migrations(), results.Migrations(), watch.Migrations(), alarm.Migrations()}
+	return []store.Migrations{{Domain: "hub", Files: sub}, bus.Migrations(), lease.Migrations(), results.Migrations(), watch.Migrations(), alarm.Migrations()}
 }
 
 // purposes are the keys the hub needs besides those every vault has.
@@ -53,11 +54,16 @@ type Hub struct {
 
 	applying  sync.Mutex // one configuration change at a time
 	running   *reconciler
-	guard     atomic.Pointer[guard] // while serving
+	inForce   int64                 // the number of the revision that runs here; under applying
+	guard     atomic.Pointer[guard] // while this node holds the lease
 	probe     *watch.Probe
 	lastAudit atomic.Pointer[auditLast]
 	// rewrapping is how far old keys are; nil when there are none.
 	rewrapping atomic.Pointer[[]vault.RewrapStatus]
+
+	lease   *lease.Lease
+	trouble atomic.Pointer[string]            // why this node does no work; nil while it does
+	doors   atomic.Pointer[map[string]string] // open doors' addresses
 }
 
 // Deps are the inputs from outside.
@@ -67,6 +73,8 @@ type Deps struct {
 	Node string // this node's name in ledger rows
 	// Version is the program's, for status and metrics.
 	Version string
+
+	folder string // what tells the data folder, which this process holds, from others
 }
 
 // ErrNotInitialised: there is no laboratory in this data folder yet.
@@ -83,7 +91,7 @@ func openStore(ctx context.Context, n *config.Node) (*store.DB, error) {
 			}
 			dsn = strings.TrimSpace(string(b))
 		}
-		return store.OpenPostgres(ctx, dsn, store.Options{Exclusive: true, Readers: 8})
+		return store.OpenPostgres(ctx, dsn, store.Options{Readers: 8})
 	}
 	if err := os.MkdirAll(string(n.Data), 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
@@ -134,6 +142,11 @@ func Open(ctx context.Context, c *config.Config, seals []vault.Seal, d Deps) (*H
 		lock.Close()
 		return nil, err
 	}
+	if db.Engine() != store.SQLite {
+		if d.folder, err = folderName(&c.Node); err != nil {
+			return nil, errors.Join(err, db.Close(), lock.Close())
+		}
+	}
 	h, err := open(ctx, db, seals, d)
 	if err != nil {
 		return nil, errors.Join(err, db.Close(), lock.Close())
@@ -173,7 +186,7 @@ func open(ctx context.Context, db *store.DB, seals []vault.Seal, d Deps) (*Hub, 
 	}
 	return &Hub{
 		DB: db, Log: log, Vault: v, Results: svc, Alarms: desk, now: d.Now, slog: d.Log, node: d.Node, version: d.Version,
-		probe: &watch.Probe{DB: db, Now: d.Now},
+		probe: &watch.Probe{DB: db, Now: d.Now}, lease: newLease(db, d),
 	}, nil
 }
 

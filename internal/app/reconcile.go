@@ -222,6 +222,7 @@ func (st *staged) commit() error {
 	r.conf, r.senders, r.doors = st.conf, st.senders, st.doors
 	r.h.Alarms.SetPlan(st.plan)
 	r.beat(st.conf)
+	r.showDoors()
 	return err
 }
 

@@ -24,6 +24,7 @@ const KindConfigApplied = "config.applied"
 var (
 	ErrNoRevision    = errors.New("no configuration revision was applied yet")
 	ErrUnchanged     = errors.New("nothing would change")
+	ErrOvertaken     = errors.New("another node applied a configuration at the same moment")
 	ErrNeedsApproval = errors.New("the laboratory director's approval is missing")
 )
 
@@ -111,10 +112,15 @@ func (h *Hub) apply(ctx context.Context, p Proposal, first bool) (Revision, erro
 	if p.Source == nil {
 		p.Source = []byte(canonical)
 	}
-	r, err := h.record(ctx, p, stored{string(p.Source), canonical})
+	var follows int64
+	if before != nil {
+		follows = before.Number
+	}
+	r, err := h.record(ctx, p, stored{string(p.Source), canonical}, follows)
 	if err != nil {
 		return Revision{}, errors.Join(fmt.Errorf("apply configuration: %w", err), ready.undo())
 	}
+	h.inForce = r.Number
 	if err := ready.commit(); err != nil {
 		return r, fmt.Errorf("apply configuration: %w", err)
 	}
@@ -122,7 +128,8 @@ func (h *Hub) apply(ctx context.Context, p Proposal, first bool) (Revision, erro
 	return r, nil
 }
 
-func (h *Hub) record(ctx context.Context, p Proposal, s stored) (r Revision, err error) {
+// record writes the revision that follows the one numbered so.
+func (h *Hub) record(ctx context.Context, p Proposal, s stored, follows int64) (r Revision, err error) {
 	plain, err := json.Marshal(s)
 	if err != nil {
 		return r, err
@@ -131,6 +138,9 @@ func (h *Hub) record(ctx context.Context, p Proposal, s stored) (r Revision, err
 		var number int64
 		if err := tx.QueryRow(ctx, "SELECT COALESCE(MAX(number), 0) FROM hub_revisions").Scan(&number); err != nil {
 			return fmt.Errorf("number the revision: %w", err)
+		}
+		if number != follows {
+			return fmt.Errorf("%w: revision %d", ErrOvertaken, number)
 		}
 		number++
 		sealed, err := h.Vault.Seal(vault.PurposeConfig, revisionWhere(number), nil, plain)
@@ -292,10 +302,10 @@ func (h *Hub) Begin(ctx context.Context, node config.Node, file *config.Config, 
 	case errors.Is(err, ErrNoRevision) && file != nil:
 		// The stages a laboratory starts with are its own set-up, recorded as such.
 		p := Proposal{Config: file, Source: source, Who: who, Reason: "first-start"}
-		if s.Revision, err = h.apply(ctx, p, true); err != nil {
+		if s.Revision, err = h.apply(ctx, p, true); err != nil && !errors.Is(err, ErrOvertaken) {
 			return nil, err
 		}
-		s.First = true
+		s.First = err == nil
 		if cur, err = h.Current(ctx); err != nil {
 			return nil, err
 		}
@@ -303,6 +313,7 @@ func (h *Hub) Begin(ctx context.Context, node config.Node, file *config.Config, 
 		return nil, err
 	}
 	s.Config, s.Revision = cur.Config, cur.Revision
+	h.inForce = cur.Number
 	s.Config.Node = node
 	if file != nil {
 		s.Differs = Differences(s.Config, file)

@@ -3,6 +3,7 @@ package app
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -28,6 +29,7 @@ type site struct {
 	t     *testing.T
 	dir   string
 	db    string // the node.database value
+	node  string // data folder and name; empty: "data" and "test"
 	seals []vault.Seal
 }
 
@@ -59,7 +61,7 @@ func eachEngine(t *testing.T, run func(*testing.T, *site)) {
 }
 
 func (s *site) deps() Deps {
-	return Deps{Now: time.Now, Log: slog.New(slog.DiscardHandler), Node: "test"}
+	return Deps{Now: time.Now, Log: slog.New(slog.DiscardHandler), Node: cmp.Or(s.node, "test")}
 }
 
 // source writes a configuration whose one route goes to the partners.
@@ -75,7 +77,7 @@ sources:
 partners:
 %sroutes:
   - {name: all, from: lis, to: [%s], stage: %s, check: none, check_reason: a test}
-`, filepath.Join(s.dir, "data"), s.db, filepath.Join(s.dir, "root.key"), partners, to, stage)
+`, filepath.Join(s.dir, cmp.Or(s.node, "data")), s.db, filepath.Join(s.dir, "root.key"), partners, to, stage)
 }
 
 func (s *site) parse(src string) *config.Config {

@@ -43,7 +43,8 @@ func secretWhere(name string) vault.Where {
 }
 
 // SetSecret stores a value under name, sealed; it replaces an earlier one. What
-// already runs keeps the old value until the next Apply or start.
+// already runs keeps the old value until the next Apply or start; where several
+// nodes may share the database (PostgreSQL) all take it within seconds.
 func (h *Hub) SetSecret(ctx context.Context, name string, value []byte, who string) error {
 	switch {
 	case !secretName.MatchString(name):

@@ -2,24 +2,21 @@ package app
 
 import (
 	"context"
+	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/labwarden/labwarden/internal/platform/config"
+	"github.com/labwarden/labwarden/internal/platform/store"
 )
 
 // Serve runs the hub with the configuration until ctx ends: it opens every
-// source's door, delivers to every partner, and stops within ten seconds.
-// ready is called with the addresses once all doors are open. While it runs,
-// Apply changes sources, partners and routes without a restart.
+// source's door, delivers to every partner while it holds the lease (always,
+// where it is the only node), and stops within ten seconds. ready is called with
+// the addresses once all doors are open. While it runs, Apply changes sources,
+// partners and routes without a restart, on every node.
 func (h *Hub) Serve(ctx context.Context, c *config.Config, ready func(map[string]string)) error {
-	guard, err := newGuard(h, c)
-	if err != nil {
-		return err
-	}
-	guard.views()
-	h.guard.Store(guard)
-	defer h.guard.Store(nil)
 	g, ctx := errgroup.WithContext(ctx)
 	r := newReconciler(ctx, g, h)
 	h.applying.Lock()
@@ -28,16 +25,17 @@ func (h *Hub) Serve(ctx context.Context, c *config.Config, ready func(map[string
 		h.applying.Unlock()
 		return err
 	}
-	g.Go(func() error { return h.Results.Run(ctx) })
-	g.Go(func() error { return guard.run(ctx) })
-	g.Go(func() error { return h.Results.RunIndex(ctx) })
-	g.Go(func() error { return h.Results.RunClinical(ctx) })
-	g.Go(func() error { return h.keep(ctx) })
-	g.Go(func() error { return h.Alarms.Run(ctx) })
-	g.Go(func() error { return newLookout(h).run(ctx) })
-	g.Go(func() error { return h.audits(ctx) })
-	g.Go(func() error { return h.watchClock(ctx) })
-	g.Go(func() error { return h.rewraps(ctx) })
+	h.Results.SetViewsClosed(viewsUnknown) // until whoever holds the lease has said
+	known := make(chan struct{})
+	settled := sync.OnceFunc(func() { close(known) })
+	if h.DB.Engine() != store.SQLite {
+		w := newWords()
+		h.Results.SetElsewhere(w.say)
+		g.Go(func() error { w.run(ctx, h.DB); return nil })
+		g.Go(func() error { h.hear(ctx); return nil })
+		g.Go(func() error { h.follow(ctx, settled); return nil })
+	}
+	g.Go(func() error { return h.lease.Run(ctx, func(ctx context.Context) error { return h.act(ctx, settled) }) })
 	err = st.commit()
 	h.running = r
 	h.applying.Unlock()
@@ -56,21 +54,18 @@ func (h *Hub) Serve(ctx context.Context, c *config.Config, ready func(map[string
 		h.running = nil
 		return err
 	})
+	select { // whoever asks how the hub is should not hear that it does not know
+	case <-known:
+	case <-ctx.Done():
+	case <-time.After(settleTime):
+	}
 	if ready != nil {
 		ready(r.addresses())
 	}
 	return g.Wait()
 }
 
-func (r *reconciler) addresses() map[string]string {
-	r.h.applying.Lock()
-	defer r.h.applying.Unlock()
-	out := map[string]string{}
-	for source, d := range r.doors {
-		out[source] = r.ports[d.port].ln.Addr().String()
-	}
-	return out
-}
+func (r *reconciler) addresses() map[string]string { return r.h.openDoors() }
 
 // Addresses tells where each source's door is open; nil while nothing runs.
 func (h *Hub) Addresses() map[string]string {

@@ -38,10 +38,10 @@ func (h *Hub) openSide(ctx context.Context, c *config.Config, doors map[string]s
 	s := &sideDoors{
 		watch: watch.Hub{
 			Results: h.Results, Ledger: h.Log, DB: h.DB, Probe: h.probe, Certificates: certs, Alarms: h.Alarms.Counts,
-			Doors: func() map[string]string { return doors }, Version: h.version, Now: h.now, Log: h.slog,
+			Doors: h.openDoors, Trouble: h.Trouble, Lease: h.Lease, Node: h.node, Version: h.version, Now: h.now, Log: h.slog,
 		},
 		control: &control.Server{
-			Results: h.Results, Log: h.Log, DB: h.DB, Vault: h.Vault, Probe: h.probe, Desk: h.Alarms, Facts: h.facts(c, doors, certs),
+			Results: h.Results, Log: h.Log, DB: h.DB, Vault: h.Vault, Probe: h.probe, Desk: h.Alarms, Facts: h.facts(c, doors, certs), Nodes: h.nodes(),
 			Alarms: h.alarms, Decide: h.decide, Audit: h.auditAndMend, Heard: h.heardAudit, Keys: h.keyStatus, Reload: h.reload, UID: os.Getuid(), Now: h.now, Slog: h.slog,
 		},
 	}

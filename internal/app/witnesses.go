@@ -69,6 +69,7 @@ type guard struct {
 	alarms  map[string]witness.Alarm // by witness; empty name: our own store
 	waiting bool                     // not every witness was asked yet
 	checked time.Time                // when the newest checkpoint was known to be kept
+	closed  chan string              // why views are closed, for the other nodes; the latest
 }
 
 // storedCheckpoint is a signed checkpoint of ours.
@@ -80,7 +81,7 @@ type storedCheckpoint struct {
 // newGuard makes ready what the configuration names. A witness that cannot be
 // made ready is one that cannot be reached: results do not wait for it.
 func newGuard(h *Hub, c *config.Config) (*guard, error) {
-	g := &guard{h: h, every: signEvery, signed: make(chan struct{}), alarms: map[string]witness.Alarm{}, waiting: len(c.Witnesses) > 0, checked: h.now()}
+	g := &guard{h: h, every: signEvery, signed: make(chan struct{}), alarms: map[string]witness.Alarm{}, closed: make(chan string, 1), waiting: len(c.Witnesses) > 0, checked: h.now()}
 	var keys []note.Verifier
 	for _, k := range h.Vault.VerifierKeys() {
 		v, err := note.NewVerifier(k)
@@ -166,6 +167,7 @@ func (g *guard) run(ctx context.Context) error {
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	wg.Go(func() { g.tellViews(ctx) })
 	first := time.AfterFunc(firstRound, g.answered)
 	defer first.Stop()
 	for _, w := range g.all {

@@ -29,9 +29,9 @@ func withHub(c *cobra.Command, file *draft, do func(*app.Hub) error) (err error)
 	if err != nil {
 		return err
 	}
-	name, err := os.Hostname()
+	name, err := nodeName(node)
 	if err != nil {
-		return fmt.Errorf("find this machine's name: %w", err)
+		return err
 	}
 	// What the hub would log about a command is what the command says itself.
 	log := logger(config.Log{Level: "warn", Format: "text"}, c.ErrOrStderr())

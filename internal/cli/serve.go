@@ -39,9 +39,9 @@ and then stops within ten seconds; what it has acknowledged is on disk.`,
 			return err
 		}
 		log := logger(file.log(), c.ErrOrStderr())
-		node, err := os.Hostname()
+		node, err := nodeName(local)
 		if err != nil {
-			return fmt.Errorf("find this machine's name: %w", err)
+			return err
 		}
 		h, err := app.Open(c.Context(), &config.Config{Node: *local}, seals, app.Deps{Now: time.Now, Log: log, Node: node, Version: Version()})
 		if err != nil {
@@ -65,6 +65,18 @@ and then stops within ten seconds; what it has acknowledged is on disk.`,
 		return err
 	}
 	return c
+}
+
+// nodeName is what this node is called in the ledger and by the other nodes.
+func nodeName(n *config.Node) (string, error) {
+	if n.Name != "" {
+		return n.Name, nil
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("find this machine's name: %w", err)
+	}
+	return name, nil
 }
 
 // begin finds what runs, and says where the file differs from it.

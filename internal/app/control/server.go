@@ -61,6 +61,9 @@ type Server struct {
 	Vault   *vault.Vault
 	Probe   *watch.Probe
 	Facts   Facts
+	// Nodes tells who delivers, and why this node does no work if it does none;
+	// nil where there is one node only.
+	Nodes func(ctx context.Context) (Nodes, error)
 	// Reload takes over what changed outside and names it; nil is not offered.
 	Reload func(ctx context.Context) ([]string, error)
 	// Alarms are what a person must decide about the ledger or look at in its

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/labwarden/labwarden/internal/platform/alarm"
+	"github.com/labwarden/labwarden/internal/platform/lease"
 )
 
 // Status is how the hub is, found out at CheckedAt.
@@ -34,6 +35,15 @@ type Status struct {
 	Leaves       int64             `json:"ledger_leaves"`
 	Doors        map[string]string `json:"doors"`
 	Certificates []Certificate     `json:"certificates"`
+	Nodes        *Nodes            `json:"nodes,omitempty"` // where several may share the database
+}
+
+// Nodes is who of several nodes delivers.
+type Nodes struct {
+	Lease lease.State `json:"lease"`
+	// Trouble is why this node takes nothing in and delivers nothing; empty
+	// while it works.
+	Trouble string `json:"trouble,omitempty"`
 }
 
 // Today counts the results received since midnight, hub's local time, and what
@@ -161,6 +171,13 @@ func (s *Server) status(r *http.Request) (any, error) {
 	}
 	for _, x := range f.Certificates {
 		st.Certificates = append(st.Certificates, Certificate{x.Name, x.Ends.UTC()})
+	}
+	if s.Nodes != nil {
+		n, err := s.Nodes(ctx)
+		if err != nil {
+			return nil, err
+		}
+		st.Nodes = &n
 	}
 	keys, err := s.Vault.Status()
 	if err != nil {

@@ -19,6 +19,7 @@ func (st *Status) say(now time.Time, need []string) {
 		need = append(need, "The store does not take writes: no result is accepted until it does. Look at disk space and the hub's log.")
 	}
 	need = append(st.clinical(), need...) // who must be telephoned comes first
+	need = append(need, st.Nodes.trouble()...)
 	for _, p := range st.Partners {
 		need = append(need, p.trouble(now)...)
 	}
@@ -39,7 +40,7 @@ func (st *Status) say(now time.Time, need []string) {
 	if len(need) > 0 {
 		st.State = "needs_you"
 	}
-	st.Sentences = append(need, st.calm()...)
+	st.Sentences = append(need, st.calm(now)...)
 }
 
 // clinical says what about phone tasks and stops needs somebody, overdue calls
@@ -108,11 +109,12 @@ func why(class string) string {
 }
 
 // calm says what was found in order.
-func (st *Status) calm() []string {
+func (st *Status) calm(now time.Time) []string {
 	var out []string
 	if st.State == "fine" {
 		out = append(out, "Everything is running.")
 	}
+	out = append(out, st.Nodes.calm(st.Node, now)...)
 	t := st.Today
 	if t.Received == 0 {
 		out = append(out, "No result has come in today.")
@@ -147,6 +149,9 @@ func (st *Status) calm() []string {
 		out = append(out, "Nothing waits.")
 	} else if st.State == "fine" {
 		out = append(out, waits(waiting)+" to be sent.")
+	}
+	if n := st.Nodes; n != nil && n.Lease.Live && !n.Lease.Mine {
+		silent = nil // the node that delivers knows
 	}
 	if len(silent) > 0 {
 		out = append(out, "Not known whether it answers, as nothing was sent since the hub started: "+strings.Join(silent, ", ")+".")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
+	"github.com/labwarden/labwarden/internal/platform/lease"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
 )
@@ -40,8 +41,11 @@ type Hub struct {
 	DB           *store.DB
 	Probe        *Probe
 	Certificates []Certificate
-	Alarms       func() map[alarm.Severity]int64 // that live; nil: none
-	Doors        func() map[string]string        // open doors: source to address
+	Alarms       func() map[alarm.Severity]int64                // that live; nil: none
+	Doors        func() map[string]string                       // open doors: source to address
+	Trouble      func() string                                  // why this node does no work, else empty; nil: never
+	Lease        func(ctx context.Context) (lease.State, error) // nil: not told
+	Node         string
 	Version      string
 	Now          func() time.Time
 	Log          *slog.Logger
@@ -105,8 +109,37 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	for _, s := range alarm.Severities() {
 		out <- alarms.metric(float64(open[s]), s.String())
 	}
+	c.collectLease(out)
 	out <- build.metric(1, c.hub.Version, runtime.Version())
 	c.collectQueues(out)
+}
+
+// collectLease says who delivers. What cannot be read is left out.
+func (c *Collector) collectLease(out chan<- prometheus.Metric) {
+	working := 1.0
+	if c.hub.Trouble != nil && c.hub.Trouble() != "" {
+		working = 0
+	}
+	out <- nodeWorking.metric(working)
+	if c.hub.Lease == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), readTime)
+	defer cancel()
+	s, err := c.hub.Lease(ctx)
+	if err != nil {
+		c.hub.Log.Error("the lease could not be read for the metrics", "error", err)
+		return
+	}
+	mine := 0.0
+	if s.Mine {
+		mine = 1
+	}
+	out <- leaseHeld.metric(mine)
+	out <- leaseEpoch.metric(float64(s.Epoch))
+	if s.Live {
+		out <- leaseSince.metric(float64(s.Since.UnixMilli())/1000, s.Node)
+	}
 }
 
 func (c *Collector) collectQueues(out chan<- prometheus.Metric) {

@@ -36,13 +36,17 @@ var (
 	leaves      = def{"labwarden_ledger_leaves", prometheus.GaugeValue, nil, "Facts in the ledger."}
 	expiry      = def{"labwarden_certificate_expiry_timestamp_seconds", prometheus.GaugeValue, []string{"certificate"}, "When a configured certificate of ours ends, as seconds since 1970."}
 	alarms      = def{"labwarden_alarms_open", prometheus.GaugeValue, []string{"severity"}, "Alarms whose condition stands, accepted ones included."}
+	nodeWorking = def{"labwarden_node_working", prometheus.GaugeValue, nil, "0 while this node cannot load the configuration in force and so takes nothing in and delivers nothing, else 1."}
+	leaseHeld   = def{"labwarden_lease_held", prometheus.GaugeValue, nil, "1 when this node holds the lease: it delivers and runs the jobs. 0 when another does, or nobody."}
+	leaseEpoch  = def{"labwarden_lease_epoch", prometheus.GaugeValue, nil, "How often the lease has been taken; all nodes say the same."}
+	leaseSince  = def{"labwarden_lease_since_timestamp_seconds", prometheus.GaugeValue, []string{"node"}, "Since when which node holds the lease, in the database's time, as seconds since 1970. Left out while nobody holds it."}
 	build       = def{"labwarden_build_info", prometheus.GaugeValue, []string{"version", "go_version"}, "Always 1; the labels say which build this is."}
 )
 
 func defs() []def {
 	return []def{
 		received, repeated, quarantined, delivered, failed, apart, waiting, held, needsPerson, oldest, up, queuesRead,
-		groups, items, redone, writable, leaves, expiry, alarms, build,
+		groups, items, redone, writable, leaves, expiry, alarms, nodeWorking, leaseHeld, leaseEpoch, leaseSince, build,
 	}
 }
 
@@ -66,7 +70,7 @@ Nothing it says comes from a message; labels are names from your configuration, 
 | request | answer |
 |---|---|
 | ` + "`/healthz`" + ` | 200 while the process is alive. It looks at nothing else: use it to decide about a restart. |
-| ` + "`/readyz`" + ` | 200 when a test write reached the disk (at most 5 s ago; the answer says when and how long it took) and the doors of all sources are open, else 503 with the reason. |
+| ` + "`/readyz`" + ` | 200 when a test write reached the disk (at most 5 s ago; the answer says when and how long it took) and the doors of all sources are open, else 503 with the reason. A node that does not hold the lease is ready too: it takes results in. The answer names the node that holds it and since when. |
 | ` + "`/metrics`" + ` | the table below in Prometheus text format, with the usual ` + "`go_*` and `process_*`" + ` |
 
 | metric | kind | labels | what it says |
@@ -89,6 +93,7 @@ What to alarm on:
 - ` + "`labwarden_deliveries_needing_a_person > 0`, `labwarden_quarantine_open > 0`" + `: somebody must look;
 - ` + "`increase(labwarden_results_failed_total[5m]) > 0` or `labwarden_store_writable == 0`" + `: the store refuses results;
 - ` + "`labwarden_certificate_expiry_timestamp_seconds - time() < 30 * 86400`" + `;
+- ` + "`labwarden_node_working == 0`, or `labwarden_lease_since_timestamp_seconds`" + ` missing on every node: nobody delivers;
 - the scrape itself failing: a dead hub raises no alarm of its own (its heartbeat stops: [alarms](alarms.md)).
 
 The hub tells the people on its on-call list of most of these itself; ` + "`labwarden_alarms_open > 0`" + ` is the sum of them.

@@ -13,6 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/labwarden/labwarden/internal/platform/lease"
 )
 
 // Registry returns a registry of its own with everything there is to see of h.
@@ -35,6 +37,8 @@ type ready struct {
 	CheckedAt time.Time         `json:"checked_at"`
 	WriteTook string            `json:"write_took"`
 	Doors     map[string]string `json:"doors"`
+	Node      string            `json:"node,omitempty"`
+	Lease     *lease.State      `json:"lease,omitempty"` // who delivers; left out when it could not be read
 }
 
 // Handler answers /metrics, /healthz and /readyz.
@@ -54,7 +58,15 @@ func Handler(h Hub) (http.Handler, error) {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, req *http.Request) {
 		c := h.Probe.Check(req.Context())
 		a := ready{CheckedAt: c.At.UTC(), WriteTook: c.Took.Round(time.Microsecond).String(), Doors: h.Doors()}
+		a.Node = h.Node
+		if h.Lease != nil && c.Err == nil {
+			if s, err := h.Lease(req.Context()); err == nil {
+				a.Lease = &s
+			}
+		}
 		switch {
+		case h.Trouble != nil && h.Trouble() != "":
+			a.Why = "this node cannot load the configuration in force; the log and labwarden status say why"
 		case errors.Is(c.Err, ErrSlow):
 			a.Why = "a test write to the store has not come back yet"
 		case c.Err != nil:

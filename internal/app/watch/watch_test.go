@@ -18,6 +18,7 @@ import (
 
 	"github.com/labwarden/labwarden/internal/app/watch"
 	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/platform/lease"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/store/storetest"
@@ -58,6 +59,10 @@ func hub(t *testing.T, db *store.DB, l *lab, c *clock) watch.Hub {
 		Certificates: []watch.Certificate{{Name: "node", Ends: start.Add(24 * time.Hour)}},
 		Doors:        func() map[string]string { return map[string]string{"lis": "127.0.0.1:2575"} },
 		Log:          slog.New(slog.DiscardHandler),
+		Node:         "north",
+		Lease: func(context.Context) (lease.State, error) {
+			return lease.State{Epoch: 3, Node: "south", Since: start.Add(-time.Hour), Live: true}, nil
+		},
 	}
 }
 
@@ -219,5 +224,41 @@ func TestAHangingStoreDoesNotHangTheAnswer(t *testing.T) {
 	h.Probe.Patience = 10 * time.Second
 	if got := h.Probe.Check(t.Context()); got.Err != nil {
 		t.Errorf("the store works again, yet: %v", got.Err)
+	}
+}
+
+// Health and metrics say which node delivers and since when, and a node that
+// cannot load the configuration is not ready.
+func TestHealthNamesTheHolderOfTheLease(t *testing.T) {
+	db, err := store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "a.db"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	x := hub(t, db, &lab{}, &clock{})
+	trouble := ""
+	x.Trouble = func() string { return trouble }
+	h, err := watch.Handler(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, text := get(t, h, "/readyz")
+	if code != http.StatusOK || !strings.Contains(text, `"node":"north"`) || !strings.Contains(text, `"lease":{"epoch":3,"node":"south","since":"2026-05-04T05:52:00Z","live":true,"mine":false}`) {
+		t.Errorf("%d %s", code, text)
+	}
+	_, text = get(t, h, "/metrics")
+	for _, want := range []string{
+		"labwarden_lease_held 0", "labwarden_lease_epoch 3", `labwarden_lease_since_timestamp_seconds{node="south"} 1.77787392e+09`, "labwarden_node_working 1",
+	} {
+		if !strings.Contains(text, want+"\n") {
+			t.Errorf("%s is missing", want)
+		}
+	}
+	trouble = "Revision 7 cannot be put in force"
+	if code, text = get(t, h, "/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(text, "cannot load the configuration") {
+		t.Errorf("with trouble: %d %s", code, text)
+	}
+	if _, text = get(t, h, "/metrics"); !strings.Contains(text, "labwarden_node_working 0\n") {
+		t.Error("the metric says that it works")
 	}
 }

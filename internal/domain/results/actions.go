@@ -106,6 +106,9 @@ func (s *Service) act(ctx context.Context, seq int64, by By, kind string, to Sta
 		if _, err := bus.Publish(ctx, tx, acted(kind, now, d, by.Who, by.Reason)); err != nil {
 			return err
 		}
+		if err := noteChange(ctx, tx, partner); err != nil {
+			return err
+		}
 		return s.tags.Change(ctx, tx, taggedTries, seq, func() error {
 			_, err := tx.Exec(ctx, `UPDATE results_deliveries SET state = $1, changed_at = $2, next_at = NULL, first_at = NULL, reason = $3
 				WHERE seq = $4`, int64(to), now, ledger.Code(by.Reason), seq)
@@ -126,6 +129,7 @@ func (s *Service) Resend(ctx context.Context, seq int64, by By) (int64, error) {
 		return 0, err
 	}
 	var again int64
+	var partner string
 	err := s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 		d := &delivery{seq: seq}
 		var id, lanes []byte
@@ -151,6 +155,7 @@ func (s *Service) Resend(ctx context.Context, seq int64, by By) (int64, error) {
 		if d.id, err = event.IDFromBytes(id); err != nil {
 			return err
 		}
+		partner = d.partner
 		now := s.now().UnixMicro()
 		leaf, err := bus.Publish(ctx, tx, acted(KindResent, now, d, by.Who, by.Reason))
 		if err != nil {
@@ -162,6 +167,9 @@ func (s *Service) Resend(ctx context.Context, seq int64, by By) (int64, error) {
 			VALUES ($1, $2, $3, $4, 0, $5, $6, 1)`, again, message, d.partner, d.route, lanes, now)
 		return err
 	})
+	if err == nil {
+		s.wake(partner)
+	}
 	return again, err
 }
 
@@ -171,5 +179,7 @@ func (s *Service) reload(partner string) {
 	s.mu.Unlock()
 	if c != nil {
 		c.changed()
+	} else {
+		s.tellNode(partner, true)
 	}
 }

@@ -86,19 +86,10 @@ func eachControl(first int64, keys []byte, f func(leaf int64, key controlKey)) e
 // forgetControls forgets control ids older than every source's window. The
 // newest row stays: it says up to where the rows reach.
 func (s *Service) forgetControls(ctx context.Context, now time.Time) (int64, error) {
-	window := time.Duration(-1)
-	for _, src := range s.settings.Load().Sources {
-		window = max(window, src.Window)
-	}
-	if window < 0 {
-		return 0, nil // no settings yet: nothing is known to be old
-	}
-	old := now.Add(-window)
-	before, err := s.leafAt(ctx, old.Add(-time.Hour))
-	if err != nil {
+	old, known, err := s.trimControls(ctx, now)
+	if err != nil || !known {
 		return 0, err
 	}
-	s.recent.forget(before)
 	total := int64(0)
 	for {
 		var rows, messages int64
@@ -122,4 +113,23 @@ func (s *Service) forgetControls(ctx context.Context, now time.Time) (int64, err
 			return total, nil
 		}
 	}
+}
+
+// trimControls forgets old control ids in memory, on any node, and tells what
+// is old; false where no settings say so yet.
+func (s *Service) trimControls(ctx context.Context, now time.Time) (time.Time, bool, error) {
+	window := time.Duration(-1)
+	for _, src := range s.settings.Load().Sources {
+		window = max(window, src.Window)
+	}
+	if window < 0 {
+		return time.Time{}, false, nil // nothing is known to be old
+	}
+	old := now.Add(-window)
+	before, err := s.leafAt(ctx, old.Add(-time.Hour))
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	s.recent.forget(before)
+	return old, true, nil
 }

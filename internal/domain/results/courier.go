@@ -10,6 +10,7 @@ import (
 
 	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/codec/hl7"
+	"github.com/labwarden/labwarden/internal/platform/lease"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
 )
@@ -74,6 +75,8 @@ func (c *courier) changed() {
 // Run delivers until ctx ends, then waits for what is under way.
 func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
+	known, _ := s.changes(ctx) // if it cannot be read, every change counts as new
+	wg.Go(func() { s.watchChanges(ctx, known) })
 	for {
 		changed := s.applied() // before the settings, so that no Apply is missed
 		set := s.settings.Load()
@@ -271,12 +274,15 @@ func (c *courier) attempt(ctx context.Context, set *Settings, seq int64, now *pa
 	if held := c.stoppedAt(ctx, d, seq); held != nil {
 		return held, nil
 	}
-	if c.disturbed() {
+	if c.disturbed() || s.outdated() {
 		// A person changed something while this waited for a place on the wire:
 		// what was held in between must not go out.
 		if state, err := s.stateOf(ctx, seq); err != nil || state != Waiting {
 			return later(0), nil // the queue is read anew before anything is sent
 		}
+	}
+	if !lease.Live(ctx) {
+		return later(0), nil // another node may deliver this by now
 	}
 	receipt, err := p.Sender.Send(ctx, m)
 	if err != nil {

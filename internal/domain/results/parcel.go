@@ -90,6 +90,9 @@ func (s *Service) handOver(m *newMessage, leaf int64) {
 	var body []byte
 	for n, plan := range m.plans {
 		c := s.couriers[plan.partner]
+		if c == nil && plan.state < Done {
+			s.tellNode(plan.partner, false)
+		}
 		if c == nil || plan.state >= Done || !c.handed.open() {
 			continue
 		}

@@ -20,8 +20,8 @@ const (
 )
 
 // RunIndex keeps the search index up to date until ctx ends: a message is found
-// within half a second of being taken. Start one beside Run on each node that
-// takes messages in; two at once do no harm.
+// within half a second of being taken, up to a second and a half where another
+// node took it. Start one beside Run; two at once do no harm.
 func (s *Service) RunIndex(ctx context.Context) error {
 	s.indexing.Lock()
 	err := s.cleanRuns(ctx) // entries of erased messages that a crash left

@@ -51,6 +51,9 @@ type Service struct {
 	stops    atomic.Pointer[stands]
 	standMu  sync.Mutex // while the standing stops are read
 
+	elsewhere atomic.Pointer[Elsewhere]
+	hearing   atomic.Bool // words of other nodes come through
+
 	indexing sync.Mutex // held by whoever writes the search index on this node
 }
 

@@ -31,6 +31,7 @@ type Lab struct {
 
 // Node is local to one machine.
 type Node struct {
+	Name     string            `yaml:"name" rule:"name" doc:"What this node is called in the ledger, in status and in metrics; this machine's name when absent. Each node of a laboratory needs its own."`
 	Data     Path              `yaml:"data" default:"./data" doc:"Folder of the database and what belongs to it."`
 	Database Database          `yaml:"database" doc:"Where everything is stored."`
 	Seals    []Seal            `yaml:"seals" rule:"required" more:"{kind: passphrase}" doc:"What opens the vault at start. Use at least two, one of which needs no person, so that results flow again after a power cut."`

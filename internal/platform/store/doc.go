@@ -17,6 +17,12 @@
 // savepoint when some member of the group failed), must touch nothing but its
 // Tx, and has one second.
 //
+// # Several nodes
+//
+// A context made with WithFence puts what is written under it behind a condition
+// that is asked in the same transaction. Hint and Hints carry short words from
+// node to node, beside the transactions; they may get lost.
+//
 // # Reading
 //
 // DB.Query and DB.QueryRow read the last committed state on connections of

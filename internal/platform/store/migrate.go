@@ -79,6 +79,13 @@ func (db *DB) migrate(ctx context.Context, m Migrations, done map[string]string)
 			return fmt.Errorf("migration %s was changed after it was applied to this database: use the version of Labwarden that belongs to it, or restore a backup", name)
 		}
 		err = db.long(ctx, func(ctx context.Context, tx *Tx) error {
+			var there string
+			switch err := tx.QueryRow(ctx, "SELECT sha256 FROM store_migrations WHERE name = $1", name).Scan(&there); {
+			case err == nil && there == sum:
+				return nil // another node, started at the same time, was faster
+			case !errors.Is(err, ErrNoRows):
+				return errors.Join(errors.New("another node is bringing it to another version"), err)
+			}
 			for _, stmt := range statements(string(src)) {
 				if _, err := tx.Exec(ctx, db.dialect(stmt)); err != nil {
 					return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -11,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// writerLock is the advisory lock that makes one writer of all nodes: the
-// letters "labw" as a number.
+// writerLock is the advisory lock that makes one writer of all nodes on a
+// schema: the letters "labw" as a number, beside the schema's name.
 const writerLock = 0x6c616277
 
 // OpenPostgres connects to a PostgreSQL database. The server must keep
@@ -31,22 +32,10 @@ func OpenPostgres(ctx context.Context, dsn string, opts Options) (*DB, error) {
 		opts.Readers = 4
 	}
 	cfg.MaxConns = int32(opts.Readers)
-	w := &pgWriter{cfg: cfg.ConnConfig.Copy(), exclusive: opts.Exclusive}
-	// A process that was killed a moment ago may still hold the lock: the server
-	// notices when its connection breaks.
-	for begin := time.Now(); ; {
-		err := w.connect(ctx)
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, ErrInUse) || time.Since(begin) > exclusivePatience {
-			return nil, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(100 * time.Millisecond):
-		}
+	w := &pgWriter{cfg: cfg.ConnConfig.Copy()}
+	w.cfg.RuntimeParams["idle_in_transaction_session_timeout"] = strconv.FormatInt(stuckAfter.Milliseconds(), 10)
+	if err := w.connect(ctx); err != nil {
+		return nil, err
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
@@ -55,35 +44,21 @@ func OpenPostgres(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	return start(Postgres, w, &pgReader{pool: pool}, opts), nil
 }
 
-// exclusivePatience is how long OpenPostgres waits for another process to let go.
-const exclusivePatience = 5 * time.Second
-
-// ErrInUse: another process writes to this database.
-var ErrInUse = errors.New("another hub is running on this database: stop that one first")
+// stuckAfter is how long a node may keep the writers' lock while the server
+// waits for its next word. A node that was stopped, or whose network went away,
+// in the middle of a transaction would otherwise keep all others from writing.
+const stuckAfter = 3 * time.Second
 
 type pgWriter struct {
-	cfg       *pgx.ConnConfig
-	exclusive bool
-	conn      *pgx.Conn
-	batch     *pgx.Batch
+	cfg   *pgx.ConnConfig
+	conn  *pgx.Conn
+	batch *pgx.Batch
 }
 
 func (w *pgWriter) connect(ctx context.Context) error {
 	conn, err := pgx.ConnectConfig(ctx, w.cfg)
 	if err != nil {
 		return fmt.Errorf("connect to the database: %w", err)
-	}
-	if w.exclusive {
-		// Held by this very connection: without the lock there is nothing to
-		// write with, after a lost connection as well.
-		var ok bool
-		err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock(hashtext('labwarden hub ' || current_schema()))").Scan(&ok)
-		if err == nil && !ok {
-			err = ErrInUse
-		}
-		if err != nil {
-			return errors.Join(err, conn.Close(ctx))
-		}
 	}
 	w.conn = conn
 	return nil
@@ -99,7 +74,7 @@ func (w *pgWriter) begin(ctx context.Context) error {
 	}
 	w.batch = &pgx.Batch{}
 	w.batch.Queue("BEGIN")
-	w.batch.Queue("SELECT pg_advisory_xact_lock($1)", int64(writerLock))
+	w.batch.Queue("SELECT pg_advisory_xact_lock($1, hashtext(current_schema()))", int32(writerLock))
 	return nil
 }
 

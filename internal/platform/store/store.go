@@ -48,10 +48,6 @@ type Options struct {
 	// GroupLimit bounds a whole transaction on PostgreSQL, where the network can
 	// go silent; 0 means 30 seconds.
 	GroupLimit time.Duration
-	// Exclusive refuses to open a PostgreSQL database that another process has
-	// open so: two hubs that deliver the same results would double them. SQLite
-	// files are guarded by the lock of their folder.
-	Exclusive bool
 	// Readers is the number of reading connections; 0 means 4.
 	Readers int
 }

@@ -253,25 +253,3 @@ func TestOpeningWritesNothing(t *testing.T) {
 		t.Error("opening changed the file")
 	}
 }
-
-// Two hubs on one database would deliver everything twice.
-func TestSecondHubOnPostgresIsRefused(t *testing.T) {
-	dsn := storetest.PostgresDSN(t)
-	first, err := store.OpenPostgres(t.Context(), dsn, store.Options{Exclusive: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := store.OpenPostgres(t.Context(), dsn, store.Options{Exclusive: true}); !errors.Is(err, store.ErrInUse) {
-		t.Fatalf("a second one was let in: %v", err)
-	}
-	if err := first.Close(); err != nil {
-		t.Fatal(err)
-	}
-	again, err := store.OpenPostgres(t.Context(), dsn, store.Options{Exclusive: true})
-	if err != nil {
-		t.Fatalf("after the first had closed: %v", err)
-	}
-	if err := again.Close(); err != nil {
-		t.Fatal(err)
-	}
-}

@@ -15,7 +15,8 @@ type Tx struct {
 	after    []func(committed bool)
 	base     int64
 	hasBase  bool
-	asked    bool // statements with answers were queued
+	asked    bool         // statements with answers were queued
+	once     map[any]bool // what QueueOnce has queued for the group, or for the one item
 }
 
 func (tx *Tx) check() error {
@@ -103,6 +104,32 @@ func (tx *Tx) settle(from int, committed bool) {
 		f(committed)
 	}
 	tx.after = tx.after[:from]
+}
+
+// QueueOnce is QueueRow for a question that many items of a group ask alike: it
+// is sent once for all that name the same key. An error of row fails them all;
+// each is then asked for by itself.
+func (tx *Tx) QueueOnce(ctx context.Context, key any, query string, args []any, row func(Scanner) error) error {
+	if tx.once[key] {
+		return nil
+	}
+	if tx.once == nil {
+		tx.once = map[any]bool{}
+	}
+	tx.once[key] = true
+	return tx.QueueRow(ctx, query, args, row)
+}
+
+// Clock is the database's time in microseconds: the one clock that all nodes
+// of a laboratory share.
+func (tx *Tx) Clock(ctx context.Context) (int64, error) {
+	query := "SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)"
+	if tx.Engine() == Postgres {
+		query = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)"
+	}
+	var at int64
+	err := tx.QueryRow(ctx, query).Scan(&at)
+	return at, err
 }
 
 // Emit adds an event to the ledger within this transaction and returns the

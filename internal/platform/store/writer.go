@@ -40,6 +40,7 @@ func (db *DB) Do(ctx context.Context, fn func(ctx context.Context, tx *Tx) error
 
 func (db *DB) enqueue(w *work) error {
 	ctx := w.ctx
+	w.fn = fenced(ctx, w.fn)
 	select {
 	case <-db.quit:
 		return ErrClosed
@@ -195,6 +196,7 @@ func (db *DB) apart(group []*work) {
 }
 
 func (db *DB) alone(ctx context.Context, tx *Tx, w *work) error {
+	tx.once = nil // what failed for another was answered for it alone
 	if err := db.w.flush(ctx); err != nil {
 		return err
 	}
@@ -227,14 +229,14 @@ func (db *DB) begin(ctx context.Context, tx *Tx) error {
 
 func (db *DB) finish(ctx context.Context, tx *Tx) error {
 	tx.deadline = time.Time{}
-	if db.hook != nil {
-		// An answer may undo the group, so it must be in before the commit is
-		// sent. Without one everything travels together.
-		if tx.asked {
-			if err := db.w.flush(ctx); err != nil {
-				return db.abort(ctx, tx, err)
-			}
+	// An answer may undo the group, so it must be in before the commit is
+	// sent. Without one everything travels together.
+	if tx.asked {
+		if err := db.w.flush(ctx); err != nil {
+			return db.abort(ctx, tx, err)
 		}
+	}
+	if db.hook != nil {
 		if err := db.hook.Commit(tx); err != nil {
 			return db.abort(ctx, tx, fmt.Errorf("close the group: %w", err))
 		}
@@ -275,3 +277,6 @@ func (db *DB) call(ctx context.Context, tx *Tx, w *work) (err error) {
 	}
 	return w.fn(ctx, tx)
 }
+
+// Queued is how many pieces of work wait for the writer.
+func (db *DB) Queued() int { return len(db.queue) }
