@@ -270,6 +270,7 @@ func (c *cluster) auditNodes() (terms int) {
 		if err := row.Scan(&packed, &name); err != nil {
 			return err
 		}
+		name, _, _ = strings.Cut(name, "~") // behind it stands what binds the row
 		events, err := codec.Unpack(packed)
 		if err != nil {
 			return err
