@@ -75,6 +75,9 @@ func newLab(t *testing.T, o layout) *lab {
 	if c == nil {
 		t.Fatalf("%v\n%s", problems.Err(), src)
 	}
+	if err := app.MakeBypassKey(&c.Node); err != nil {
+		t.Fatal(err)
+	}
 	deps := app.Deps{Now: time.Now, Log: slog.New(slog.DiscardHandler), Node: "crash"}
 	if _, err := app.Create(t.Context(), c, []vault.Seal{vault.KeyFile(l.key())}, 0, 0, deps); err != nil {
 		t.Fatal(err)
@@ -116,11 +119,12 @@ node:
   data: %s
   database: %s
   seals: [{kind: keyfile, path: %s}]
+  bypass: {key: %s}
   tls: {certificate: %s, key: %s}
 sources:
   lis:
     mllp: {listen: %q, tls: {client_ca: %s}}
-`, l.data, db, l.key(), l.pem("hub"), l.pkey("hub"), l.addr, l.pem("ca"))
+`, l.data, db, l.key(), l.bypassKey(), l.pem("hub"), l.pkey("hub"), l.addr, l.pem("ca"))
 	if o.limits != "" {
 		b.WriteString(indent(o.limits, "    "))
 	}

@@ -16,6 +16,13 @@ import (
 
 // server builds what serves a source's door; it opens nothing.
 func (h *Hub) server(c *config.Config, source string) (*mllp.Server, error) {
+	in := h.Results.Intake(source)
+	return doorServer(c, source, &mllp.Server{Handler: in, Refused: refused(in), Log: h.slog.With("source", source), Now: h.now})
+}
+
+// doorServer completes a server with what the configuration says of the
+// source's door; handler, log and clock are there already.
+func doorServer(c *config.Config, source string, srv *mllp.Server) (*mllp.Server, error) {
 	s := c.Sources[source]
 	e := exception(s.MLLP.Exception)
 	var conf *tls.Config
@@ -27,15 +34,12 @@ func (h *Hub) server(c *config.Config, source string) (*mllp.Server, error) {
 	} else if e == nil {
 		e = onLoopback(forever)
 	}
-	in := h.Results.Intake(source)
-	return &mllp.Server{
-		Handler: in, TLS: conf, Exception: e, Identify: identify(source, s.From),
-		Limits: mllp.Limits{
-			MaxMessage: int(s.MaxMessage), FrameTime: s.FrameTimeout.Std(), Idle: s.Idle.Std(),
-			Conns: s.MaxConnections, ConnsPerAddr: s.MaxConnections, ConnsPerCert: s.MaxConnections,
-		},
-		Refused: refused(in), Log: h.slog.With("source", source), Now: h.now,
-	}, nil
+	srv.TLS, srv.Exception, srv.Identify = conf, e, identify(source, s.From)
+	srv.Limits = mllp.Limits{
+		MaxMessage: int(s.MaxMessage), FrameTime: s.FrameTimeout.Std(), Idle: s.Idle.Std(),
+		Conns: s.MaxConnections, ConnsPerAddr: s.MaxConnections, ConnsPerCert: s.MaxConnections,
+	}
+	return srv, nil
 }
 
 func refused(in *results.Intake) func(context.Context, channel.Peer, mllp.Refused) (channel.Reply, error) {

@@ -58,6 +58,7 @@ type Hub struct {
 	lastAudit atomic.Pointer[auditLast]
 	// rewrapping is how far old keys are; nil when there are none.
 	rewrapping atomic.Pointer[[]vault.RewrapStatus]
+	bypassed   bypassed
 }
 
 // Deps are the inputs from outside.
@@ -94,7 +95,7 @@ func openStore(ctx context.Context, n *config.Node) (*store.DB, error) {
 // Create makes a new laboratory: schema and keys. The shares are shown once
 // and stored nowhere.
 func Create(ctx context.Context, c *config.Config, seals []vault.Seal, shares, threshold int, d Deps) ([]vault.Share, error) {
-	lock, err := lockData(&c.Node)
+	lock, err := lockData(&c.Node, "")
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +126,7 @@ func Create(ctx context.Context, c *config.Config, seals []vault.Seal, shares, t
 // Open opens an existing laboratory. The keys are tried before anything is
 // written: with a wrong key the database stays as it is.
 func Open(ctx context.Context, c *config.Config, seals []vault.Seal, d Deps) (*Hub, error) {
-	lock, err := lockData(&c.Node)
+	lock, err := lockData(&c.Node, "")
 	if err != nil {
 		return nil, err
 	}

@@ -95,7 +95,7 @@ func (st *staged) build(ctx context.Context, listen bool) error {
 		}
 		s, ok := r.senders[key]
 		if !ok || s.mark != mark {
-			built, err := r.h.sender(c, key)
+			built, err := r.h.builder().sender(c, key)
 			if err != nil {
 				return err
 			}

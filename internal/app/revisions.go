@@ -118,6 +118,9 @@ func (h *Hub) apply(ctx context.Context, p Proposal, first bool) (Revision, erro
 	if err := ready.commit(); err != nil {
 		return r, fmt.Errorf("apply configuration: %w", err)
 	}
+	if h.running != nil {
+		h.writeBypassCard(ctx, h.running.conf)
+	}
 	h.slog.Info("configuration applied", "revision", r.Number, "hash", r.Hash, "by", r.AppliedBy)
 	return r, nil
 }

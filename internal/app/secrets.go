@@ -140,20 +140,8 @@ func (h *Hub) secret(ctx context.Context, s config.Secret) ([]byte, error) {
 	if s == "" {
 		return nil, nil
 	}
-	if path := s.File(); path != "" {
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, fmt.Errorf("read secret %s: %w", s, err)
-		}
-		defer f.Close()
-		b, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
-		if err != nil {
-			return nil, fmt.Errorf("read secret %s: %w", s, err)
-		}
-		if len(b) == 0 || len(b) > maxSecret {
-			return nil, fmt.Errorf("read secret %s: it has %d bytes, want 1 to %d", s, len(b), maxSecret)
-		}
-		return b, nil
+	if s.File() != "" {
+		return readSecretFile(s)
 	}
 	var sealed []byte
 	err := h.DB.QueryRow(ctx, "SELECT value FROM hub_secrets WHERE name = $1", s.Vault()).Scan(&sealed)
@@ -166,6 +154,23 @@ func (h *Hub) secret(ctx context.Context, s config.Secret) ([]byte, error) {
 	b, err := h.Vault.Unseal(vault.PurposeSecrets, secretWhere(s.Vault()), nil, sealed)
 	if err != nil {
 		return nil, fmt.Errorf("read secret %s: %w", s, err)
+	}
+	return b, nil
+}
+
+// readSecretFile reads a secret that stands in a file of its own.
+func readSecretFile(s config.Secret) ([]byte, error) {
+	f, err := os.Open(s.File())
+	if err != nil {
+		return nil, fmt.Errorf("read secret %s: %w", s, err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	if err != nil {
+		return nil, fmt.Errorf("read secret %s: %w", s, err)
+	}
+	if len(b) == 0 || len(b) > maxSecret {
+		return nil, fmt.Errorf("read secret %s: it has %d bytes, want 1 to %d", s, len(b), maxSecret)
 	}
 	return b, nil
 }

@@ -28,6 +28,10 @@ func (h *Hub) Serve(ctx context.Context, c *config.Config, ready func(map[string
 		h.applying.Unlock()
 		return err
 	}
+	// Before anything is sent: what went round the hub must not go out again, or
+	// over something newer.
+	h.readBypassAtStart(ctx, c)
+	h.writeBypassCard(ctx, c)
 	g.Go(func() error { return h.Results.Run(ctx) })
 	g.Go(func() error { return guard.run(ctx) })
 	g.Go(func() error { return h.Results.RunIndex(ctx) })

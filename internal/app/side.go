@@ -42,7 +42,7 @@ func (h *Hub) openSide(ctx context.Context, c *config.Config, doors map[string]s
 		},
 		control: &control.Server{
 			Results: h.Results, Log: h.Log, DB: h.DB, Vault: h.Vault, Probe: h.probe, Desk: h.Alarms, Facts: h.facts(c, doors, certs),
-			Alarms: h.alarms, Decide: h.decide, Audit: h.auditAndMend, Heard: h.heardAudit, Keys: h.keyStatus, Reload: h.reload, UID: os.Getuid(), Now: h.now, Slog: h.slog,
+			Alarms: func() []string { return append(h.alarms(), h.bypassAlarms()...) }, Notes: h.bypassNotes, ReadBypass: h.readBypassNow, Decide: h.decide, Audit: h.auditAndMend, Heard: h.heardAudit, Keys: h.keyStatus, Reload: h.reload, UID: os.Getuid(), Now: h.now, Slog: h.slog,
 		},
 	}
 	if path := string(c.Node.Control.Socket); path != "" {

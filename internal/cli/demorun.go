@@ -173,6 +173,9 @@ func (d *demoRun) serve(ctx context.Context, c *config.Config) (stop func(), doo
 		return nil, "", fmt.Errorf("write log: %w", err)
 	}
 	deps := app.Deps{Now: time.Now, Log: slog.New(slog.NewTextHandler(log, nil)), Node: "demo"}
+	if err := app.MakeBypassKey(&c.Node); err != nil {
+		return nil, "", err
+	}
 	if _, err := app.Create(ctx, c, seals, 0, 0, deps); err != nil {
 		return nil, "", err
 	}

@@ -85,6 +85,9 @@ func runInit(c *cobra.Command, dir, name, id, dsn string) error {
 	if err != nil {
 		return err
 	}
+	if err := app.MakeBypassKey(&conf.Node); err != nil {
+		return err
+	}
 	seals := []vault.Seal{vault.KeyFile(string(conf.Node.Seals[0].Path))}
 	shares, err := app.Create(c.Context(), conf, seals, 5, 3, app.Deps{Now: time.Now, Log: logger(conf.Log, c.ErrOrStderr()), Node: id})
 	if err != nil {

@@ -67,6 +67,9 @@ func startLab(ctx context.Context, o Options, dir string, partners []string, tur
 	}
 	seals := []vault.Seal{vault.KeyFile(key)}
 	deps := app.Deps{Now: time.Now, Log: slog.New(slog.NewTextHandler(o.Out, &slog.HandlerOptions{Level: slog.LevelError})), Node: "bench"}
+	if err := app.MakeBypassKey(&c.Node); err != nil {
+		return nil, err
+	}
 	if _, err := app.Create(ctx, c, seals, 0, 0, deps); err != nil {
 		return nil, err
 	}
@@ -130,6 +133,7 @@ node:
   database: %s
   seals: [{kind: keyfile, path: %s}]
   control: {socket: %s}
+  bypass: {key: %s}
   metrics: {listen: "127.0.0.1:0"}
   tls: {certificate: %s, key: %s}
 sources:
@@ -137,7 +141,7 @@ sources:
     mllp: {listen: "127.0.0.1:0", tls: {client_ca: %s}}
     max_connections: 1000
 partners:
-`, filepath.Join(dir, "data"), db, filepath.Join(dir, "root.key"), filepath.Join(dir, "hub.sock"),
+`, filepath.Join(dir, "data"), db, filepath.Join(dir, "root.key"), filepath.Join(dir, "hub.sock"), filepath.Join(dir, "bypass.key"),
 		filepath.Join(certs, "hub.pem"), filepath.Join(certs, "hub.key"), filepath.Join(certs, "ca.pem"))
 	keys := make([]string, len(partners))
 	for i, addr := range partners {

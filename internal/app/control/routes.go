@@ -48,6 +48,7 @@ func (s *Server) routes() map[string]route {
 		"POST /v1/alarms/test":           s.tryWays,
 		"POST /v1/alarms/{alarm}/accept": s.actOnAlarm((*alarm.Desk).Accept),
 		"POST /v1/alarms/{alarm}/close":  s.actOnAlarm((*alarm.Desk).Close),
+		"POST /v1/bypass/reconcile":      s.readBypass,
 	}
 	maps.Copy(all, s.clinical())
 	return all

@@ -69,6 +69,10 @@ type Server struct {
 	// Decide records a person's decision about the ledger's alarms; nil is not
 	// offered.
 	Decide func(ctx context.Context, by, reason string) error
+	// Notes are advice for the status, in sentences; nil for none.
+	Notes func() []string
+	// ReadBypass reads bypass logs in; nil is not offered.
+	ReadBypass func(ctx context.Context) (BypassRead, error)
 	// Desk holds the alarms; nil offers none.
 	Desk *alarm.Desk
 	// Audit holds all that is stored against the ledger; nil leaves the hub's own

@@ -183,6 +183,9 @@ func (s *Server) status(r *http.Request) (any, error) {
 		}
 	}
 	st.Advice = append(st.Advice, keys.Warnings...)
+	if s.Notes != nil {
+		st.Advice = append(st.Advice, s.Notes()...)
+	}
 	st.say(now, need)
 	return st, nil
 }

@@ -36,6 +36,7 @@ type Node struct {
 	Seals    []Seal            `yaml:"seals" rule:"required" more:"{kind: passphrase}" doc:"What opens the vault at start. Use at least two, one of which needs no person, so that results flow again after a power cut."`
 	Metrics  Metrics           `yaml:"metrics" doc:"Metrics and health, on an address of their own."`
 	Control  Control           `yaml:"control" doc:"How the command line reaches a running hub."`
+	Bypass   Bypass            `yaml:"bypass" doc:"The way round a hub that does not run: docs/operate/bypass.md."`
 	TLS      *KeyPair          `yaml:"tls" doc:"Our certificate, used by every listener and destination that names no other."`
 	Listen   map[string]Listen `yaml:"listen" key:"lis" sample:"off" ex:"192.0.2.10:2575" rule:"ref=source" doc:"Addresses of this machine for the listeners of sources, by the name of the source. They replace sources.NAME.mllp.listen."`
 }
@@ -62,6 +63,11 @@ type Metrics struct {
 // Control is the local command socket.
 type Control struct {
 	Socket Path `yaml:"socket" default:"./data/labwarden.sock" doc:"Unix socket; the kernel tells us which user calls."`
+}
+
+// Bypass is what the way round a dead hub needs.
+type Bypass struct {
+	Key Path `yaml:"key" default:"./keys/bypass.key" doc:"File with the bypass key, made by init. It opens the bypass card and the bypass logs in the data folder and nothing else; whoever may open the bypass must be able to read it."`
 }
 
 // KeyPair is a certificate and its key.
