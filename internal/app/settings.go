@@ -27,6 +27,7 @@ func (h *Hub) settings(c *config.Config, senders map[string]results.Sender) (*re
 		Revision: c.Revision(),
 		Sources:  map[string]results.Source{},
 		Partners: map[string]*results.Partner{},
+		Adoption: results.Adoption{Days: c.Adoption.Days, Wait: c.Adoption.Wait.Std(), Keep: c.Adoption.Keep.Std()},
 	}
 	for name, s := range c.Sources {
 		set.Sources[name] = results.Source{Name: name, Window: s.ControlIDWindow.Std()}
@@ -71,7 +72,7 @@ func parallel(d config.Destination) int {
 }
 
 func route(c *config.Config, r config.Route, from string, owns map[string]results.Belonging) (results.Route, error) {
-	out := results.Route{Name: r.Name, From: from, To: r.To}
+	out := results.Route{Name: r.Name, From: from, To: r.To, Config: routeHash(c, r), OldPath: r.OldPath}
 	switch r.Stage {
 	case "parallel":
 		out.Stage = results.Parallel

@@ -18,7 +18,7 @@ type route = func(r *http.Request) (any, error)
 // routes is everything the hub can be asked. Whatever changes something or
 // shows patient data is a POST and names a reason.
 func (s *Server) routes() map[string]route {
-	return map[string]route{
+	return s.adoptionRoutes(map[string]route{
 		"GET /v1/status":                       s.status,
 		"GET /v1/results":                      s.list,
 		"GET /v1/results/{id}":                 s.show,
@@ -47,7 +47,7 @@ func (s *Server) routes() map[string]route {
 		"POST /v1/alarms/test":           s.tryWays,
 		"POST /v1/alarms/{alarm}/accept": s.actOnAlarm((*alarm.Desk).Accept),
 		"POST /v1/alarms/{alarm}/close":  s.actOnAlarm((*alarm.Desk).Close),
-	}
+	})
 }
 
 func messageID(r *http.Request) (event.ID, error) {

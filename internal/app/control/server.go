@@ -68,6 +68,8 @@ type Server struct {
 	// Decide records a person's decision about the ledger's alarms; nil is not
 	// offered.
 	Decide func(ctx context.Context, by, reason string) error
+	// Adoption moves routes between their stages; nil is not offered.
+	Adoption Adoption
 	// Desk holds the alarms; nil offers none.
 	Desk *alarm.Desk
 	// Audited is told of each audit of the ledger; may be nil.

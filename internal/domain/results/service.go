@@ -43,8 +43,9 @@ type Service struct {
 	couriers map[string]*courier // by partner, while Run runs
 	counts   counts
 
-	recent   recent
-	indexing sync.Mutex // held by whoever writes the search index on this node
+	recent    recent
+	comparing atomic.Pointer[chan struct{}] // wakes RunCompare, while it runs
+	indexing  sync.Mutex                    // held by whoever writes the search index on this node
 }
 
 type counts struct {
