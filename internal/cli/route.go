@@ -87,8 +87,10 @@ func showRoute(w io.Writer, r results.RouteState) {
 	switch p := r.Progress; {
 	case p == nil:
 		fmt.Fprintln(w, "Nothing is compared: it names no old_path.")
+	case p.Since.IsZero():
+		fmt.Fprintf(w, "The comparison with %s has not begun.\n", r.OldPath)
 	case p.Equal+p.Differing == 0:
-		fmt.Fprintf(w, "Compared with %s: nothing yet.\n", r.OldPath)
+		fmt.Fprintf(w, "Compared with %s since %s: nothing yet.\n", r.OldPath, clock(p.Since))
 	default:
 		fmt.Fprintf(w, "Compared with %s on %d of %d days (%s to %s; today counts once it is over).\n", r.OldPath, p.Days, p.Needed, p.First, p.Last)
 	}

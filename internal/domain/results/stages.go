@@ -50,6 +50,9 @@ type Progress struct {
 	Unexplained int64  `json:"unexplained"` // messages with a difference that nobody explained
 	First       string `json:"first_day,omitempty"`
 	Last        string `json:"last_day,omitempty"`
+	// Since is when the comparison with this old path began; what came before is
+	// not compared.
+	Since time.Time `json:"since,omitzero"`
 }
 
 // Progress counts what was compared.
@@ -91,6 +94,14 @@ func (s *Service) Progress(ctx context.Context, c Candidate) (Progress, error) {
 		})
 	if err != nil {
 		return p, fmt.Errorf("count what was compared: %w", err)
+	}
+	var since int64
+	err = s.db.QueryRow(ctx, "SELECT began_at FROM results_feeds WHERE feed = $1", c.OldPath).Scan(&since)
+	if err != nil && !errors.Is(err, store.ErrNoRows) {
+		return p, fmt.Errorf("read when the comparison began: %w", err)
+	}
+	if err == nil {
+		p.Since = time.UnixMicro(since).UTC()
 	}
 	return p, nil
 }
