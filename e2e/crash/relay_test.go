@@ -29,7 +29,9 @@ func relay(args []string) int {
 	if err != nil {
 		return 1
 	}
-	fmt.Println("ready " + ln.Addr().String())
+	if _, err := os.Stdout.WriteString("ready " + ln.Addr().String() + "\n"); err != nil {
+		return 1
+	}
 	c, err := ln.Accept()
 	if err != nil {
 		return 1

@@ -29,7 +29,7 @@ func needs(old, new *config.Config) []need {
 			continue
 		}
 		was, known := before[r.Name]
-		words := ""
+		var words string
 		switch {
 		case !known:
 			words = "is new and would carry"

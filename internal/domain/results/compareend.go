@@ -53,12 +53,18 @@ func (c *comparer) together(ctx context.Context, p pair) error {
 		return c.conclude(ctx, p.compare, p.copy, stateNeither, nil)
 	}
 	theirs, err := c.body(ctx, "results_copies", "SELECT id, body FROM results_copies WHERE id = $1", p.copy)
+	if errors.Is(err, errIncomparable) {
+		return c.incomparable(ctx, p, err)
+	}
 	if err != nil {
 		return err
 	}
 	body, err := c.body(ctx, "results_messages", "SELECT id, body FROM results_messages WHERE leaf = $1", *row.delivery/maxPlans)
 	if errors.Is(err, ErrErased) {
 		return c.conclude(ctx, p.compare, p.copy, stateNeither, nil)
+	}
+	if errors.Is(err, errIncomparable) {
+		return c.incomparable(ctx, p, err)
 	}
 	if err != nil {
 		return err
@@ -69,11 +75,11 @@ func (c *comparer) together(ctx context.Context, p pair) error {
 	}
 	a, err := hl7.Parse(sent)
 	if err != nil {
-		return fmt.Errorf("read what we deliver: %w", err)
+		return c.incomparable(ctx, p, fmt.Errorf("%w: what we deliver cannot be read: %w", errIncomparable, err))
 	}
 	b, err := hl7.Parse(theirs)
 	if err != nil {
-		return fmt.Errorf("read a copy: %w", err)
+		return c.incomparable(ctx, p, fmt.Errorf("%w: the copy cannot be read: %w", errIncomparable, err))
 	}
 	gaps := Compare(a, b)
 	state := int64(stateEqual)
@@ -81,6 +87,16 @@ func (c *comparer) together(ctx context.Context, p pair) error {
 		state = stateDiffers
 	}
 	return c.conclude(ctx, p.compare, p.copy, state, gaps)
+}
+
+// errIncomparable: one of the two messages cannot be had. The others go on.
+var errIncomparable = errors.New("the two messages cannot be compared")
+
+// incomparable ends a comparison that could not be made as a difference that a
+// person must look at: nothing looked at is never shown as equal.
+func (c *comparer) incomparable(ctx context.Context, p pair, why error) error {
+	c.s.slog.Error("a message could not be compared with the old path's", "source", c.feed, "error", why)
+	return c.conclude(ctx, p.compare, p.copy, stateDiffers, []Gap{{Class: Differs, Path: WholeMessage, Kind: WholeMessage}})
 }
 
 func (c *comparer) body(ctx context.Context, table, query string, key any) ([]byte, error) {
@@ -93,6 +109,9 @@ func (c *comparer) body(ctx context.Context, table, query string, key any) ([]by
 		return nil, err
 	}
 	_, body, err := c.s.seal.open(table, id, sealed)
+	if err != nil && !errors.Is(err, ErrErased) && !temporary(err) {
+		err = fmt.Errorf("%w: %w", errIncomparable, err)
+	}
 	return body, err
 }
 

@@ -209,19 +209,18 @@ func (c *comparer) expect(ctx context.Context, from int64) (to int64, more bool,
 			return from, false, err
 		}
 		_, body, err := c.s.seal.open("results_messages", id, x.sealed)
-		if errors.Is(err, ErrErased) {
-			continue
-		}
-		if err != nil {
+		if temporary(err) {
 			return from, false, err
 		}
-		head, err := hl7.ReadHeader(body)
-		if err != nil {
-			return from, false, fmt.Errorf("read a stored message: %w", err)
-		}
+		head, herr := hl7.ReadHeader(body)
 		e := x.ourSide
-		if e.control, e.moment, err = c.s.matchKeys(body, &head); err != nil {
-			return from, false, err
+		if err == nil && herr == nil {
+			e.control, e.moment, err = c.s.matchKeys(body, &head)
+		}
+		if err = errors.Join(err, herr); err != nil {
+			// Damaged or erased: its copy will show as delivered by the old path alone.
+			c.s.slog.Error("a stored message cannot be compared with the old path's", "message", id.String(), "error", err)
+			continue
 		}
 		r, _ := c.route(e.route)
 		_, e.held = c.ours(r, body)

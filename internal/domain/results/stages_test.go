@@ -397,3 +397,20 @@ func TestWhatCameBeforeTheComparisonIsNotADifference(t *testing.T) {
 		}
 	})
 }
+
+// TestADamagedCopyIsADifferenceAndStopsNoOther: what could not be looked at is
+// never equal.
+func TestADamagedCopyIsADifferenceAndStopsNoOther(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
+		a := newAdopting(t, open)
+		a.copied(report("Q1", "140"))
+		a.exec("UPDATE results_copies SET body = $1", []byte("this is not what was sealed, whatever it is"))
+		a.copied(report("Q2", "140"))
+		a.taken([]byte(report("Q1", "140")))
+		a.taken([]byte(report("Q2", "140")))
+		a.compare()
+		if p := a.progress(); p.Equal != 1 || p.Differing != 1 || p.Unexplained != 1 {
+			t.Fatalf("%+v", p)
+		}
+	})
+}
