@@ -99,6 +99,7 @@ func shadowBesideOldPath(t *testing.T, dsn string) {
 	var batch []string
 	files := 0
 	for n := 1; n <= messages; n++ {
+		pause(25 * time.Millisecond) // the kills come meanwhile
 		body := fmt.Sprintf(trial, fmt.Sprintf("T%03d", n))
 		if n%2 == 1 {
 			if err := insist(second, []byte(body)); err != nil {

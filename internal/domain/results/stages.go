@@ -36,6 +36,8 @@ type Approval struct {
 	Reason    string    `json:"reason"`
 	At        time.Time `json:"at"`
 	EndedAt   time.Time `json:"ended_at,omitzero"`
+
+	leaf int64 // its event in the ledger
 }
 
 // Progress is what was compared of one configuration of a route.
@@ -165,22 +167,40 @@ func (s *Service) approval(ctx context.Context, c Candidate) (a *Approval, ended
 	for i := range all {
 		x := &all[i]
 		if x.EndedAt.IsZero() && x.Config == c.Config && x.NoOldPath == (c.OldPath == "") {
-			return x, false, err
+			return x, false, errors.Join(err, s.inLedger(ctx, x))
 		}
 		ended = true
 	}
 	return nil, ended, err
 }
 
+// inLedger makes sure that the ledger says what the approval's row says: a row
+// alone lets nothing carry.
+func (s *Service) inLedger(ctx context.Context, a *Approval) error {
+	raw, err := s.log.Event(ctx, a.leaf)
+	if err != nil {
+		return fmt.Errorf("look the approval of route %s up in the ledger: %w", a.Route, err)
+	}
+	e, err := ledger.ParseEvent(raw)
+	if err != nil {
+		return fmt.Errorf("read the approval of route %s in the ledger: %w", a.Route, err)
+	}
+	if e.Kind != KindApproved || e.IDs.Get("approval") != a.ID || e.IDs.Get("route") != ledger.Code(a.Route) ||
+		e.Codes.Get("config") != ledger.Code(a.Config) || e.IDs.Get("director") != ledger.Code(a.Director) {
+		return fmt.Errorf("%w: the approval of route %s is not the one the ledger has: run `labwarden ledger verify`", ErrConflict, a.Route)
+	}
+	return nil
+}
+
 // Approvals lists a route's approvals, newest first, those that ended included.
 func (s *Service) Approvals(ctx context.Context, route string) ([]Approval, error) {
 	out := []Approval{}
-	err := s.db.Query(ctx, `SELECT id, route, config, no_old_path, director, who, reason, at, COALESCE(ended_at, 0)
+	err := s.db.Query(ctx, `SELECT id, route, config, no_old_path, director, who, reason, at, COALESCE(ended_at, 0), leaf
 		FROM results_approvals WHERE route = $1 ORDER BY id DESC LIMIT 100`, []any{route}, func(r store.Scanner) error {
 		var a Approval
 		var raw []byte
 		var none, at, ended int64
-		if err := r.Scan(&raw, &a.Route, &a.Config, &none, &a.Director, &a.By, &a.Reason, &at, &ended); err != nil {
+		if err := r.Scan(&raw, &a.Route, &a.Config, &none, &a.Director, &a.By, &a.Reason, &at, &ended, &a.leaf); err != nil {
 			return err
 		}
 		id, err := event.IDFromBytes(raw)
@@ -237,11 +257,12 @@ func (s *Service) Approve(ctx context.Context, c Candidate, director string, noO
 		e.Numbers = []ledger.Number{{K: "days", N: int64(c.Days)}}
 	}
 	err = s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if _, err := bus.Publish(ctx, tx, e); err != nil {
+		leaf, err := bus.Publish(ctx, tx, e)
+		if err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `INSERT INTO results_approvals (id, route, config, no_old_path, director, who, reason, at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, id[:], c.Route, c.Config, flag(noOldPath), director, by.Who, by.Reason, now.UnixMicro())
+		_, err = tx.Exec(ctx, `INSERT INTO results_approvals (id, route, config, no_old_path, director, who, reason, at, leaf)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, id[:], c.Route, c.Config, flag(noOldPath), director, by.Who, by.Reason, now.UnixMicro(), leaf)
 		return err
 	})
 	if err != nil {

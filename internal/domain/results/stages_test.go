@@ -242,6 +242,14 @@ func TestADayWithoutALookDoesNotCount(t *testing.T) {
 		if m := a.missing(); m != "" {
 			t.Errorf("missing says %q", m)
 		}
+		// A row that somebody turned to another configuration lets nothing carry.
+		a.exec("UPDATE results_approvals SET config = 'c9'")
+		forged := a.candidate()
+		forged.Config, forged.OldPath = "c9", "engine"
+		if _, err := a.Missing(t.Context(), forged); !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), "not the one the ledger has") {
+			t.Errorf("a forged approval: %v", err)
+		}
+		a.exec("UPDATE results_approvals SET config = 'c1'")
 		ev := a.events(KindApproved)
 		if len(ev) != 1 || ev[0].IDs.Get("director") != "Dr-Okafor" || ev[0].Codes.Get("config") != "c1" || ev[0].IDs.Get("by") != "anna" {
 			t.Errorf("the ledger says %+v", ev)

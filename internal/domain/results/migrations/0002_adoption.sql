@@ -84,6 +84,7 @@ CREATE TABLE results_approvals (
   who TEXT NOT NULL,
   reason TEXT NOT NULL,
   at BIGINT NOT NULL,
-  ended_at BIGINT
+  ended_at BIGINT,
+  leaf BIGINT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX results_approvals_route ON results_approvals (route, config) WHERE ended_at IS NULL;
