@@ -212,6 +212,9 @@ func (b *Bypass) earlier(dir string, key bypass.Key) error {
 
 func (b *Bypass) doors(ctx context.Context, c *config.Config, log *slog.Logger) error {
 	for _, source := range sorted(c.Sources) {
+		if c.Sources[source].MLLP == nil || copies(c, source) {
+			continue // files stay where they are until the hub is back
+		}
 		srv, err := doorServer(c, source, &mllp.Server{
 			Handler: b.Relay.Source(source), Log: log.With("source", source), Now: b.Now,
 			Refused: func(_ context.Context, _ channel.Peer, r mllp.Refused) (channel.Reply, error) {

@@ -84,7 +84,7 @@ func soon(grade int64) alarm.Severity {
 func exceptions(c *config.Config) map[string]*config.Exception {
 	out := map[string]*config.Exception{}
 	for key, s := range c.Sources {
-		if s.MLLP.Exception != nil {
+		if s.MLLP != nil && s.MLLP.Exception != nil {
 			out["source "+key] = s.MLLP.Exception
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/labwarden/labwarden/internal/channel"
+	"github.com/labwarden/labwarden/internal/channel/folder"
 	"github.com/labwarden/labwarden/internal/channel/mllp"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
@@ -35,10 +36,12 @@ type carried struct {
 	mark string
 }
 
-// door is a source's server on its port.
+// door is a source's server on its port, or the watcher of its folder (no port).
 type door struct {
 	mark, port string
 	server     *mllp.Server
+	watcher    *folder.Watcher
+	path       string // of the folder
 	stop       context.CancelFunc
 }
 
@@ -126,9 +129,12 @@ func (st *staged) build(ctx context.Context, listen bool) error {
 
 func (st *staged) door(ctx context.Context, source string, listen bool) error {
 	r, s := st.r, st.conf.Sources[source]
+	if s.Folder != nil {
+		return st.watch(ctx, source)
+	}
 	addr := string(st.conf.ListenAddress(source))
 	// The window and the accession fields belong to intake, not to the door.
-	mark, err := r.h.material(ctx, addr, s.MLLP.TLS, s.MLLP.Exception, s.From, s.MaxMessage, s.MaxConnections, s.Idle, s.FrameTimeout, st.conf.Node.TLS)
+	mark, err := r.h.material(ctx, addr, s.MLLP.TLS, s.MLLP.Exception, s.From, s.MaxMessage, s.MaxConnections, s.Idle, s.FrameTimeout, st.conf.Node.TLS, copies(st.conf, source))
 	if err != nil {
 		return fmt.Errorf("source %s: %w", source, err)
 	}
@@ -152,6 +158,26 @@ func (st *staged) door(ctx context.Context, source string, listen bool) error {
 		return fmt.Errorf("source %s: %w", source, err)
 	}
 	st.opened[d.port] = p
+	return nil
+}
+
+// watch is door for a source that is a folder. The watcher opens it itself, so
+// that a share that is away does not keep the rest from starting.
+func (st *staged) watch(ctx context.Context, source string) error {
+	r, s := st.r, st.conf.Sources[source]
+	mark, err := r.h.material(ctx, *s.Folder, s.MaxMessage, copies(st.conf, source))
+	if err != nil {
+		return fmt.Errorf("source %s: %w", source, err)
+	}
+	if d := r.doors[source]; d != nil && d.mark == mark {
+		st.doors[source] = d
+		return nil
+	}
+	d := &door{mark: mark, path: string(s.Folder.Path)}
+	if d.watcher, err = r.h.watcher(st.conf, source); err != nil {
+		return err
+	}
+	st.doors[source] = d
 	return nil
 }
 
@@ -211,7 +237,7 @@ func (st *staged) commit() error {
 	var err error
 	inUse := map[string]bool{}
 	for _, d := range st.doors {
-		inUse[d.port] = true
+		inUse[d.port] = d.port != ""
 	}
 	for key, p := range r.ports {
 		if !inUse[key] {
@@ -228,6 +254,13 @@ func (st *staged) commit() error {
 func (r *reconciler) open(source string, d *door) {
 	ctx, stop := context.WithCancel(r.ctx)
 	d.stop = stop
+	if d.watcher != nil {
+		r.g.Go(func() error {
+			defer stop()
+			return d.watcher.Serve(ctx)
+		})
+		return
+	}
 	ln := r.ports[d.port].turn()
 	r.g.Go(func() error {
 		defer stop()

@@ -34,7 +34,8 @@ type Revision struct {
 	AppliedAt time.Time `json:"applied_at"`
 	AppliedBy string    `json:"applied_by"`
 	Reason    string    `json:"reason"`
-	// ApprovedBy is who approved routes that begin to carry; empty where none did.
+	// ApprovedBy is the director whose approval let routes go forward; empty where
+	// none had to.
 	ApprovedBy string `json:"approved_by,omitempty"`
 	Leaf       int64  `json:"leaf"` // its event in the ledger
 }
@@ -73,10 +74,10 @@ func revisionWhere(number int64) vault.Where {
 func (h *Hub) Apply(ctx context.Context, p Proposal) (Revision, error) {
 	h.applying.Lock()
 	defer h.applying.Unlock()
-	return h.apply(ctx, p, false)
+	return h.apply(ctx, p)
 }
 
-func (h *Hub) apply(ctx context.Context, p Proposal, first bool) (Revision, error) {
+func (h *Hub) apply(ctx context.Context, p Proposal) (Revision, error) {
 	if strings.TrimSpace(p.Who) == "" || strings.TrimSpace(p.Reason) == "" {
 		return Revision{}, errors.New("apply configuration: name who does this and why")
 	}
@@ -94,8 +95,13 @@ func (h *Hub) apply(ctx context.Context, p Proposal, first bool) (Revision, erro
 			return Revision{}, fmt.Errorf("apply configuration: lab.id is %s and must stay so: proofs name it", old.Lab.ID)
 		}
 	}
-	if need := NeedApproval(old, p.Config); len(need) > 0 && p.ApprovedBy == "" && !first {
-		return Revision{}, fmt.Errorf("apply configuration: %w: %s", ErrNeedsApproval, strings.Join(need, "; "))
+	if longer := longerCalls(old, p.Config); len(longer) > 0 && p.ApprovedBy == "" {
+		return Revision{}, fmt.Errorf("apply configuration: %w: %s", ErrNeedsApproval, strings.Join(longer, "; "))
+	}
+	if directors, err := h.mayCarry(ctx, old, p.Config); err != nil {
+		return Revision{}, fmt.Errorf("apply configuration: %w", err)
+	} else if directors != "" {
+		p.ApprovedBy = directors
 	}
 	canonical := string(p.Config.Canonical())
 	if again, err := reread(canonical, p.Config.Revision()); err != nil {
@@ -111,7 +117,7 @@ func (h *Hub) apply(ctx context.Context, p Proposal, first bool) (Revision, erro
 	if p.Source == nil {
 		p.Source = []byte(canonical)
 	}
-	r, err := h.record(ctx, p, stored{string(p.Source), canonical})
+	r, err := h.record(ctx, old, p, stored{string(p.Source), canonical})
 	if err != nil {
 		return Revision{}, errors.Join(fmt.Errorf("apply configuration: %w", err), ready.undo())
 	}
@@ -125,7 +131,7 @@ func (h *Hub) apply(ctx context.Context, p Proposal, first bool) (Revision, erro
 	return r, nil
 }
 
-func (h *Hub) record(ctx context.Context, p Proposal, s stored) (r Revision, err error) {
+func (h *Hub) record(ctx context.Context, old *config.Config, p Proposal, s stored) (r Revision, err error) {
 	plain, err := json.Marshal(s)
 	if err != nil {
 		return r, err
@@ -151,6 +157,9 @@ func (h *Hub) record(ctx context.Context, p Proposal, s stored) (r Revision, err
 		}
 		leaf, err := bus.Publish(ctx, tx, ev)
 		if err != nil {
+			return err
+		}
+		if err := h.endApprovals(ctx, tx, old, p.Config); err != nil {
 			return err
 		}
 		r = Revision{number, p.Config.Revision(), time.UnixMicro(at).UTC(), p.Who, p.Reason, p.ApprovedBy, leaf}
@@ -272,7 +281,7 @@ func (h *Hub) Rollback(ctx context.Context, n int64, who, reason, approvedBy str
 	if err != nil {
 		return Revision{}, err
 	}
-	return h.apply(ctx, Proposal{Config: old.Config, Source: old.Source, Who: who, Reason: reason, ApprovedBy: approvedBy}, false)
+	return h.apply(ctx, Proposal{Config: old.Config, Source: old.Source, Who: who, Reason: reason, ApprovedBy: approvedBy})
 }
 
 // Start is what runs when a hub starts: the applied revision with this node's
@@ -293,9 +302,8 @@ func (h *Hub) Begin(ctx context.Context, node config.Node, file *config.Config, 
 	cur, err := h.Current(ctx)
 	switch {
 	case errors.Is(err, ErrNoRevision) && file != nil:
-		// The stages a laboratory starts with are its own set-up, recorded as such.
 		p := Proposal{Config: file, Source: source, Who: who, Reason: "first-start"}
-		if s.Revision, err = h.apply(ctx, p, true); err != nil {
+		if s.Revision, err = h.apply(ctx, p); err != nil {
 			return nil, err
 		}
 		s.First = true

@@ -36,6 +36,7 @@ func (h *Hub) Serve(ctx context.Context, c *config.Config, ready func(map[string
 	g.Go(func() error { return guard.run(ctx) })
 	g.Go(func() error { return h.Results.RunIndex(ctx) })
 	g.Go(func() error { return h.Results.RunClinical(ctx) })
+	g.Go(func() error { return h.Results.RunCompare(ctx) })
 	g.Go(func() error { return h.keep(ctx) })
 	g.Go(func() error { return h.Alarms.Run(ctx) })
 	g.Go(func() error { return newLookout(h).run(ctx) })
@@ -71,6 +72,10 @@ func (r *reconciler) addresses() map[string]string {
 	defer r.h.applying.Unlock()
 	out := map[string]string{}
 	for source, d := range r.doors {
+		if d.watcher != nil {
+			out[source] = d.path
+			continue
+		}
 		out[source] = r.ports[d.port].ln.Addr().String()
 	}
 	return out

@@ -42,7 +42,7 @@ func (h *Hub) openSide(ctx context.Context, c *config.Config, doors map[string]s
 		},
 		control: &control.Server{
 			Results: h.Results, Log: h.Log, DB: h.DB, Vault: h.Vault, Probe: h.probe, Desk: h.Alarms, Facts: h.facts(c, doors, certs),
-			Alarms: func() []string { return append(h.alarms(), h.bypassAlarms()...) }, Notes: h.bypassNotes, ReadBypass: h.readBypassNow, Decide: h.decide, Audit: h.auditAndMend, Heard: h.heardAudit, Keys: h.keyStatus, Reload: h.reload, UID: os.Getuid(), Now: h.now, Slog: h.slog,
+			Alarms: func() []string { return append(h.alarms(), h.bypassAlarms()...) }, Notes: h.bypassNotes, ReadBypass: h.readBypassNow, Decide: h.decide, Audit: h.auditAndMend, Heard: h.heardAudit, Keys: h.keyStatus, Reload: h.reload, Adoption: adoption{h}, UID: os.Getuid(), Now: h.now, Slog: h.slog,
 		},
 	}
 	if path := string(c.Node.Control.Socket); path != "" {
@@ -123,7 +123,7 @@ func certificates(c *config.Config) ([]watch.Certificate, error) {
 		add("node", c.Node.TLS.Certificate)
 	}
 	for _, key := range sorted(c.Sources) {
-		if t := c.Sources[key].MLLP.TLS; t != nil {
+		if t := field(c.Sources[key].MLLP, func(m *config.MLLPListener) *config.ServerTLS { return m.TLS }); t != nil {
 			add("source "+key, t.Certificate)
 		}
 	}

@@ -12,7 +12,8 @@ func checkCommand() *cobra.Command {
 		Use:   "check",
 		Short: "Find every mistake in the configuration file, with line, column and what to write instead",
 		Long: `Read the configuration file and show every problem in it. The exit status is 0
-when it could be applied (warnings included) and 1 when it could not.
+when it could be applied (warnings included) and 1 when it could not; what a route
+lacks before it may carry is looked up in the laboratory's records.
 
 With --replay DAY the messages received on that day (UTC) are run through the
 file and through the applied revision, and every difference is shown, message by
@@ -50,7 +51,7 @@ their values too, which is patient data and is recorded in the ledger.`,
 		if r.day != "" {
 			return r.run(c, file, *asJSON)
 		}
-		return nil
+		return checkCarry(c, file)
 	}
 	return c
 }

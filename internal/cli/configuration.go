@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -163,7 +164,7 @@ func (ch *change) flags(c *cobra.Command) {
 	f.BoolVar(&ch.yes, "yes", false, "do not ask")
 	f.StringVar(&ch.by, "by", whoami(), "who does this")
 	f.StringVar(&ch.reason, "reason", "", "why (needed); it stands in the ledger, so no patient's name")
-	f.StringVar(&ch.approved, "approved-by", "", "the laboratory director, or whom the director named, who approved what begins to carry results")
+	f.StringVar(&ch.approved, "approved-by", "", "who approved it, for the record; what is to carry needs `labwarden route approve` besides")
 	ch.json = jsonFlag(c)
 }
 
@@ -193,8 +194,10 @@ func (ch *change) apply(c *cobra.Command, h *app.Hub, next *config.Config, do fu
 		for _, n := range need {
 			fmt.Fprintf(c.ErrOrStderr(), "  %s\n", n)
 		}
-		if ch.approved == "" {
-			return errors.New("name who approved it with --approved-by; the ledger records it")
+		if missing, err := h.MayCarry(c.Context(), next); err != nil {
+			return err
+		} else if len(missing) > 0 {
+			return errors.New(strings.Join(missing, "; "))
 		}
 	}
 	if !ch.yes {

@@ -182,6 +182,9 @@ func (d *demoRun) serve(ctx context.Context, c *config.Config) (stop func(), doo
 	if d.hub, err = app.Open(ctx, c, seals, deps); err != nil {
 		return nil, "", err
 	}
+	if c, err = d.first(ctx, c); err != nil {
+		return nil, "", errors.Join(err, d.hub.Close(), log.Close())
+	}
 	serving, cancel := context.WithCancel(ctx)
 	ready, done := make(chan string, 1), make(chan error, 1)
 	go func() { done <- d.hub.Serve(serving, c, func(a map[string]string) { ready <- a["lis"] }) }()
@@ -198,6 +201,20 @@ func (d *demoRun) serve(ctx context.Context, c *config.Config) (stop func(), doo
 		cancel()
 		return nil, "", fmt.Errorf("start the hub: %w", errors.Join(err, d.hub.Close(), log.Close()))
 	}
+}
+
+// first is what a new laboratory does once: its director states that there is
+// no old path to compare with, and the configuration becomes revision 1.
+func (d *demoRun) first(ctx context.Context, c *config.Config) (*config.Config, error) {
+	by := results.By{Who: "demo", Reason: "a-new-laboratory"}
+	if err := d.hub.StateNoOldPath(ctx, c, "Dr. A. Hollow", by); err != nil {
+		return nil, err
+	}
+	start, err := d.hub.Begin(ctx, c.Node, c, nil, by.Who)
+	if err != nil {
+		return nil, err
+	}
+	return start.Config, nil
 }
 
 // settle waits until nothing waits any more and the folder has been emptied of

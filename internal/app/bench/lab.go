@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/labwarden/labwarden/internal/app"
 	"github.com/labwarden/labwarden/internal/demo"
+	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/vault"
@@ -77,6 +79,9 @@ func startLab(ctx context.Context, o Options, dir string, partners []string, tur
 	if err != nil {
 		return nil, err
 	}
+	if c, err = first(ctx, h, c); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	ready, done := make(chan string, 1), make(chan error, 1)
 	go func() { done <- h.Serve(ctx, c, func(a map[string]string) { ready <- a["lis"] }) }()
@@ -95,6 +100,20 @@ func startLab(ctx context.Context, o Options, dir string, partners []string, tur
 		cancel()
 		return nil, fmt.Errorf("start: %w", err)
 	}
+}
+
+// first makes the configuration revision 1, with the statement that lets its
+// routes carry.
+func first(ctx context.Context, h *app.Hub, c *config.Config) (*config.Config, error) {
+	by := results.By{Who: "bench", Reason: "a-measurement"}
+	if err := h.StateNoOldPath(ctx, c, "bench", by); err != nil {
+		return nil, err
+	}
+	start, err := h.Begin(ctx, c.Node, c, nil, by.Who)
+	if err != nil {
+		return nil, err
+	}
+	return start.Config, nil
 }
 
 // schema makes an empty schema and returns the address that uses it.

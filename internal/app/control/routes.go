@@ -51,7 +51,7 @@ func (s *Server) routes() map[string]route {
 		"POST /v1/bypass/reconcile":      s.readBypass,
 	}
 	maps.Copy(all, s.clinical())
-	return all
+	return s.adoptionRoutes(all)
 }
 
 func messageID(r *http.Request) (event.ID, error) {

@@ -73,6 +73,8 @@ type Server struct {
 	Notes func() []string
 	// ReadBypass reads bypass logs in; nil is not offered.
 	ReadBypass func(ctx context.Context) (BypassRead, error)
+	// Adoption moves routes between their stages; nil is not offered.
+	Adoption Adoption
 	// Desk holds the alarms; nil offers none.
 	Desk *alarm.Desk
 	// Audit holds all that is stored against the ledger; nil leaves the hub's own

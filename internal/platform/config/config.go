@@ -15,9 +15,18 @@ type Config struct {
 	Routes    []Route            `yaml:"routes" doc:"Which message goes where. Every route whose from and when hold is taken; a message no route takes is kept in quarantine."`
 	Tables    map[string]Table   `yaml:"tables" key:"units" sample:"off" doc:"Tables for the map step of a transform: what comes in, and what goes out instead."`
 	Retention Retention          `yaml:"retention" doc:"How long things are kept. Age and size never delete what a legal minimum or a hold protects; they raise an alarm."`
+	Adoption  Adoption           `yaml:"adoption" doc:"What a route needs before it may carry."`
 	Alarms    Alarms             `yaml:"alarms" doc:"When a person is called."`
 	Witnesses []Witness          `yaml:"witnesses" sample:"off" doc:"Who outside this machine keeps our checkpoints, so that a database rolled back to yesterday is noticed. Two kinds are advised."`
 	Log       Log                `yaml:"log" doc:"What the program writes about itself; never patient data."`
+}
+
+// Adoption says what a route needs before it may carry, besides the director's
+// approval.
+type Adoption struct {
+	Days int      `yaml:"days" default:"14" rule:"min=1,max=366" doc:"Days on which messages were compared and no difference was left unexplained. A day on which nothing was compared does not count."`
+	Wait Duration `yaml:"wait" default:"15m" rule:"min=10s,max=48h" doc:"How long one of the two paths may be ahead of the other before a message counts as delivered by one only."`
+	Keep Duration `yaml:"keep" default:"90d" rule:"min=1d,max=10y" doc:"How long the values of a comparison that differed are kept (sealed); those of equal ones are not."`
 }
 
 // Table maps what comes in to what goes out.
