@@ -21,7 +21,7 @@ func (h *Hub) server(c *config.Config, source string) (*mllp.Server, error) {
 	var conf *tls.Config
 	var err error
 	if s.MLLP.TLS != nil {
-		if conf, err = serverTLS(s.MLLP.TLS, c.Node.TLS, e); err != nil {
+		if conf, err = serverTLS(s.MLLP.TLS, c.Node.TLS, e, h.watched("source "+source)); err != nil {
 			return nil, fmt.Errorf("source %s: %w", source, err)
 		}
 	} else if e == nil {

@@ -105,7 +105,8 @@ func (s *site) close(h *Hub) {
 
 // propose applies src as somebody with the director's approval.
 func propose(ctx context.Context, h *Hub, c *config.Config, src string) (Revision, error) {
-	return h.Apply(ctx, Proposal{Config: c, Source: []byte(src), Who: "tester", Reason: "a-test", ApprovedBy: "Dr-Director"})
+	out, err := h.Apply(ctx, Proposal{Config: c, Source: []byte(src), Who: "tester", Reason: "a-test", ApprovedBy: "Dr-Director"})
+	return out.Revision, err
 }
 
 // serve runs the hub until the test ends; stop ends it earlier.

@@ -55,7 +55,7 @@ func (h *Hub) mllpSender(c *config.Config, key string, d *config.MLLPDestination
 		Stray: h.lateRefusal(key, c.Partners[key].Name),
 	}
 	if d.TLS != nil {
-		if m.TLS, err = clientTLS(d.TLS, host, c.Node.TLS, m.Exception); err != nil {
+		if m.TLS, err = clientTLS(d.TLS, host, c.Node.TLS, m.Exception, h.watched("partner "+key)); err != nil {
 			return nil, err
 		}
 	} else if m.Exception == nil {
@@ -66,7 +66,7 @@ func (h *Hub) mllpSender(c *config.Config, key string, d *config.MLLPDestination
 
 func (h *Hub) httpSender(c *config.Config, key string, d *config.HTTPDestination) (channel.Sender, error) {
 	e := exception(d.Exception)
-	conf, err := webTLS(d.TLS, string(d.URL), c.Node.TLS, e, true)
+	conf, err := webTLS(d.TLS, string(d.URL), c.Node.TLS, e, true, h.watched("partner "+key))
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (h *Hub) httpSender(c *config.Config, key string, d *config.HTTPDestination
 
 func (h *Hub) fhirSender(c *config.Config, key string, d *config.FHIRDestination) (channel.Sender, error) {
 	e := exception(d.Exception)
-	conf, err := webTLS(d.TLS, string(d.Base), c.Node.TLS, e, d.Auth.Kind == "mutual")
+	conf, err := webTLS(d.TLS, string(d.Base), c.Node.TLS, e, d.Auth.Kind == "mutual", h.watched("partner "+key))
 	if err != nil {
 		return nil, err
 	}
