@@ -75,7 +75,10 @@ func (h *Hub) Extend(ctx context.Context, channel, who, reason string) (desk.Ext
 		_, err = tx.Exec(ctx, `INSERT INTO hub_extensions (channel, until, made_at, made_by, reason, leaf) VALUES ($1, $2, $3, $4, $5, $6)
 			ON CONFLICT (channel) DO UPDATE SET until = excluded.until, made_at = excluded.made_at, made_by = excluded.made_by,
 			reason = excluded.reason, leaf = excluded.leaf`, channel, x.Until.UnixMicro(), x.At.UnixMicro(), who, reason, x.Leaf)
-		return err
+		if err != nil {
+			return err
+		}
+		return bus.NewTags(h.Vault).Put(ctx, tx, taggedExtended, channel)
 	})
 	if err != nil {
 		return x, fmt.Errorf("record the extension: %w", err)
