@@ -135,9 +135,11 @@ func (h *Hub) MoveRoute(ctx context.Context, name string, forward bool, director
 	if p.Source, err = config.SetPath(cur.Source, fmt.Sprintf("routes[%d].stage", i), m.To); err != nil {
 		p.Source = nil
 	}
-	if m.Revision, err = h.apply(ctx, p); err != nil {
+	out, err := h.apply(ctx, p)
+	if err != nil {
 		return Moved{}, err
 	}
+	m.Revision = out.Revision
 	m.TookMS = time.Since(began).Milliseconds()
 	return m, nil
 }

@@ -215,7 +215,7 @@ func (b *Bypass) doors(ctx context.Context, c *config.Config, log *slog.Logger) 
 		if c.Sources[source].MLLP == nil || copies(c, source) {
 			continue // files stay where they are until the hub is back
 		}
-		srv, err := doorServer(c, source, &mllp.Server{
+		srv, err := doorServer(c, source, watched{}, &mllp.Server{
 			Handler: b.Relay.Source(source), Log: log.With("source", source), Now: b.Now,
 			Refused: func(_ context.Context, _ channel.Peer, r mllp.Refused) (channel.Reply, error) {
 				return channel.Reply{Body: b.Relay.TooLarge(source, r.Head, r.Length, hex.EncodeToString(r.SHA256[:])), Close: true}, nil

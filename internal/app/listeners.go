@@ -18,18 +18,18 @@ import (
 // server builds what serves a source's door; it opens nothing.
 func (h *Hub) server(c *config.Config, source string) (*mllp.Server, error) {
 	in := h.handler(c, source)
-	return doorServer(c, source, &mllp.Server{Handler: in, Refused: refused(in), Log: h.slog.With("source", source), Now: h.now})
+	return doorServer(c, source, h.watched("source "+source), &mllp.Server{Handler: in, Refused: refused(in), Log: h.slog.With("source", source), Now: h.now})
 }
 
 // doorServer completes a server with what the configuration says of the
 // source's door; handler, log and clock are there already.
-func doorServer(c *config.Config, source string, srv *mllp.Server) (*mllp.Server, error) {
+func doorServer(c *config.Config, source string, w watched, srv *mllp.Server) (*mllp.Server, error) {
 	s := c.Sources[source]
 	e := exception(s.MLLP.Exception)
 	var conf *tls.Config
 	var err error
 	if s.MLLP.TLS != nil {
-		if conf, err = serverTLS(s.MLLP.TLS, c.Node.TLS, e); err != nil {
+		if conf, err = serverTLS(s.MLLP.TLS, c.Node.TLS, e, w); err != nil {
 			return nil, fmt.Errorf("source %s: %w", source, err)
 		}
 	} else if e == nil {

@@ -50,6 +50,7 @@ type Hub struct {
 	slog          *slog.Logger
 	lock          *os.File
 	node, version string
+	file          string // the configuration file; empty where there is none
 
 	applying  sync.Mutex // one configuration change at a time
 	running   *reconciler
@@ -59,6 +60,7 @@ type Hub struct {
 	// rewrapping is how far old keys are; nil when there are none.
 	rewrapping atomic.Pointer[[]vault.RewrapStatus]
 	bypassed   bypassed
+	dates      *dates
 }
 
 // Deps are the inputs from outside.
@@ -68,6 +70,9 @@ type Deps struct {
 	Node string // this node's name in ledger rows
 	// Version is the program's, for status and metrics.
 	Version string
+	// File is this node's configuration file, which Apply keeps the same as what
+	// runs; empty for none.
+	File string
 }
 
 // ErrNotInitialised: there is no laboratory in this data folder yet.
@@ -167,14 +172,19 @@ func open(ctx context.Context, db *store.DB, seals []vault.Seal, d Deps) (*Hub, 
 		v.Close()
 		return nil, err
 	}
-	desk, err := alarm.New(ctx, db, d.Now, d.Log)
+	alarms, err := alarm.New(ctx, db, d.Now, d.Log)
 	if err != nil {
 		v.Close()
 		return nil, err
 	}
+	ends := newDates()
+	if err := ends.load(ctx, db); err != nil {
+		v.Close()
+		return nil, err
+	}
 	return &Hub{
-		DB: db, Log: log, Vault: v, Results: svc, Alarms: desk, now: d.Now, slog: d.Log, node: d.Node, version: d.Version,
-		probe: &watch.Probe{DB: db, Now: d.Now},
+		DB: db, Log: log, Vault: v, Results: svc, Alarms: alarms, now: d.Now, slog: d.Log, node: d.Node, version: d.Version, file: d.File,
+		probe: &watch.Probe{DB: db, Now: d.Now}, dates: ends,
 	}, nil
 }
 

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/labwarden/labwarden/internal/app/control"
 	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/channel/folder"
 	"github.com/labwarden/labwarden/internal/channel/mllp"
@@ -43,6 +45,7 @@ type door struct {
 	watcher    *folder.Watcher
 	path       string // of the folder
 	stop       context.CancelFunc
+	ln         net.Listener
 }
 
 func newReconciler(ctx context.Context, g *errgroup.Group, h *Hub) *reconciler {
@@ -54,14 +57,16 @@ func newReconciler(ctx context.Context, g *errgroup.Group, h *Hub) *reconciler {
 // staged is a configuration built and opened beside the running one. Exactly
 // one of commit and undo ends it.
 type staged struct {
-	r       *reconciler // nil: nothing runs, the build was only tried
-	conf    *config.Config
-	set     *results.Settings
-	senders map[string]carried
-	doors   map[string]*door
-	built   []channel.Sender // those of senders that are new
-	opened  map[string]*port // new ports
-	plan    alarm.Plan
+	r         *reconciler // nil: nothing runs, the build was only tried
+	conf      *config.Config
+	set       *results.Settings
+	senders   map[string]carried
+	doors     map[string]*door
+	built     []channel.Sender // those of senders that are new
+	opened    map[string]*port // new ports
+	witnesses round
+	certs     []control.Date // as they are loaded
+	plan      alarm.Plan
 }
 
 // prepare builds all that c needs. Nothing that runs is touched; an error has
@@ -90,9 +95,11 @@ func (r *reconciler) stage(ctx context.Context, c *config.Config, listen bool) (
 
 func (st *staged) build(ctx context.Context, listen bool) error {
 	r, c := st.r, st.conf
+	certs, _ := ownCertificates(c) // what uses one that cannot be read says so
+	st.certs = append([]control.Date{}, certs...)
 	use := map[string]results.Sender{}
 	for _, key := range sorted(c.Partners) {
-		mark, err := r.h.material(ctx, c.Partners[key].Destination, c.Node.TLS)
+		mark, err := r.h.material(ctx, c.Partners[key].Destination, pair(c, c.Partners[key].Destination), r.h.dates.extendedAt("partner "+key))
 		if err != nil {
 			return fmt.Errorf("partner %s: %w", key, err)
 		}
@@ -119,12 +126,26 @@ func (st *staged) build(ctx context.Context, listen bool) error {
 		// A start goes on: the way fails, and that shows.
 		r.h.slog.Error("somebody on the on-call list cannot be reached as it is configured", "error", err)
 	}
+	if g := r.h.guard.Load(); g != nil {
+		if st.witnesses, err = g.stage(ctx, c); err != nil {
+			return err
+		}
+	}
 	for _, source := range sorted(c.Sources) {
 		if err := st.door(ctx, source, listen); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// pair is the node's key pair where a destination may use it: a renewed one is
+// nothing to a folder or a plaintext connection.
+func pair(c *config.Config, d config.Destination) *config.KeyPair {
+	if d.Folder != nil || d.MLLP != nil && d.MLLP.TLS == nil {
+		return nil
+	}
+	return c.Node.TLS
 }
 
 func (st *staged) door(ctx context.Context, source string, listen bool) error {
@@ -134,7 +155,11 @@ func (st *staged) door(ctx context.Context, source string, listen bool) error {
 	}
 	addr := string(st.conf.ListenAddress(source))
 	// The window and the accession fields belong to intake, not to the door.
-	mark, err := r.h.material(ctx, addr, s.MLLP.TLS, s.MLLP.Exception, s.From, s.MaxMessage, s.MaxConnections, s.Idle, s.FrameTimeout, st.conf.Node.TLS, copies(st.conf, source))
+	node := st.conf.Node.TLS
+	if s.MLLP.TLS == nil {
+		node = nil
+	}
+	mark, err := r.h.material(ctx, addr, s.MLLP.TLS, s.MLLP.Exception, s.From, s.MaxMessage, s.MaxConnections, s.Idle, s.FrameTimeout, node, copies(st.conf, source))
 	if err != nil {
 		return fmt.Errorf("source %s: %w", source, err)
 	}
@@ -224,14 +249,17 @@ func (st *staged) commit() error {
 	for key, p := range st.opened {
 		r.ports[key] = p
 	}
-	for source, d := range st.doors {
-		if d.stop == nil {
-			r.open(source, d)
-		}
-	}
+	// The old doors take no more connections from here on: whoever connects after
+	// this is served by the new settings. The port stays open in between.
 	for source, d := range r.doors {
 		if st.doors[source] != d {
 			d.stop()
+			d.ln.Close()
+		}
+	}
+	for source, d := range st.doors {
+		if d.stop == nil {
+			r.open(source, d)
 		}
 	}
 	var err error
@@ -245,9 +273,13 @@ func (st *staged) commit() error {
 			delete(r.ports, key)
 		}
 	}
+	if g := r.h.guard.Load(); g != nil {
+		g.take(r.ctx, r.g, st.witnesses)
+	}
 	r.conf, r.senders, r.doors = st.conf, st.senders, st.doors
 	r.h.Alarms.SetPlan(st.plan)
 	r.beat(st.conf)
+	r.h.dates.take(r.conf, st.certs)
 	return err
 }
 
@@ -261,10 +293,10 @@ func (r *reconciler) open(source string, d *door) {
 		})
 		return
 	}
-	ln := r.ports[d.port].turn()
+	d.ln = r.ports[d.port].turn()
 	r.g.Go(func() error {
 		defer stop()
-		err := d.server.Serve(ctx, ln)
+		err := d.server.Serve(ctx, d.ln)
 		if err != nil && ctx.Err() != nil {
 			r.h.slog.Warn("a source's connections did not end in time", "source", source, "error", err)
 			return nil

@@ -109,7 +109,8 @@ func propose(ctx context.Context, h *Hub, c *config.Config, src string) (Revisio
 	if err := stated(ctx, h, c); err != nil {
 		return Revision{}, err
 	}
-	return h.Apply(ctx, Proposal{Config: c, Source: []byte(src), Who: "tester", Reason: "a-test", ApprovedBy: "Dr-Director"})
+	out, err := h.Apply(ctx, Proposal{Config: c, Source: []byte(src), Who: "tester", Reason: "a-test", ApprovedBy: "Dr-Director"})
+	return out.Revision, err
 }
 
 // stated records what a new laboratory's director states once.

@@ -26,9 +26,13 @@ type builder struct {
 	secret func(context.Context, config.Secret) ([]byte, error)
 	// stray makes what is told of a partner's late replies; may be nil.
 	stray func(key, name string) func(code, controlID string, body []byte)
+	// hub, where there is one, is told of the other ends' certificates.
+	hub *Hub
 }
 
-func (h *Hub) builder() builder { return builder{h.now, h.secret, h.lateRefusal} }
+func (b builder) watched(channel string) watched { return watched{b.hub, channel} }
+
+func (h *Hub) builder() builder { return builder{h.now, h.secret, h.lateRefusal, h} }
 
 // sender builds what carries messages to a partner.
 func (b builder) sender(c *config.Config, key string) (channel.Sender, error) {
@@ -69,7 +73,7 @@ func (b builder) mllpSender(c *config.Config, key string, d *config.MLLPDestinat
 		m.Stray = b.stray(key, c.Partners[key].Name)
 	}
 	if d.TLS != nil {
-		if m.TLS, err = clientTLS(d.TLS, host, c.Node.TLS, m.Exception); err != nil {
+		if m.TLS, err = clientTLS(d.TLS, host, c.Node.TLS, m.Exception, b.watched("partner "+key)); err != nil {
 			return nil, err
 		}
 	} else if m.Exception == nil {
@@ -80,7 +84,7 @@ func (b builder) mllpSender(c *config.Config, key string, d *config.MLLPDestinat
 
 func (b builder) httpSender(c *config.Config, key string, d *config.HTTPDestination) (channel.Sender, error) {
 	e := exception(d.Exception)
-	conf, err := webTLS(d.TLS, string(d.URL), c.Node.TLS, e, true)
+	conf, err := webTLS(d.TLS, string(d.URL), c.Node.TLS, e, true, b.watched("partner "+key))
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +101,7 @@ func (b builder) httpSender(c *config.Config, key string, d *config.HTTPDestinat
 
 func (b builder) fhirSender(c *config.Config, key string, d *config.FHIRDestination) (channel.Sender, error) {
 	e := exception(d.Exception)
-	conf, err := webTLS(d.TLS, string(d.Base), c.Node.TLS, e, d.Auth.Kind == "mutual")
+	conf, err := webTLS(d.TLS, string(d.Base), c.Node.TLS, e, d.Auth.Kind == "mutual", b.watched("partner "+key))
 	if err != nil {
 		return nil, err
 	}

@@ -13,10 +13,8 @@ import (
 // ready is called with the addresses once all doors are open. While it runs,
 // Apply changes sources, partners and routes without a restart.
 func (h *Hub) Serve(ctx context.Context, c *config.Config, ready func(map[string]string)) error {
-	guard, err := newGuard(h, c)
-	if err != nil {
-		return err
-	}
+	guard := newGuard(h)
+	guard.waiting = len(c.Witnesses) > 0
 	guard.views()
 	h.guard.Store(guard)
 	defer h.guard.Store(nil)
@@ -47,7 +45,7 @@ func (h *Hub) Serve(ctx context.Context, c *config.Config, ready func(map[string
 	h.running = r
 	h.applying.Unlock()
 	defer r.close()
-	side, sideErr := h.openSide(ctx, c, r.addresses())
+	side, sideErr := h.openSide(ctx, c)
 	if sideErr != nil {
 		h.slog.Error("the command socket or the metrics could not be opened; results flow without them", "error", sideErr)
 	} else {

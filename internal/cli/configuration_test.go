@@ -112,8 +112,11 @@ func TestApplyHistoryDiffRollback(t *testing.T) {
 	if code, _, errs = run(t, dir, "", "config", "show", "77"); code != 1 || !strings.Contains(errs, "no revision 77") {
 		t.Errorf("show 77: %d %q", code, errs)
 	}
+	if text, err := os.ReadFile(filepath.Join(dir, "labwarden.yaml")); err != nil || !strings.Contains(string(text), "stage: shadow") {
+		t.Errorf("the file does not say what was rolled back to: %v\n%s", err, text)
+	}
 	// A file with a mistake keeps nobody from reading the history.
-	edit(t, dir, "stage: carry", "stage: karry")
+	edit(t, dir, "stage: shadow", "stage: karry")
 	if code, out, errs = run(t, dir, "", "config", "history"); code != 0 || strings.Count(out, "\n") != 3 {
 		t.Errorf("history: %d %q %q", code, out, errs)
 	}
@@ -159,7 +162,7 @@ func TestOfflineCommandsNameTheHolder(t *testing.T) {
 	}
 	for _, args := range [][]string{{"config", "history"}, {"secret", "list"}, {"check", "--replay", "2026-01-01"}} {
 		code, _, errs := run(t, dir, "", args...)
-		if code != 1 || !strings.Contains(errs, "in use by process 4711") || !strings.Contains(errs, "needs the hub stopped") {
+		if code != 1 || !strings.Contains(errs, "in use by process 4711") || !strings.Contains(errs, "no hub answers on the control socket") {
 			t.Errorf("%v: %d %q", args, code, errs)
 		}
 	}

@@ -120,7 +120,11 @@ func approve(c *cobra.Command, f *hubFlags, name, director, reason string, none,
 	if !errors.Is(err, control.ErrNoHub) {
 		return a, err
 	}
-	err = withDraft(c, *f.config, func(h *app.Hub, file *draft) error {
+	file, err := readDraft(*f.config, time.Now())
+	if err != nil {
+		return a, err
+	}
+	err = withHub(c, file, func(h *app.Hub) error {
 		if _, cerr := h.Current(c.Context()); errors.Is(cerr, app.ErrNoRevision) && q.Draft == nil {
 			if q.Draft, err = candidateOf(c, file, name); err != nil {
 				return err

@@ -154,11 +154,6 @@ type Audit struct {
 	TookMS   int64     `json:"took_ms"`
 }
 
-// Reloaded names what was taken over.
-type Reloaded struct {
-	Reloaded []string `json:"reloaded"`
-}
-
 // Decided is the answer to a decision about a quarantined message.
 type Decided struct {
 	Quarantined string `json:"quarantined"`

@@ -27,24 +27,25 @@ type Ledger interface {
 	Head(ctx context.Context) (ledger.Head, error)
 }
 
-// Certificate is one of ours and when it ends.
-type Certificate struct {
-	Name string // "node", "source lis", "partner riverside"
+// Date is something that ends.
+type Date struct {
+	Of   string // "node", "source lis", "partner riverside"
+	Kind string // control.DateOurs and its siblings
 	Ends time.Time
 }
 
 // Hub is what is watched.
 type Hub struct {
-	Results      Results
-	Ledger       Ledger
-	DB           *store.DB
-	Probe        *Probe
-	Certificates []Certificate
-	Alarms       func() map[alarm.Severity]int64 // that live; nil: none
-	Doors        func() map[string]string        // open doors: source to address
-	Version      string
-	Now          func() time.Time
-	Log          *slog.Logger
+	Results Results
+	Ledger  Ledger
+	DB      *store.DB
+	Probe   *Probe
+	Dates   func() []Date                   // asked for each scrape
+	Alarms  func() map[alarm.Severity]int64 // that live; nil: none
+	Doors   func() map[string]string        // open doors: source to address
+	Version string
+	Now     func() time.Time
+	Log     *slog.Logger
 }
 
 // readTime is how long reading the queues may take before a scrape goes on
@@ -95,9 +96,7 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 		ok = 1
 	}
 	out <- writable.metric(ok)
-	for _, x := range c.hub.Certificates {
-		out <- expiry.metric(float64(x.Ends.Unix()), x.Name)
-	}
+	c.collectDates(out)
 	var open map[alarm.Severity]int64
 	if c.hub.Alarms != nil {
 		open = c.hub.Alarms()
@@ -107,6 +106,21 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	}
 	out <- build.metric(1, c.hub.Version, runtime.Version())
 	c.collectQueues(out)
+}
+
+// collectDates gives the first end of each kind and channel: a partner may show
+// several certificates, and the one that ends first is what counts.
+func (c *Collector) collectDates(out chan<- prometheus.Metric) {
+	first := map[[2]string]time.Time{}
+	for _, d := range c.hub.Dates() {
+		key := [2]string{d.Of, d.Kind}
+		if t, ok := first[key]; !ok || d.Ends.Before(t) {
+			first[key] = d.Ends
+		}
+	}
+	for key, t := range first {
+		out <- ends.metric(float64(t.Unix()), key[0], key[1])
+	}
 }
 
 func (c *Collector) collectQueues(out chan<- prometheus.Metric) {
