@@ -268,7 +268,8 @@ export function verify(proof, message, keyText) {
   if (signed && delivered && about && point && contained) {
     const codes = f.delivered.event.codes ?? {}, partner = f.delivered.event.ids.partner ?? '(not named)';
     const by = codes.peer_proof ?? 'none';
-    put('partner', by !== 'none' ? 'holds' : 'unknown', `It went to ${partner}, known by: ${by}.`);
+    const way = codes.via === 'bypass' ? 'It travelled in bypass: round the stopped hub, entered into the ledger afterwards. ' : '';
+    put('partner', by !== 'none' ? 'holds' : 'unknown', `${way}It went to ${partner}, known by: ${by}.`);
     put('configuration', (codes.config ?? '-') === '-' ? 'unknown' : 'holds', `Configuration ${codes.config ?? 'not named'}.`);
     const words = {
       accepted: ['holds', `${partner}'s system accepted it. That does not show that the patient's chart has it.`],

@@ -2,6 +2,7 @@ package crash
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/labwarden/labwarden/internal/app"
 	"github.com/labwarden/labwarden/internal/demo"
+	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/vault"
 )
@@ -75,8 +77,19 @@ func newLab(t *testing.T, o layout) *lab {
 	if c == nil {
 		t.Fatalf("%v\n%s", problems.Err(), src)
 	}
+	if err := app.MakeBypassKey(&c.Node); err != nil {
+		t.Fatal(err)
+	}
 	deps := app.Deps{Now: time.Now, Log: slog.New(slog.DiscardHandler), Node: "crash"}
 	if _, err := app.Create(t.Context(), c, []vault.Seal{vault.KeyFile(l.key())}, 0, 0, deps); err != nil {
+		t.Fatal(err)
+	}
+	h, err := app.Open(t.Context(), c, []vault.Seal{vault.KeyFile(l.key())}, deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What a new laboratory's director states once, so that its routes may carry.
+	if err := errors.Join(h.StateNoOldPath(t.Context(), c, "Dr. Crash", results.By{Who: "crash", Reason: "a-test"}), h.Close()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -116,11 +129,12 @@ node:
   data: %s
   database: %s
   seals: [{kind: keyfile, path: %s}]
+  bypass: {key: %s}
   tls: {certificate: %s, key: %s}
 sources:
   lis:
     mllp: {listen: %q, tls: {client_ca: %s}}
-`, l.data, db, l.key(), l.pem("hub"), l.pkey("hub"), l.addr, l.pem("ca"))
+`, l.data, db, l.key(), l.bypassKey(), l.pem("hub"), l.pkey("hub"), l.addr, l.pem("ca"))
 	if o.limits != "" {
 		b.WriteString(indent(o.limits, "    "))
 	}

@@ -29,13 +29,18 @@ type proc struct {
 
 func start(t *testing.T, dir, name string, args ...string) *proc {
 	t.Helper()
+	return startProgram(t, built.binary, dir, name, args...)
+}
+
+func startProgram(t *testing.T, program, dir, name string, args ...string) *proc {
+	t.Helper()
 	p := &proc{log: filepath.Join(dir, name+".log"), lines: make(chan string, 1024), ended: make(chan struct{})}
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close() // the child has its own
-	p.cmd = exec.Command(built.binary, args...)
+	p.cmd = exec.Command(program, args...)
 	p.cmd.Dir = dir
 	p.cmd.Env = []string{}
 	p.cmd.Stderr = log

@@ -26,6 +26,7 @@ const (
 var (
 	taggedRevisions = &bus.Tagged{Table: "hub_revisions", Key: "number", Columns: []string{"revision", "applied_at", "applied_by", "reason", "approved_by", "leaf"}}
 	taggedSecrets   = &bus.Tagged{Table: "hub_secrets", Key: "name", Columns: []string{"set_at", "set_by"}}
+	taggedExtended  = &bus.Tagged{Table: "hub_extensions", Key: "channel", Columns: []string{"until", "made_at", "made_by", "reason", "leaf"}}
 )
 
 // Audit holds everything that is stored against the ledger, the keys and
@@ -68,12 +69,12 @@ func (h *Hub) auditOwn(ctx context.Context, found func(table, row, what string))
 		return err
 	}
 	tags := bus.NewTags(h.Vault)
-	for _, d := range []*bus.Tagged{taggedRevisions, taggedSecrets} {
+	for _, d := range []*bus.Tagged{taggedRevisions, taggedSecrets, taggedExtended} {
 		if err := tags.Audit(ctx, h.DB, d, in(d.Table)); err != nil {
 			return err
 		}
 	}
-	tables := append(append([]string{taggedRevisions.Table, taggedSecrets.Table}, bus.TaggedTables()...), results.TaggedTables()...)
+	tables := append(append([]string{taggedRevisions.Table, taggedSecrets.Table, taggedExtended.Table}, bus.TaggedTables()...), results.TaggedTables()...)
 	if err := tags.AuditStrays(ctx, h.DB, tables, in("row_tags")); err != nil {
 		return err
 	}

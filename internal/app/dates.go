@@ -2,89 +2,192 @@ package app
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
-	"github.com/labwarden/labwarden/internal/platform/alarm"
+	"github.com/labwarden/labwarden/internal/app/control"
+	"github.com/labwarden/labwarden/internal/app/desk"
+	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/platform/config"
+	"github.com/labwarden/labwarden/internal/platform/store"
 )
 
-// dates: what ends. SAFETY.md 7: at 30, 14, 7 and 1 days, and past the date.
-func (l *lookout) dates(_ context.Context, c *config.Config) ([]string, []alarm.Alarm, error) {
-	kinds := []string{kindCert, kindCertFile, kindException}
-	var out []alarm.Alarm
-	now := l.h.now()
-	certs, err := certificates(c)
+const (
+	// longDead is how long before an extension a certificate may have ended at
+	// most to be believed by it: an older one is a forgotten key, not a late
+	// renewal.
+	longDead = 30 * 24 * time.Hour
+	// maxSeen bounds the certificates of other people that are remembered.
+	maxSeen = 4096
+)
+
+// dates knows the ends that somebody must see to. Nothing stops at one of them
+// by itself (SAFETY.md 7).
+type dates struct {
+	mu       sync.Mutex
+	inUse    []control.Date // certificates of the configuration that runs, as they were loaded
+	theirs   map[theirCertificate]theirEnd
+	extended map[string]desk.Extension // by channel
+}
+
+// theirCertificate: a renewed certificate of the same subject takes the place
+// of the old one.
+type theirCertificate struct{ channel, subject string }
+
+type theirEnd struct {
+	ends    time.Time
+	refused bool
+}
+
+func newDates() *dates {
+	return &dates{theirs: map[theirCertificate]theirEnd{}, extended: map[string]desk.Extension{}}
+}
+
+// load reads the extensions that people have made.
+func (d *dates) load(ctx context.Context, db *store.DB) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	err := db.Query(ctx, "SELECT channel, until, made_at, made_by, reason, leaf FROM hub_extensions", nil, func(row store.Scanner) error {
+		var x desk.Extension
+		var until, at int64
+		if err := row.Scan(&x.Channel, &until, &at, &x.By, &x.Reason, &x.Leaf); err != nil {
+			return err
+		}
+		x.Until, x.At = time.UnixMicro(until).UTC(), time.UnixMicro(at).UTC()
+		d.extended[x.Channel] = x
+		return nil
+	})
 	if err != nil {
-		out = append(out, alarm.Alarm{
-			Key: alarm.Key{Kind: kindCertFile}, Severity: alarm.Warning, Sentence: "A configured certificate cannot be read: " + err.Error() + ".",
-			Advice: "What runs goes on with the one it has; the next start or change would fail. Put the file back.",
-		})
+		return fmt.Errorf("read extensions: %w", err)
 	}
-	for _, x := range certs {
-		left := x.Ends.Sub(now)
-		grade := int64(0)
-		for i, days := range []int{30, 14, 7, 1} {
-			if left <= time.Duration(days)*24*time.Hour {
-				grade = int64(i) + 1
-			}
+	return nil
+}
+
+// watched makes the certificates of one channel's other end known to dates;
+// without a hub, in bypass, to nobody.
+type watched struct {
+	h       *Hub
+	channel string
+}
+
+func (h *Hub) watched(channel string) watched { return watched{h, channel} }
+
+func (w watched) over(t channel.TLS) channel.TLS {
+	if w.h == nil {
+		return t
+	}
+	t.Now, t.Seen, t.Expired = w.h.now, w.seen, w.expired
+	return t
+}
+
+func (w watched) seen(leaf *x509.Certificate) { w.h.dates.saw(w.channel, leaf, false) }
+
+// expired is asked about a certificate whose only fault is its date: it is
+// believed while a person has extended the channel.
+func (w watched) expired(leaf *x509.Certificate) bool {
+	d, now := w.h.dates, w.h.now()
+	d.mu.Lock()
+	x, ok := d.extended[w.channel]
+	d.mu.Unlock()
+	ok = ok && now.Before(x.Until) && leaf.NotAfter.After(x.At.Add(-longDead))
+	if !ok && d.saw(w.channel, leaf, true) {
+		w.h.slog.Error("ALARM: the other end's certificate has ended and its connections are refused; results wait. `labwarden extend` lets it in for 72 hours",
+			"channel", w.channel, "ended", leaf.NotAfter.UTC())
+	}
+	return ok
+}
+
+// saw remembers a certificate; it reports whether that is news.
+func (d *dates) saw(channel string, leaf *x509.Certificate, refused bool) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	key := theirCertificate{channel, leaf.Subject.CommonName}
+	is := theirEnd{leaf.NotAfter, refused}
+	was, known := d.theirs[key]
+	if !known && len(d.theirs) >= maxSeen {
+		return false
+	}
+	d.theirs[key] = is
+	return was != is
+}
+
+// take notes which certificates are in use with a configuration, and forgets
+// those of channels that are no more.
+func (d *dates) take(c *config.Config, inUse []control.Date) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.inUse = inUse
+	for key := range d.theirs {
+		if !hasChannel(c, key.channel) {
+			delete(d.theirs, key)
 		}
-		if left <= 0 {
-			grade = 5
+	}
+}
+
+func hasChannel(c *config.Config, name string) bool {
+	for key := range c.Sources {
+		if name == "source "+key {
+			return true
 		}
-		if grade == 0 {
-			continue
+	}
+	for key := range c.Partners {
+		if name == "partner "+key {
+			return true
 		}
-		text := fmt.Sprintf("The certificate of %s ends on %s, in %s.", x.Name, x.Ends.UTC().Format(time.DateOnly), daysOf(int(left/(24*time.Hour))))
-		if left <= 0 {
-			text = fmt.Sprintf("The certificate of %s ended on %s.", x.Name, x.Ends.UTC().Format(time.DateOnly))
+	}
+	return false
+}
+
+// endings are all dates of the configuration that runs and of the certificates
+// seen, in a fixed order. now judges which extensions count.
+func (h *Hub) endings(c *config.Config, now time.Time) []control.Date {
+	onDisk, _ := ownCertificates(c) // the lookout tells of one that cannot be read
+	d := h.dates
+	d.mu.Lock()
+	out := slices.Clone(d.inUse)
+	d.mu.Unlock()
+	if out == nil {
+		out = onDisk // nothing runs
+	}
+	for i := range out {
+		j := slices.IndexFunc(onDisk, func(x control.Date) bool { return x.Of == out[i].Of && x.Kind == out[i].Kind })
+		if j >= 0 && !onDisk[j].Ends.Equal(out[i].Ends) {
+			out[i].OnDisk = onDisk[j].Ends
 		}
-		out = append(out, alarm.Alarm{
-			Key: alarm.Key{Kind: kindCert, About: x.Name}, Severity: soon(grade), Grade: grade, Sentence: text,
-			Advice: "Get a new one and put it in place; partners that pin it need its fingerprint before.",
-		})
 	}
 	for of, e := range exceptions(c) {
-		at := e.Alarm(now)
-		grade, ok := map[int]int64{30: 1, 14: 2, 7: 3, 1: 4, 0: 5}[at]
-		if !ok {
-			continue
+		x := exception(e)
+		out = append(out, control.Date{Of: of, Kind: control.DateException, Ends: x.Until, Owner: e.Owner, What: x.Allows() + " (" + e.Reason + ")"})
+	}
+	d.mu.Lock()
+	for key, t := range d.theirs {
+		out = append(out, control.Date{Of: key.channel, Kind: control.DateTheirs, Ends: t.ends, What: key.subject, Refused: t.refused})
+	}
+	for i := range out {
+		x, ok := d.extended[out[i].Of]
+		if ok && (out[i].Kind == control.DateException || out[i].Kind == control.DateTheirs) && x.Until.After(out[i].Ends) && now.Before(x.Until) {
+			out[i].Extended = &x
+			out[i].Refused = false
 		}
-		what := map[string]string{"plaintext": "plaintext", "tls12": "TLS 1.2"}[e.Kind]
-		text := fmt.Sprintf("The exception of the %s for %s ends after %s.", of, what, e.Until)
-		if at == 0 {
-			text = fmt.Sprintf("The exception of the %s for %s ended with %s and is still in use.", of, what, e.Until)
+	}
+	d.mu.Unlock()
+	for i := range out {
+		if out[i].Owner == "" {
+			out[i].Owner = c.Alarms.DateOwner
 		}
-		out = append(out, alarm.Alarm{
-			Key: alarm.Key{Kind: kindException, About: of}, Severity: soon(grade), Grade: grade, Sentence: text, Owner: e.Owner,
-			Advice: "Mend the cause, or set a later date with its reason. The channel keeps running.",
-		})
 	}
-	return kinds, out, nil
+	slices.SortFunc(out, control.Date.Compare)
+	return out
 }
 
-func daysOf(n int) string {
-	if n == 1 {
-		return "1 day"
-	}
-	return fmt.Sprintf("%d days", n)
-}
-
-func soon(grade int64) alarm.Severity {
-	switch {
-	case grade >= 4:
-		return alarm.Urgent
-	case grade == 3:
-		return alarm.Warning
-	}
-	return alarm.Note
-}
-
-// exceptions are the configured exceptions by "source x", "partner y".
+// exceptions of a configuration, by channel.
 func exceptions(c *config.Config) map[string]*config.Exception {
 	out := map[string]*config.Exception{}
 	for key, s := range c.Sources {
-		if s.MLLP.Exception != nil {
+		if s.MLLP != nil && s.MLLP.Exception != nil {
 			out["source "+key] = s.MLLP.Exception
 		}
 	}
@@ -101,4 +204,14 @@ func exceptions(c *config.Config) map[string]*config.Exception {
 		}
 	}
 	return out
+}
+
+// inForce is the configuration that runs; nil while nothing does.
+func (h *Hub) inForce() *config.Config {
+	h.applying.Lock()
+	defer h.applying.Unlock()
+	if h.running == nil {
+		return nil
+	}
+	return h.running.conf
 }

@@ -22,7 +22,7 @@ const (
 // something changed.
 type shared struct {
 	revision   int64
-	secrets    string
+	secrets    string // and extensions of dates
 	keys       string
 	failed     int   // tries in a row
 	failedWhat int64 // of that revision
@@ -64,10 +64,10 @@ func (h *Hub) follow(ctx context.Context, settled func()) {
 func (h *Hub) catchUp(ctx context.Context, known *shared) error {
 	var now shared
 	err := h.DB.QueryRow(ctx, `SELECT COALESCE((SELECT MAX(number) FROM hub_revisions), 0),
-		(SELECT count(*) || ' ' || COALESCE(MAX(set_at), 0) FROM hub_secrets),
+		(SELECT count(*) || ' ' || COALESCE(MAX(set_at), 0) FROM hub_secrets) || ' ' || (SELECT COALESCE(MAX(made_at), 0) FROM hub_extensions),
 		COALESCE((SELECT md5(book) FROM hub_book WHERE id = 1), '')`).Scan(&now.revision, &now.secrets, &now.keys)
 	if err != nil {
-		return fmt.Errorf("look at revision, secrets and keys: %w", err)
+		return fmt.Errorf("look at revision, secrets, extensions and keys: %w", err)
 	}
 	if now.keys != known.keys {
 		if err := h.Vault.Reload(ctx); err != nil {
@@ -80,8 +80,13 @@ func (h *Hub) catchUp(ctx context.Context, known *shared) error {
 	if h.running == nil {
 		return nil
 	}
+	if now.secrets != known.secrets {
+		if err := h.dates.load(ctx, h.DB); err != nil {
+			return err
+		}
+	}
 	switch {
-	case now.revision > h.inForce || h.Trouble() != "":
+	case now.revision > h.revision || h.Trouble() != "":
 		if known.failedWhat != now.revision {
 			known.failed, known.failedWhat = 0, now.revision
 		}
@@ -98,8 +103,11 @@ func (h *Hub) catchUp(ctx context.Context, known *shared) error {
 		if first {
 			return nil // what was built at the start took them
 		}
-		if err := h.rebuild(ctx); err != nil {
+		switch renewed, err := h.renew(ctx); {
+		case err != nil:
 			h.slog.Error("a changed secret cannot be used; what runs keeps the one it has", "error", err)
+		case len(renewed) > 0:
+			h.writeBypassCard(ctx, h.running.conf)
 		}
 	}
 	return nil
@@ -122,7 +130,10 @@ func (h *Hub) takeOver(ctx context.Context) error {
 	if err := st.commit(); err != nil {
 		h.slog.Warn("an old listener did not close cleanly", "error", err)
 	}
-	h.inForce = cur.Number
+	before := h.revision
+	h.revision = cur.Number
+	h.followFile(ctx, before, cur)
+	h.writeBypassCard(ctx, h.running.conf)
 	h.slog.Info("configuration taken over from another node", "revision", cur.Number, "hash", cur.Hash, "by", cur.AppliedBy)
 	if h.Trouble() != "" {
 		h.slog.Info("this node works again", "revision", cur.Number)
@@ -132,14 +143,19 @@ func (h *Hub) takeOver(ctx context.Context) error {
 	return nil
 }
 
-// rebuild builds anew what the running configuration's secrets and files are
-// part of. The caller holds applying.
-func (h *Hub) rebuild(ctx context.Context) error {
-	st, err := h.prepare(ctx, h.running.conf)
-	if err != nil {
-		return err
+// followFile makes this node's file say what runs, as Apply does on the node
+// where it was applied. Each file keeps its own node section.
+func (h *Hub) followFile(ctx context.Context, before int64, cur *Applied) {
+	if h.file == "" {
+		return
 	}
-	return st.commit()
+	var applied []byte
+	if old, err := h.Show(ctx, before); err == nil {
+		applied = old.Source
+	}
+	if f := ReplaceFile(h.file, cur.Source, applied); f.Problem != "" {
+		h.slog.Warn("the configuration file could not be written; the revision stands", "file", f.Path, "problem", f.Problem)
+	}
 }
 
 // standDown ends this node's work: a node that cannot load what was decided
@@ -162,7 +178,7 @@ func (h *Hub) standDown(revision int64, why error) {
 func (r *reconciler) shut() error {
 	var err error
 	for _, d := range r.doors {
-		d.stop()
+		d.close()
 	}
 	for _, p := range r.ports {
 		err = errors.Join(err, p.close())
@@ -176,15 +192,11 @@ func (r *reconciler) shut() error {
 func (r *reconciler) showDoors() {
 	out := map[string]string{}
 	for source, d := range r.doors {
+		if d.watcher != nil {
+			out[source] = d.path
+			continue
+		}
 		out[source] = r.ports[d.port].ln.Addr().String()
 	}
 	r.h.doors.Store(&out)
-}
-
-// openDoors are the addresses of the sources' open doors.
-func (h *Hub) openDoors() map[string]string {
-	if d := h.doors.Load(); d != nil {
-		return *d
-	}
-	return map[string]string{}
 }

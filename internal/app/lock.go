@@ -36,8 +36,9 @@ func folderName(n *config.Node) (string, error) {
 }
 
 // lockData takes the data folder for this process. The kernel lets go of the
-// lock when the process ends, however it ends.
-func lockData(n *config.Node) (*os.File, error) {
+// lock when the process ends, however it ends. note, if any, tells whoever is
+// refused what kind of process has it and how to end it.
+func lockData(n *config.Node, note string) (*os.File, error) {
 	if err := os.MkdirAll(string(n.Data), 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
@@ -47,17 +48,20 @@ func lockData(n *config.Node) (*os.File, error) {
 		return nil, fmt.Errorf("lock the data folder: %w", err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		holder, _ := io.ReadAll(io.LimitReader(f, 32)) // only to name it; empty is said too
-		pid := strings.TrimSpace(string(holder))
+		holder, _ := io.ReadAll(io.LimitReader(f, 1024)) // only to name it; empty is said too
+		pid, other, _ := strings.Cut(strings.TrimSpace(string(holder)), "\n")
 		if pid == "" {
 			pid = "unknown"
+		}
+		if other != "" {
+			pid += ": " + other
 		}
 		return nil, errors.Join(fmt.Errorf("the data folder %s %w by process %s", n.Data, ErrInUse, pid), f.Close())
 	}
 	if err := f.Truncate(0); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock the data folder: %w", err), f.Close())
 	}
-	if _, err := f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0); err != nil {
+	if _, err := f.WriteAt(fmt.Appendf(nil, "%d\n%s", os.Getpid(), note), 0); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock the data folder: %w", err), f.Close())
 	}
 	return f, nil

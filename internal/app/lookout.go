@@ -99,6 +99,9 @@ func (l *lookout) running() (*config.Config, map[string]int64) {
 	}
 	away := map[string]int64{}
 	for source, d := range r.doors {
+		if d.server == nil {
+			continue // a folder turns nobody away
+		}
 		st := d.server.Status()
 		away[source] = st.Unidentified + st.HandshakeFailed
 	}

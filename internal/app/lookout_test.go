@@ -260,7 +260,7 @@ func TestDatesRaiseAlarmsAt30And14And7And1Days(t *testing.T) {
 			continue
 		}
 		want(t, h, kindCert, "node", step.severity, "The certificate of node end")
-		want(t, h, kindException, "source lis", step.severity, "The exception of the source lis for plaintext end")
+		want(t, h, kindException, "source lis", step.severity, "The exception of source lis, plaintext (old LIS), end")
 		if a := live(h, kindException, "source lis"); a.Owner != "M. Okafor" {
 			t.Errorf("owner %q", a.Owner)
 		}
@@ -321,7 +321,9 @@ func TestTheMachineAndTheLedgerRaiseAlarms(t *testing.T) {
 			t.Error("a sound audit did not end it")
 		}
 
-		g, err := newGuard(h, c)
+		g := newGuard(h)
+		st, err := g.stage(t.Context(), c)
+		g.all, g.every, g.waiting = st.all, st.every, len(st.all) > 0
 		if err != nil {
 			t.Fatal(err)
 		}

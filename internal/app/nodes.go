@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/labwarden/labwarden/internal/app/control"
+	"github.com/labwarden/labwarden/internal/channel/folder"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/lease"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
@@ -34,30 +35,22 @@ func newLease(db *store.DB, d Deps) *lease.Lease {
 
 // act is what only the holder of the lease does; it ends with its term.
 func (h *Hub) act(ctx context.Context, settled func()) error {
-	h.applying.Lock()
-	r := h.running
-	h.applying.Unlock()
-	if r == nil {
-		return nil // stopping
-	}
-	guard, err := newGuard(h, r.conf)
-	if err != nil {
-		return err
-	}
 	if h.DB.Engine() != store.SQLite {
 		if err := h.Alarms.Reload(ctx); err != nil { // another node may have told people since
 			h.slog.Error("the alarms could not be read; those that stand are found again", "error", err)
 		}
 	}
-	guard.views()
-	h.guard.Store(guard)
-	defer h.guard.Store(nil)
+	t, err := h.beginTerm(ctx)
+	if t == nil {
+		return err
+	}
 	settled()
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx, guard := t.g, t.ctx, t.guard
 	g.Go(func() error { return h.Results.Run(ctx) })
 	g.Go(func() error { return guard.run(ctx) })
 	g.Go(func() error { return h.Results.RunIndex(ctx) })
 	g.Go(func() error { return h.Results.RunClinical(ctx) })
+	g.Go(func() error { return h.Results.RunCompare(ctx) })
 	g.Go(func() error { return h.keep(ctx) })
 	g.Go(func() error { return h.Alarms.Run(ctx) })
 	g.Go(func() error { return newLookout(h).run(ctx) })
@@ -65,6 +58,63 @@ func (h *Hub) act(ctx context.Context, settled func()) error {
 	g.Go(func() error { return h.watchClock(ctx) })
 	g.Go(func() error { return h.rewraps(ctx) })
 	return g.Wait()
+}
+
+// term is the time in which this node holds the lease. A change of the
+// configuration reaches what runs in it; Hub.applying guards it.
+type term struct {
+	ctx   context.Context
+	g     *errgroup.Group
+	guard *guard
+}
+
+// beginTerm begins what of the configuration only the holder runs: its witnesses
+// are brought checkpoints, its folders are taken from. nil when the hub stops.
+func (h *Hub) beginTerm(ctx context.Context) (*term, error) {
+	h.applying.Lock()
+	defer h.applying.Unlock()
+	r := h.running
+	if r == nil {
+		return nil, nil
+	}
+	guard := newGuard(h)
+	witnesses, err := guard.stage(ctx, r.conf)
+	if err != nil {
+		return nil, err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	t := &term{ctx, g, guard}
+	guard.waiting = len(r.conf.Witnesses) > 0
+	guard.views()
+	h.guard.Store(guard)
+	r.term = t
+	guard.take(ctx, g, witnesses)
+	for _, d := range r.doors {
+		if d.watcher != nil {
+			d.stop = t.takeFrom(d.watcher)
+		}
+	}
+	g.Go(func() error { // nothing is added to g once it may have ended
+		<-ctx.Done()
+		h.applying.Lock()
+		defer h.applying.Unlock()
+		r.term = nil
+		h.guard.Store(nil)
+		return nil
+	})
+	return t, nil
+}
+
+// takeFrom takes files from a folder until the term or stop ends it. One node
+// does, as a folder may be on a share; that the messages of a former holder are
+// refused, its transactions are fenced for.
+func (t *term) takeFrom(w *folder.Watcher) (stop context.CancelFunc) {
+	ctx, stop := context.WithCancel(t.ctx)
+	t.g.Go(func() error {
+		defer stop()
+		return w.Serve(ctx)
+	})
+	return stop
 }
 
 // Words between nodes, each followed by a partner's key.

@@ -15,8 +15,8 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/store/storetest"
 )
 
-// pair is two hubs on one database; north was first and holds the lease.
-type pair struct {
+// nodePair is two hubs on one database; north was first and holds the lease.
+type nodePair struct {
 	t            *testing.T
 	north, south *Hub
 	at           map[*Hub]map[string]string // addresses
@@ -24,10 +24,10 @@ type pair struct {
 	site         *site // north's, for configurations
 }
 
-func newPair(t *testing.T, partners, to string) *pair {
+func newPair(t *testing.T, partners, to string) *nodePair {
 	t.Helper()
 	s := newSite(t, storetest.PostgresDSN(t))
-	p := &pair{t: t, at: map[*Hub]map[string]string{}, stop: map[*Hub]func(){}}
+	p := &nodePair{t: t, at: map[*Hub]map[string]string{}, stop: map[*Hub]func(){}}
 	for _, name := range []string{"north", "south"} {
 		own := *s
 		own.node = name
@@ -49,12 +49,12 @@ func newPair(t *testing.T, partners, to string) *pair {
 	return p
 }
 
-func (p *pair) holds(h *Hub) {
+func (p *nodePair) holds(h *Hub) {
 	p.t.Helper()
 	eventually(p.t, "the node holds the lease", func() bool { _, ok := h.lease.Mine(); return ok })
 }
 
-func (p *pair) send(h *Hub, id string) {
+func (p *nodePair) send(h *Hub, id string) {
 	p.t.Helper()
 	l := dial(p.t, p.at[h]["lis"])
 	defer l.Close()
@@ -69,7 +69,7 @@ func (p *practice) has(id string) bool {
 }
 
 // deaf cuts the words between nodes: what is left is looking.
-func (p *pair) deaf() {
+func (p *nodePair) deaf() {
 	for _, h := range []*Hub{p.north, p.south} {
 		h.Results.SetElsewhere(func(string, bool) {})
 	}
@@ -203,7 +203,7 @@ func TestNodesFollowRevisions(t *testing.T) {
 	}
 	eventually(t, "north stands down", func() bool { return p.north.Trouble() != "" })
 	p.holds(p.south)
-	if d := p.north.openDoors(); len(d) != 0 {
+	if d := p.north.Addresses(); len(d) != 0 {
 		t.Errorf("its doors are open: %v", d)
 	}
 	if c, err := net.DialTimeout("tcp", p.at[p.north]["lis"], time.Second); err == nil {
@@ -219,7 +219,7 @@ func TestNodesFollowRevisions(t *testing.T) {
 	if _, err := propose(ctx, p.south, p.site.parse(src), src); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "north works again", func() bool { return p.north.Trouble() == "" && len(p.north.openDoors()) == 1 })
+	eventually(t, "north works again", func() bool { return p.north.Trouble() == "" && len(p.north.Addresses()) == 1 })
 	p.at[p.north] = p.north.Addresses()
 	p.send(p.north, "again")
 	eventually(t, "its results flow", func() bool { return x.has("again") && y.has("again") })

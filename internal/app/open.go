@@ -51,19 +51,22 @@ type Hub struct {
 	slog          *slog.Logger
 	lock          *os.File
 	node, version string
+	file          string // the configuration file; empty where there is none
 
 	applying  sync.Mutex // one configuration change at a time
 	running   *reconciler
-	inForce   int64                 // the number of the revision that runs here; under applying
+	revision  int64                 // the number of the one that runs here; under applying
 	guard     atomic.Pointer[guard] // while this node holds the lease
 	probe     *watch.Probe
 	lastAudit atomic.Pointer[auditLast]
 	// rewrapping is how far old keys are; nil when there are none.
 	rewrapping atomic.Pointer[[]vault.RewrapStatus]
+	bypassed   bypassed
+	dates      *dates
 
 	lease   *lease.Lease
 	trouble atomic.Pointer[string]            // why this node does no work; nil while it does
-	doors   atomic.Pointer[map[string]string] // open doors' addresses
+	doors   atomic.Pointer[map[string]string] // open doors' addresses; nil while nothing runs
 }
 
 // Deps are the inputs from outside.
@@ -73,6 +76,9 @@ type Deps struct {
 	Node string // this node's name in ledger rows
 	// Version is the program's, for status and metrics.
 	Version string
+	// File is this node's configuration file, which Apply keeps the same as what
+	// runs; empty for none.
+	File string
 
 	folder string // what tells the data folder, which this process holds, from others
 }
@@ -102,7 +108,7 @@ func openStore(ctx context.Context, n *config.Node) (*store.DB, error) {
 // Create makes a new laboratory: schema and keys. The shares are shown once
 // and stored nowhere.
 func Create(ctx context.Context, c *config.Config, seals []vault.Seal, shares, threshold int, d Deps) ([]vault.Share, error) {
-	lock, err := lockData(&c.Node)
+	lock, err := lockData(&c.Node, "")
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +139,7 @@ func Create(ctx context.Context, c *config.Config, seals []vault.Seal, shares, t
 // Open opens an existing laboratory. The keys are tried before anything is
 // written: with a wrong key the database stays as it is.
 func Open(ctx context.Context, c *config.Config, seals []vault.Seal, d Deps) (*Hub, error) {
-	lock, err := lockData(&c.Node)
+	lock, err := lockData(&c.Node, "")
 	if err != nil {
 		return nil, err
 	}
@@ -179,14 +185,19 @@ func open(ctx context.Context, db *store.DB, seals []vault.Seal, d Deps) (*Hub, 
 		v.Close()
 		return nil, err
 	}
-	desk, err := alarm.New(ctx, db, d.Now, d.Log)
+	alarms, err := alarm.New(ctx, db, d.Now, d.Log)
 	if err != nil {
 		v.Close()
 		return nil, err
 	}
+	ends := newDates()
+	if err := ends.load(ctx, db); err != nil {
+		v.Close()
+		return nil, err
+	}
 	return &Hub{
-		DB: db, Log: log, Vault: v, Results: svc, Alarms: desk, now: d.Now, slog: d.Log, node: d.Node, version: d.Version,
-		probe: &watch.Probe{DB: db, Now: d.Now}, lease: newLease(db, d),
+		DB: db, Log: log, Vault: v, Results: svc, Alarms: alarms, now: d.Now, slog: d.Log, node: d.Node, version: d.Version, file: d.File,
+		probe: &watch.Probe{DB: db, Now: d.Now}, dates: ends, lease: newLease(db, d),
 	}, nil
 }
 

@@ -36,16 +36,20 @@ func openPort(ctx context.Context, addr string) (*port, error) {
 func (p *port) run() {
 	for {
 		c, err := p.ln.Accept()
-		select {
-		case p.in <- accepted{c, err}:
-		case <-p.quit:
-			if c != nil {
-				c.Close()
-			}
-			return
-		}
+		p.give(accepted{c, err})
 		if errors.Is(err, net.ErrClosed) {
 			return
+		}
+	}
+}
+
+// give hands a connection to whichever server takes the next.
+func (p *port) give(a accepted) {
+	select {
+	case p.in <- a:
+	case <-p.quit:
+		if a.conn != nil {
+			a.conn.Close()
 		}
 	}
 }
@@ -76,7 +80,12 @@ func (t *turn) Accept() (net.Conn, error) {
 	}
 	select {
 	case a := <-t.port.in:
-		return a.conn, a.err
+		select {
+		case <-t.done: // closed meanwhile: it is the next server's too
+			go t.port.give(a)
+		default:
+			return a.conn, a.err
+		}
 	case <-t.done:
 	case <-t.port.quit:
 	}

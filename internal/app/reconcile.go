@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/labwarden/labwarden/internal/app/control"
 	"github.com/labwarden/labwarden/internal/channel"
+	"github.com/labwarden/labwarden/internal/channel/folder"
 	"github.com/labwarden/labwarden/internal/channel/mllp"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
@@ -26,6 +29,7 @@ type reconciler struct {
 	doors   map[string]*door
 	ports   map[string]*port
 	beater  beater
+	term    *term           // while this node holds the lease
 	gone    <-chan struct{} // closed when every try under the earlier revisions has ended
 }
 
@@ -35,11 +39,14 @@ type carried struct {
 	mark string
 }
 
-// door is a source's server on its port.
+// door is a source's server on its port, or the watcher of its folder (no port).
 type door struct {
 	mark, port string
 	server     *mllp.Server
+	watcher    *folder.Watcher
+	path       string // of the folder
 	stop       context.CancelFunc
+	ln         net.Listener
 }
 
 func newReconciler(ctx context.Context, g *errgroup.Group, h *Hub) *reconciler {
@@ -51,14 +58,16 @@ func newReconciler(ctx context.Context, g *errgroup.Group, h *Hub) *reconciler {
 // staged is a configuration built and opened beside the running one. Exactly
 // one of commit and undo ends it.
 type staged struct {
-	r       *reconciler // nil: nothing runs, the build was only tried
-	conf    *config.Config
-	set     *results.Settings
-	senders map[string]carried
-	doors   map[string]*door
-	built   []channel.Sender // those of senders that are new
-	opened  map[string]*port // new ports
-	plan    alarm.Plan
+	r         *reconciler // nil: nothing runs, the build was only tried
+	conf      *config.Config
+	set       *results.Settings
+	senders   map[string]carried
+	doors     map[string]*door
+	built     []channel.Sender // those of senders that are new
+	opened    map[string]*port // new ports
+	witnesses round
+	certs     []control.Date // as they are loaded
+	plan      alarm.Plan
 }
 
 // prepare builds all that c needs. Nothing that runs is touched; an error has
@@ -87,15 +96,17 @@ func (r *reconciler) stage(ctx context.Context, c *config.Config, listen bool) (
 
 func (st *staged) build(ctx context.Context, listen bool) error {
 	r, c := st.r, st.conf
+	certs, _ := ownCertificates(c) // what uses one that cannot be read says so
+	st.certs = append([]control.Date{}, certs...)
 	use := map[string]results.Sender{}
 	for _, key := range sorted(c.Partners) {
-		mark, err := r.h.material(ctx, c.Partners[key].Destination, c.Node.TLS)
+		mark, err := r.h.material(ctx, c.Partners[key].Destination, pair(c, c.Partners[key].Destination), r.h.dates.extendedAt("partner "+key))
 		if err != nil {
 			return fmt.Errorf("partner %s: %w", key, err)
 		}
 		s, ok := r.senders[key]
 		if !ok || s.mark != mark {
-			built, err := r.h.sender(c, key)
+			built, err := r.h.builder().sender(c, key)
 			if err != nil {
 				return err
 			}
@@ -116,6 +127,11 @@ func (st *staged) build(ctx context.Context, listen bool) error {
 		// A start goes on: the way fails, and that shows.
 		r.h.slog.Error("somebody on the on-call list cannot be reached as it is configured", "error", err)
 	}
+	if r.term != nil {
+		if st.witnesses, err = r.term.guard.stage(ctx, c); err != nil {
+			return err
+		}
+	}
 	for _, source := range sorted(c.Sources) {
 		if err := st.door(ctx, source, listen); err != nil {
 			return err
@@ -124,11 +140,27 @@ func (st *staged) build(ctx context.Context, listen bool) error {
 	return nil
 }
 
+// pair is the node's key pair where a destination may use it: a renewed one is
+// nothing to a folder or a plaintext connection.
+func pair(c *config.Config, d config.Destination) *config.KeyPair {
+	if d.Folder != nil || d.MLLP != nil && d.MLLP.TLS == nil {
+		return nil
+	}
+	return c.Node.TLS
+}
+
 func (st *staged) door(ctx context.Context, source string, listen bool) error {
 	r, s := st.r, st.conf.Sources[source]
+	if s.Folder != nil {
+		return st.watch(ctx, source)
+	}
 	addr := string(st.conf.ListenAddress(source))
 	// The window and the accession fields belong to intake, not to the door.
-	mark, err := r.h.material(ctx, addr, s.MLLP.TLS, s.MLLP.Exception, s.From, s.MaxMessage, s.MaxConnections, s.Idle, s.FrameTimeout, st.conf.Node.TLS)
+	node := st.conf.Node.TLS
+	if s.MLLP.TLS == nil {
+		node = nil
+	}
+	mark, err := r.h.material(ctx, addr, s.MLLP.TLS, s.MLLP.Exception, s.From, s.MaxMessage, s.MaxConnections, s.Idle, s.FrameTimeout, node, copies(st.conf, source))
 	if err != nil {
 		return fmt.Errorf("source %s: %w", source, err)
 	}
@@ -152,6 +184,26 @@ func (st *staged) door(ctx context.Context, source string, listen bool) error {
 		return fmt.Errorf("source %s: %w", source, err)
 	}
 	st.opened[d.port] = p
+	return nil
+}
+
+// watch is door for a source that is a folder. The watcher opens it itself, so
+// that a share that is away does not keep the rest from starting.
+func (st *staged) watch(ctx context.Context, source string) error {
+	r, s := st.r, st.conf.Sources[source]
+	mark, err := r.h.material(ctx, *s.Folder, s.MaxMessage, copies(st.conf, source))
+	if err != nil {
+		return fmt.Errorf("source %s: %w", source, err)
+	}
+	if d := r.doors[source]; d != nil && d.mark == mark {
+		st.doors[source] = d
+		return nil
+	}
+	d := &door{mark: mark, path: string(s.Folder.Path)}
+	if d.watcher, err = r.h.watcher(st.conf, source); err != nil {
+		return err
+	}
+	st.doors[source] = d
 	return nil
 }
 
@@ -198,20 +250,22 @@ func (st *staged) commit() error {
 	for key, p := range st.opened {
 		r.ports[key] = p
 	}
+	// The old doors take no more connections from here on: whoever connects after
+	// this is served by the new settings. The port stays open in between.
+	for source, d := range r.doors {
+		if st.doors[source] != d {
+			d.close()
+		}
+	}
 	for source, d := range st.doors {
 		if d.stop == nil {
 			r.open(source, d)
 		}
 	}
-	for source, d := range r.doors {
-		if st.doors[source] != d {
-			d.stop()
-		}
-	}
 	var err error
 	inUse := map[string]bool{}
 	for _, d := range st.doors {
-		inUse[d.port] = true
+		inUse[d.port] = d.port != ""
 	}
 	for key, p := range r.ports {
 		if !inUse[key] {
@@ -219,20 +273,39 @@ func (st *staged) commit() error {
 			delete(r.ports, key)
 		}
 	}
+	if r.term != nil {
+		r.term.guard.take(r.term.ctx, r.term.g, st.witnesses)
+	}
 	r.conf, r.senders, r.doors = st.conf, st.senders, st.doors
 	r.h.Alarms.SetPlan(st.plan)
 	r.beat(st.conf)
+	r.h.dates.take(r.conf, st.certs)
 	r.showDoors()
 	return err
 }
 
+// close lets no more in; what is being handled is finished.
+func (d *door) close() {
+	d.stop()
+	if d.ln != nil {
+		d.ln.Close()
+	}
+}
+
 func (r *reconciler) open(source string, d *door) {
+	if d.watcher != nil {
+		d.stop = func() {}
+		if r.term != nil { // else the node takes from it that holds the lease
+			d.stop = r.term.takeFrom(d.watcher)
+		}
+		return
+	}
 	ctx, stop := context.WithCancel(r.ctx)
 	d.stop = stop
-	ln := r.ports[d.port].turn()
+	d.ln = r.ports[d.port].turn()
 	r.g.Go(func() error {
 		defer stop()
-		err := d.server.Serve(ctx, ln)
+		err := d.server.Serve(ctx, d.ln)
 		if err != nil && ctx.Err() != nil {
 			r.h.slog.Warn("a source's connections did not end in time", "source", source, "error", err)
 			return nil

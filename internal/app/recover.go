@@ -21,7 +21,7 @@ const KindRecovered = "keys.recovered"
 // is added: what cannot be recorded is not done. With too few or wrong shares
 // nothing is written at all.
 func Recover(ctx context.Context, c *config.Config, shares []vault.Share, path, by string, d Deps) (st vault.Status, err error) {
-	lock, err := lockData(&c.Node)
+	lock, err := lockData(&c.Node, "")
 	if err != nil {
 		return st, err
 	}

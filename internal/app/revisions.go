@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/labwarden/labwarden/internal/app/desk"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
@@ -20,25 +21,16 @@ import (
 // KindConfigApplied is the ledger's word for an applied revision.
 const KindConfigApplied = "config.applied"
 
+// Revision is one applied configuration.
+type Revision = desk.Revision
+
 // Errors about revisions.
 var (
-	ErrNoRevision    = errors.New("no configuration revision was applied yet")
-	ErrUnchanged     = errors.New("nothing would change")
-	ErrOvertaken     = errors.New("another node applied a configuration at the same moment")
-	ErrNeedsApproval = errors.New("the laboratory director's approval is missing")
+	ErrNoRevision    = desk.ErrNoRevision
+	ErrUnchanged     = desk.ErrUnchanged
+	ErrOvertaken     = desk.ErrOvertaken
+	ErrNeedsApproval = desk.ErrNeedsApproval
 )
-
-// Revision is one applied configuration. Numbers count from 1 without gaps.
-type Revision struct {
-	Number    int64     `json:"number"`
-	Hash      string    `json:"revision"` // config.Config.Revision: what deliveries and proofs name
-	AppliedAt time.Time `json:"applied_at"`
-	AppliedBy string    `json:"applied_by"`
-	Reason    string    `json:"reason"`
-	// ApprovedBy is who approved routes that begin to carry; empty where none did.
-	ApprovedBy string `json:"approved_by,omitempty"`
-	Leaf       int64  `json:"leaf"` // its event in the ledger
-}
 
 // Applied is a revision with its contents.
 type Applied struct {
@@ -68,46 +60,53 @@ func revisionWhere(number int64) vault.Where {
 }
 
 // Apply puts a configuration in force as a new revision and records it. In a
-// running hub sources, partners and routes change without a restart; if
-// anything of it cannot be built or opened, nothing changes. The node section
-// stays what this node started with.
-func (h *Hub) Apply(ctx context.Context, p Proposal) (Revision, error) {
+// running hub sources, partners, routes and witnesses change without a restart;
+// if anything of it cannot be built or opened, nothing changes. The node section
+// stays what this node started with. Afterwards the configuration file says the
+// same; where it cannot be written, the outcome says so and the revision stands:
+// a file that differs is reported at the next start and not taken.
+func (h *Hub) Apply(ctx context.Context, p Proposal) (desk.Outcome, error) {
 	h.applying.Lock()
 	defer h.applying.Unlock()
-	return h.apply(ctx, p, false)
+	return h.apply(ctx, p)
 }
 
-func (h *Hub) apply(ctx context.Context, p Proposal, first bool) (Revision, error) {
+func (h *Hub) apply(ctx context.Context, p Proposal) (out desk.Outcome, err error) {
 	if strings.TrimSpace(p.Who) == "" || strings.TrimSpace(p.Reason) == "" {
-		return Revision{}, errors.New("apply configuration: name who does this and why")
+		return out, desk.Refuse("apply configuration: name who does this and why")
 	}
 	before, err := h.Current(ctx)
 	if err != nil && !errors.Is(err, ErrNoRevision) {
-		return Revision{}, err
+		return out, err
 	}
 	var old *config.Config
 	if before != nil {
 		old = before.Config
 		if old.Revision() == p.Config.Revision() {
-			return before.Revision, fmt.Errorf("apply configuration: %w: it means the same as revision %d", ErrUnchanged, before.Number)
+			return desk.Outcome{Revision: before.Revision}, fmt.Errorf("apply configuration: %w: it means the same as revision %d", ErrUnchanged, before.Number)
 		}
 		if old.Lab.ID != p.Config.Lab.ID {
-			return Revision{}, fmt.Errorf("apply configuration: lab.id is %s and must stay so: proofs name it", old.Lab.ID)
+			return out, desk.Refuse(fmt.Sprintf("apply configuration: lab.id is %s and must stay so: proofs name it", old.Lab.ID))
 		}
 	}
-	if need := NeedApproval(old, p.Config); len(need) > 0 && p.ApprovedBy == "" && !first {
-		return Revision{}, fmt.Errorf("apply configuration: %w: %s", ErrNeedsApproval, strings.Join(need, "; "))
+	if longer := longerCalls(old, p.Config); len(longer) > 0 && p.ApprovedBy == "" {
+		return out, fmt.Errorf("apply configuration: %w: %s", ErrNeedsApproval, strings.Join(longer, "; "))
+	}
+	if directors, err := h.mayCarry(ctx, old, p.Config); err != nil {
+		return out, fmt.Errorf("apply configuration: %w", err)
+	} else if directors != "" {
+		p.ApprovedBy = directors
 	}
 	canonical := string(p.Config.Canonical())
 	if again, err := reread(canonical, p.Config.Revision()); err != nil {
-		return Revision{}, fmt.Errorf("apply configuration: %w", err)
+		return out, fmt.Errorf("apply configuration: %w", err)
 	} else if again.Node = p.Config.Node; h.running != nil {
 		again.Node = h.running.conf.Node
 		p.Config = again
 	}
 	ready, err := h.prepare(ctx, p.Config)
 	if err != nil {
-		return Revision{}, fmt.Errorf("apply configuration: %w", err)
+		return out, &desk.Invalid{Err: fmt.Errorf("apply configuration: %w", err)}
 	}
 	if p.Source == nil {
 		p.Source = []byte(canonical)
@@ -116,20 +115,38 @@ func (h *Hub) apply(ctx context.Context, p Proposal, first bool) (Revision, erro
 	if before != nil {
 		follows = before.Number
 	}
-	r, err := h.record(ctx, p, stored{string(p.Source), canonical}, follows)
+	r, err := h.record(ctx, old, p, stored{string(p.Source), canonical}, follows)
 	if err != nil {
-		return Revision{}, errors.Join(fmt.Errorf("apply configuration: %w", err), ready.undo())
+		return out, errors.Join(fmt.Errorf("apply configuration: %w", err), ready.undo())
 	}
-	h.inForce = r.Number
+	out.Revision, out.Running = r, h.running != nil
+	if old != nil && out.Running {
+		out.Taken.Taken = subjects(Differences(old, p.Config), ready.renewed())
+		out.Restart = append(logChanges(old, p.Config), h.nodeChanges(h.running.conf)...)
+	}
+	if h.file != "" {
+		var applied []byte
+		if before != nil {
+			applied = before.Source
+		}
+		if out.File = ReplaceFile(h.file, p.Source, applied); out.File.Problem != "" {
+			h.slog.Warn("the configuration file could not be written; the revision stands", "file", out.File.Path, "problem", out.File.Problem)
+		}
+	}
+	h.revision = r.Number
 	if err := ready.commit(); err != nil {
-		return r, fmt.Errorf("apply configuration: %w", err)
+		return out, fmt.Errorf("apply configuration: %w", err)
+	}
+	if h.running != nil {
+		h.writeBypassCard(ctx, h.running.conf)
 	}
 	h.slog.Info("configuration applied", "revision", r.Number, "hash", r.Hash, "by", r.AppliedBy)
-	return r, nil
+	return out, nil
 }
 
-// record writes the revision that follows the one numbered so.
-func (h *Hub) record(ctx context.Context, p Proposal, s stored, follows int64) (r Revision, err error) {
+// record writes the revision that follows the one numbered so, whose contents
+// are old.
+func (h *Hub) record(ctx context.Context, old *config.Config, p Proposal, s stored, follows int64) (r Revision, err error) {
 	plain, err := json.Marshal(s)
 	if err != nil {
 		return r, err
@@ -160,7 +177,13 @@ func (h *Hub) record(ctx context.Context, p Proposal, s stored, follows int64) (
 		if err != nil {
 			return err
 		}
-		r = Revision{number, p.Config.Revision(), time.UnixMicro(at).UTC(), p.Who, p.Reason, p.ApprovedBy, leaf}
+		if err := h.endApprovals(ctx, tx, old, p.Config); err != nil {
+			return err
+		}
+		r = Revision{
+			Number: number, Hash: p.Config.Revision(), AppliedAt: time.UnixMicro(at).UTC(), AppliedBy: p.Who, Reason: p.Reason,
+			ApprovedBy: p.ApprovedBy, Leaf: leaf,
+		}
 		_, err = tx.Exec(ctx, `INSERT INTO hub_revisions (number, revision, applied_at, applied_by, reason, approved_by, leaf, source)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, number, r.Hash, at, r.AppliedBy, r.Reason, r.ApprovedBy, leaf, sealed)
 		if err != nil {
@@ -272,14 +295,14 @@ func Differences(a, b *config.Config) []config.Change {
 }
 
 // Rollback applies the contents of revision n again, as a new revision.
-func (h *Hub) Rollback(ctx context.Context, n int64, who, reason, approvedBy string) (Revision, error) {
+func (h *Hub) Rollback(ctx context.Context, n int64, who, reason, approvedBy string) (desk.Outcome, error) {
 	h.applying.Lock()
 	defer h.applying.Unlock()
 	old, err := h.Show(ctx, n)
 	if err != nil {
-		return Revision{}, err
+		return desk.Outcome{}, err
 	}
-	return h.apply(ctx, Proposal{Config: old.Config, Source: old.Source, Who: who, Reason: reason, ApprovedBy: approvedBy}, false)
+	return h.apply(ctx, Proposal{Config: old.Config, Source: old.Source, Who: who, Reason: reason, ApprovedBy: approvedBy})
 }
 
 // Start is what runs when a hub starts: the applied revision with this node's
@@ -300,9 +323,8 @@ func (h *Hub) Begin(ctx context.Context, node config.Node, file *config.Config, 
 	cur, err := h.Current(ctx)
 	switch {
 	case errors.Is(err, ErrNoRevision) && file != nil:
-		// The stages a laboratory starts with are its own set-up, recorded as such.
 		p := Proposal{Config: file, Source: source, Who: who, Reason: "first-start"}
-		if s.Revision, err = h.apply(ctx, p, true); err != nil && !errors.Is(err, ErrOvertaken) {
+		if _, err = h.apply(ctx, p); err != nil && !errors.Is(err, ErrOvertaken) {
 			return nil, err
 		}
 		s.First = err == nil
@@ -313,7 +335,7 @@ func (h *Hub) Begin(ctx context.Context, node config.Node, file *config.Config, 
 		return nil, err
 	}
 	s.Config, s.Revision = cur.Config, cur.Revision
-	h.inForce = cur.Number
+	h.revision = cur.Number
 	s.Config.Node = node
 	if file != nil {
 		s.Differs = Differences(s.Config, file)

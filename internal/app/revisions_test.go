@@ -114,39 +114,60 @@ func TestRevisionTextIsSealedAndBoundToItsRow(t *testing.T) {
 }
 
 func TestCarryNeedsTheDirector(t *testing.T) {
-	s := newSite(t, "")
-	ctx := t.Context()
-	h := s.open()
-	defer s.close(h)
-	apply := func(src, approved string) error {
-		_, err := h.Apply(ctx, Proposal{Config: s.parse(src), Source: []byte(src), Who: "tester", Reason: "a-test", ApprovedBy: approved})
-		return err
-	}
-	shadow, carry := s.source(twoPartner, "p", "shadow"), s.source(twoPartner, "p", "carry")
-	if err := apply(shadow, ""); err != nil {
-		t.Fatal(err)
-	}
-	if err := apply(carry, ""); !errors.Is(err, ErrNeedsApproval) || !strings.Contains(err.Error(), "route all goes from shadow to carry") {
-		t.Errorf("carry without approval: %v", err)
-	}
-	if err := apply(carry, "Dr-Director"); err != nil {
-		t.Fatal(err)
-	}
-	for what, src := range map[string]string{
-		"another partner": s.source(twoPartner, "p, q", "carry"),
-		"a new transform": strings.Replace(carry, "check: none", "transform: [{set: {path: MSH-5, value: X}}], check: none", 1),
-		"a new route":     strings.Replace(carry, "routes:\n", "routes:\n  - {name: more, from: lis, to: [q], stage: carry, check: none, check_reason: a test}\n", 1),
-	} {
-		if err := apply(src, ""); !errors.Is(err, ErrNeedsApproval) {
-			t.Errorf("%s without approval: %v", what, err)
+	eachEngine(t, func(t *testing.T, s *site) {
+		ctx := t.Context()
+		h := s.open()
+		defer s.close(h)
+		apply := func(src string) error {
+			_, err := h.Apply(ctx, Proposal{Config: s.parse(src), Source: []byte(src), Who: "tester", Reason: "a-test"})
+			return err
 		}
-	}
-	if err := apply(shadow, ""); err != nil { // one step back needs nobody
-		t.Errorf("back to shadow: %v", err)
-	}
-	if _, err := h.Rollback(ctx, 2, "tester", "again", ""); !errors.Is(err, ErrNeedsApproval) {
-		t.Errorf("rollback to carry without approval: %v", err)
-	}
+		shadow, carry := s.source(twoPartner, "p", "shadow"), s.source(twoPartner, "p", "carry")
+		// Not as the first revision either, and a name alone is no approval.
+		c := s.parse(carry)
+		if _, err := h.Begin(ctx, c.Node, c, []byte(carry), "serve"); !errors.Is(err, ErrNeedsApproval) || !strings.Contains(err.Error(), "route all is new and would carry") {
+			t.Errorf("a first start at carry: %v", err)
+		}
+		if err := apply(shadow); err != nil {
+			t.Fatal(err)
+		}
+		_, err := h.Apply(ctx, Proposal{Config: s.parse(carry), Who: "tester", Reason: "a-test", ApprovedBy: "Dr-Director"})
+		if !errors.Is(err, ErrNeedsApproval) || !strings.Contains(err.Error(), "route all goes from shadow to carry, but it names no old_path") {
+			t.Errorf("carry without approval: %v", err)
+		}
+		if err := stated(ctx, h, s.parse(carry)); err != nil {
+			t.Fatal(err)
+		}
+		if err := apply(carry); err != nil {
+			t.Fatal(err)
+		}
+		cur, err := h.Current(ctx)
+		if err != nil || cur.ApprovedBy != "Dr-Director" {
+			t.Fatalf("approved by %q, %v", cur.ApprovedBy, err)
+		}
+		for what, src := range map[string]string{
+			"another partner": s.source(twoPartner, "p, q", "carry"),
+			"a new transform": strings.Replace(carry, "check: none", "transform: [{set: {path: MSH-5, value: X}}], check: none", 1),
+			"a new condition": strings.Replace(carry, "check: none", "when: 'msh.type == \"ORU\"', check: none", 1),
+			"another reason":  strings.Replace(carry, "a test}", "another}", 1),
+			"a new route":     strings.Replace(carry, "routes:\n", "routes:\n  - {name: more, from: lis, to: [q], stage: carry, check: none, check_reason: a test}\n", 1),
+			"an old path":     strings.Replace(strings.Replace(carry, "check: none", "old_path: engine, check: none", 1), "partners:", "  engine: {mllp: {listen: \"127.0.0.1:0\"}}\npartners:", 1),
+		} {
+			if err := apply(src); !errors.Is(err, ErrNeedsApproval) {
+				t.Errorf("%s without approval: %v", what, err)
+			}
+		}
+		// What is no edit of the route needs nobody.
+		if err := apply(strings.Replace(carry, "Practice Two", "Practice Three", 1)); err != nil {
+			t.Errorf("a partner's name: %v", err)
+		}
+		if err := apply(shadow); err != nil { // one step back needs nobody
+			t.Errorf("back to shadow: %v", err)
+		}
+		if _, err := h.Rollback(ctx, 2, "tester", "again", ""); !errors.Is(err, ErrNeedsApproval) || !strings.Contains(err.Error(), "an earlier approval ended") {
+			t.Errorf("rollback to carry without a new approval: %v", err)
+		}
+	})
 }
 
 func TestStartTakesTheAppliedRevisionAndNotTheFile(t *testing.T) {
@@ -156,6 +177,9 @@ func TestStartTakesTheAppliedRevisionAndNotTheFile(t *testing.T) {
 	defer s.close(h)
 	one := s.source(onePartner, "p", "carry")
 	c := s.parse(one)
+	if err := stated(ctx, h, c); err != nil {
+		t.Fatal(err)
+	}
 	st, err := h.Begin(ctx, c.Node, c, []byte(one), "serve")
 	if err != nil || !st.First || st.Revision.Number != 1 || len(st.Differs) != 0 {
 		t.Fatalf("first start: %+v, %v", st, err)

@@ -41,6 +41,10 @@ func sealedColumns() []rewrap.Column {
 			Purpose: vault.PurposeConfig, Table: "hub_revisions", Key: "number", Name: "source", Row: "number",
 			Place: func(row any) []byte { n, _ := row.(int64); return strconv.AppendInt(nil, n, 10) },
 		},
+		rewrap.Column{
+			Purpose: vault.PurposeConfig, Table: "hub_views", Key: "id", Name: "closed", Row: "epoch",
+			Place: func(row any) []byte { n, _ := row.(int64); return viewsWhere(n).Row },
+		},
 	)
 }
 

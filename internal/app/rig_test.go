@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/labwarden/labwarden/internal/codec/hl7"
+	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/store/storetest"
 	"github.com/labwarden/labwarden/internal/platform/vault"
@@ -107,7 +108,16 @@ func (s *site) close(h *Hub) {
 
 // propose applies src as somebody with the director's approval.
 func propose(ctx context.Context, h *Hub, c *config.Config, src string) (Revision, error) {
-	return h.Apply(ctx, Proposal{Config: c, Source: []byte(src), Who: "tester", Reason: "a-test", ApprovedBy: "Dr-Director"})
+	if err := stated(ctx, h, c); err != nil {
+		return Revision{}, err
+	}
+	out, err := h.Apply(ctx, Proposal{Config: c, Source: []byte(src), Who: "tester", Reason: "a-test", ApprovedBy: "Dr-Director"})
+	return out.Revision, err
+}
+
+// stated records what a new laboratory's director states once.
+func stated(ctx context.Context, h *Hub, c *config.Config) error {
+	return h.StateNoOldPath(ctx, c, "Dr-Director", results.By{Who: "tester", Reason: "a-test"})
 }
 
 // serve runs the hub until the test ends; stop ends it earlier.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/labwarden/labwarden/internal/app/desk"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
@@ -19,13 +20,7 @@ import (
 )
 
 // Secret is one stored secret without its value.
-type Secret struct {
-	Name  string    `json:"name"`
-	SetAt time.Time `json:"set_at"`
-	SetBy string    `json:"set_by"`
-	// Used says that the applied revision names it.
-	Used bool `json:"used"`
-}
+type Secret = desk.Secret
 
 // maxSecret bounds a secret: the longest are private keys.
 const maxSecret = 64 << 10
@@ -34,8 +29,8 @@ var secretName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$`)
 
 // Errors about secrets and revisions that a caller can act on.
 var (
-	ErrNoSecret   = errors.New("there is no such secret")
-	ErrSecretUsed = errors.New("the applied configuration uses this secret")
+	ErrNoSecret   = desk.ErrNoSecret
+	ErrSecretUsed = desk.ErrSecretUsed
 )
 
 func secretWhere(name string) vault.Where {
@@ -43,16 +38,16 @@ func secretWhere(name string) vault.Where {
 }
 
 // SetSecret stores a value under name, sealed; it replaces an earlier one. What
-// already runs keeps the old value until the next Apply or start; where several
-// nodes may share the database (PostgreSQL) all take it within seconds.
+// already runs keeps the old value until the next Reload, Apply or start; where
+// several nodes may share the database (PostgreSQL) all take it within seconds.
 func (h *Hub) SetSecret(ctx context.Context, name string, value []byte, who string) error {
 	switch {
 	case !secretName.MatchString(name):
-		return errors.New("a secret's name has letters, digits, - _ and ., at most 64 of them, and begins with a letter or digit")
+		return desk.Refuse("a secret's name has letters, digits, - _ and ., at most 64 of them, and begins with a letter or digit")
 	case len(value) == 0:
-		return errors.New("the secret is empty")
+		return desk.Refuse("the secret is empty")
 	case len(value) > maxSecret:
-		return fmt.Errorf("the secret is longer than %d bytes", maxSecret)
+		return desk.Refuse(fmt.Sprintf("the secret is longer than %d bytes", maxSecret))
 	}
 	sealed, err := h.Vault.Seal(vault.PurposeSecrets, secretWhere(name), nil, value)
 	if err != nil {
@@ -141,20 +136,8 @@ func (h *Hub) secret(ctx context.Context, s config.Secret) ([]byte, error) {
 	if s == "" {
 		return nil, nil
 	}
-	if path := s.File(); path != "" {
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, fmt.Errorf("read secret %s: %w", s, err)
-		}
-		defer f.Close()
-		b, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
-		if err != nil {
-			return nil, fmt.Errorf("read secret %s: %w", s, err)
-		}
-		if len(b) == 0 || len(b) > maxSecret {
-			return nil, fmt.Errorf("read secret %s: it has %d bytes, want 1 to %d", s, len(b), maxSecret)
-		}
-		return b, nil
+	if s.File() != "" {
+		return readSecretFile(s)
 	}
 	var sealed []byte
 	err := h.DB.QueryRow(ctx, "SELECT value FROM hub_secrets WHERE name = $1", s.Vault()).Scan(&sealed)
@@ -167,6 +150,23 @@ func (h *Hub) secret(ctx context.Context, s config.Secret) ([]byte, error) {
 	b, err := h.Vault.Unseal(vault.PurposeSecrets, secretWhere(s.Vault()), nil, sealed)
 	if err != nil {
 		return nil, fmt.Errorf("read secret %s: %w", s, err)
+	}
+	return b, nil
+}
+
+// readSecretFile reads a secret that stands in a file of its own.
+func readSecretFile(s config.Secret) ([]byte, error) {
+	f, err := os.Open(s.File())
+	if err != nil {
+		return nil, fmt.Errorf("read secret %s: %w", s, err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	if err != nil {
+		return nil, fmt.Errorf("read secret %s: %w", s, err)
+	}
+	if len(b) == 0 || len(b) > maxSecret {
+		return nil, fmt.Errorf("read secret %s: it has %d bytes, want 1 to %d", s, len(b), maxSecret)
 	}
 	return b, nil
 }

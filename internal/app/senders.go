@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"time"
 
 	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/channel/envelope"
@@ -18,20 +19,35 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/config"
 )
 
+// builder makes senders out of a configuration, for the hub and for the bypass:
+// both reach a partner by the same address, certificates and pins.
+type builder struct {
+	now    func() time.Time
+	secret func(context.Context, config.Secret) ([]byte, error)
+	// stray makes what is told of a partner's late replies; may be nil.
+	stray func(key, name string) func(code, controlID string, body []byte)
+	// hub, where there is one, is told of the other ends' certificates.
+	hub *Hub
+}
+
+func (b builder) watched(channel string) watched { return watched{b.hub, channel} }
+
+func (h *Hub) builder() builder { return builder{h.now, h.secret, h.lateRefusal, h} }
+
 // sender builds what carries messages to a partner.
-func (h *Hub) sender(c *config.Config, key string) (channel.Sender, error) {
+func (b builder) sender(c *config.Config, key string) (channel.Sender, error) {
 	d := c.Partners[key].Destination
 	var s channel.Sender
 	var err error
 	switch {
 	case d.MLLP != nil:
-		s, err = h.mllpSender(c, key, d.MLLP)
+		s, err = b.mllpSender(c, key, d.MLLP)
 	case d.FHIR != nil:
-		s, err = h.fhirSender(c, key, d.FHIR)
+		s, err = b.fhirSender(c, key, d.FHIR)
 	case d.HTTP != nil:
-		s, err = h.httpSender(c, key, d.HTTP)
+		s, err = b.httpSender(c, key, d.HTTP)
 	case d.Folder != nil:
-		s, err = folder.NewSender(folder.Config{Name: key, Dir: string(d.Folder.Path), SameName: d.Encrypt != nil, Now: h.now})
+		s, err = folder.NewSender(folder.Config{Name: key, Dir: string(d.Folder.Path), SameName: d.Encrypt != nil, Now: b.now})
 	default:
 		err = errors.New("it has no destination")
 	}
@@ -44,18 +60,20 @@ func (h *Hub) sender(c *config.Config, key string) (channel.Sender, error) {
 	return s, nil
 }
 
-func (h *Hub) mllpSender(c *config.Config, key string, d *config.MLLPDestination) (channel.Sender, error) {
+func (b builder) mllpSender(c *config.Config, key string, d *config.MLLPDestination) (channel.Sender, error) {
 	host, _, err := net.SplitHostPort(string(d.Address))
 	if err != nil {
 		return nil, err
 	}
 	m := mllp.Config{
 		Name: key, Addr: string(d.Address), Lanes: d.Connections, ReplyTimeout: d.ReplyTimeout.Std(),
-		AwaitApp: d.AwaitApplicationAck, Exception: exception(d.Exception), Now: h.now,
-		Stray: h.lateRefusal(key, c.Partners[key].Name),
+		AwaitApp: d.AwaitApplicationAck, Exception: exception(d.Exception), Now: b.now,
+	}
+	if b.stray != nil {
+		m.Stray = b.stray(key, c.Partners[key].Name)
 	}
 	if d.TLS != nil {
-		if m.TLS, err = clientTLS(d.TLS, host, c.Node.TLS, m.Exception); err != nil {
+		if m.TLS, err = clientTLS(d.TLS, host, c.Node.TLS, m.Exception, b.watched("partner "+key)); err != nil {
 			return nil, err
 		}
 	} else if m.Exception == nil {
@@ -64,15 +82,15 @@ func (h *Hub) mllpSender(c *config.Config, key string, d *config.MLLPDestination
 	return mllp.NewSender(m)
 }
 
-func (h *Hub) httpSender(c *config.Config, key string, d *config.HTTPDestination) (channel.Sender, error) {
+func (b builder) httpSender(c *config.Config, key string, d *config.HTTPDestination) (channel.Sender, error) {
 	e := exception(d.Exception)
-	conf, err := webTLS(d.TLS, string(d.URL), c.Node.TLS, e, true)
+	conf, err := webTLS(d.TLS, string(d.URL), c.Node.TLS, e, true, b.watched("partner "+key))
 	if err != nil {
 		return nil, err
 	}
-	o := httppost.Config{Name: key, URL: string(d.URL), TLS: conf, Exception: e, Timeout: d.ReplyTimeout.Std(), Now: h.now}
+	o := httppost.Config{Name: key, URL: string(d.URL), TLS: conf, Exception: e, Timeout: d.ReplyTimeout.Std(), Now: b.now}
 	if d.Token != "" {
-		token, err := h.secret(context.Background(), d.Token)
+		token, err := b.secret(context.Background(), d.Token)
 		if err != nil {
 			return nil, err
 		}
@@ -81,15 +99,15 @@ func (h *Hub) httpSender(c *config.Config, key string, d *config.HTTPDestination
 	return httppost.NewSender(o)
 }
 
-func (h *Hub) fhirSender(c *config.Config, key string, d *config.FHIRDestination) (channel.Sender, error) {
+func (b builder) fhirSender(c *config.Config, key string, d *config.FHIRDestination) (channel.Sender, error) {
 	e := exception(d.Exception)
-	conf, err := webTLS(d.TLS, string(d.Base), c.Node.TLS, e, d.Auth.Kind == "mutual")
+	conf, err := webTLS(d.TLS, string(d.Base), c.Node.TLS, e, d.Auth.Kind == "mutual", b.watched("partner "+key))
 	if err != nil {
 		return nil, err
 	}
-	o := fhirhttp.Config{Name: key, URL: string(d.Base), TLS: conf, Exception: e, Timeout: d.ReplyTimeout.Std(), Now: h.now}
+	o := fhirhttp.Config{Name: key, URL: string(d.Base), TLS: conf, Exception: e, Timeout: d.ReplyTimeout.Std(), Now: b.now}
 	if d.Auth.Kind == "oauth2" {
-		pem, err := h.secret(context.Background(), d.Auth.Key)
+		pem, err := b.secret(context.Background(), d.Auth.Key)
 		if err != nil {
 			return nil, err
 		}

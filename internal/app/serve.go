@@ -35,12 +35,17 @@ func (h *Hub) Serve(ctx context.Context, c *config.Config, ready func(map[string
 		g.Go(func() error { h.hear(ctx); return nil })
 		g.Go(func() error { h.follow(ctx, settled); return nil })
 	}
+	// Before this node sends anything: what went round the hub must not go out
+	// again, or over something newer. The logs are in this node's data folder, so
+	// each node reads its own, with the lease or without.
+	h.readBypassAtStart(ctx, c)
+	h.writeBypassCard(ctx, c)
 	g.Go(func() error { return h.lease.Run(ctx, func(ctx context.Context) error { return h.act(ctx, settled) }) })
 	err = st.commit()
 	h.running = r
 	h.applying.Unlock()
 	defer r.close()
-	side, sideErr := h.openSide(ctx, c, r.addresses())
+	side, sideErr := h.openSide(ctx, c)
 	if sideErr != nil {
 		h.slog.Error("the command socket or the metrics could not be opened; results flow without them", "error", sideErr)
 	} else {
@@ -52,6 +57,7 @@ func (h *Hub) Serve(ctx context.Context, c *config.Config, ready func(map[string
 		h.applying.Lock()
 		defer h.applying.Unlock()
 		h.running = nil
+		h.doors.Store(nil)
 		return err
 	})
 	select { // whoever asks how the hub is should not hear that it does not know
@@ -60,20 +66,17 @@ func (h *Hub) Serve(ctx context.Context, c *config.Config, ready func(map[string
 	case <-time.After(settleTime):
 	}
 	if ready != nil {
-		ready(r.addresses())
+		ready(h.Addresses())
 	}
 	return g.Wait()
 }
 
-func (r *reconciler) addresses() map[string]string { return r.h.openDoors() }
-
-// Addresses tells where each source's door is open; nil while nothing runs.
+// Addresses tells where each source's door is open, and the folder of one that
+// is a folder (whether this node takes from it or the one with the lease); nil
+// while nothing runs.
 func (h *Hub) Addresses() map[string]string {
-	h.applying.Lock()
-	r := h.running
-	h.applying.Unlock()
-	if r == nil {
-		return nil
+	if d := h.doors.Load(); d != nil {
+		return *d
 	}
-	return r.addresses()
+	return nil
 }

@@ -29,6 +29,7 @@ func (h *Hub) settings(c *config.Config, senders map[string]results.Sender) (*re
 		Partners: map[string]*results.Partner{},
 
 		CriticalAfter: c.Alarms.CriticalAfter.Std(),
+		Adoption:      results.Adoption{Days: c.Adoption.Days, Wait: c.Adoption.Wait.Std(), Keep: c.Adoption.Keep.Std()},
 	}
 	for name, s := range c.Sources {
 		set.Sources[name] = results.Source{Name: name, Window: s.ControlIDWindow.Std(), CriticalAfter: s.CriticalAfter.Std()}
@@ -74,7 +75,7 @@ func parallel(d config.Destination) int {
 }
 
 func route(c *config.Config, r config.Route, from string, owns map[string]results.Belonging) (results.Route, error) {
-	out := results.Route{Name: r.Name, From: from, To: r.To}
+	out := results.Route{Name: r.Name, From: from, To: r.To, Config: routeHash(c, r), OldPath: r.OldPath}
 	switch r.Stage {
 	case "parallel":
 		out.Stage = results.Parallel

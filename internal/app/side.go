@@ -2,10 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
-	"fmt"
 	"net"
 	"os"
 	"time"
@@ -14,7 +10,6 @@ import (
 
 	"github.com/labwarden/labwarden/internal/app/control"
 	"github.com/labwarden/labwarden/internal/app/watch"
-	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/platform/config"
 )
 
@@ -27,22 +22,22 @@ type sideDoors struct {
 	watchLn   net.Listener // nil: not configured, or not to be had
 }
 
-// openSide opens them. doors are the sources' open addresses. Without the
-// socket nobody could hold or release a result, so that one must open; metrics
-// that cannot be served are said loudly and stop no result.
-func (h *Hub) openSide(ctx context.Context, c *config.Config, doors map[string]string) (*sideDoors, error) {
-	certs, err := certificates(c)
-	if err != nil {
-		return nil, err
-	}
+// openSide opens them. Without the socket nobody could hold or release a
+// result, so that one must open; metrics that cannot be served are said loudly
+// and stop no result.
+func (h *Hub) openSide(ctx context.Context, c *config.Config) (*sideDoors, error) {
+	var err error
+	started := h.now()
+	var faults []string
 	s := &sideDoors{
 		watch: watch.Hub{
-			Results: h.Results, Ledger: h.Log, DB: h.DB, Probe: h.probe, Certificates: certs, Alarms: h.Alarms.Counts,
-			Doors: h.openDoors, Trouble: h.Trouble, Lease: h.Lease, Node: h.node, Version: h.version, Now: h.now, Log: h.slog,
+			Results: h.Results, Ledger: h.Log, DB: h.DB, Probe: h.probe, Dates: h.metricDates, Alarms: h.Alarms.Counts,
+			Doors: h.Addresses, Trouble: h.Trouble, Lease: h.Lease, Node: h.node, Version: h.version, Now: h.now, Log: h.slog,
 		},
 		control: &control.Server{
-			Results: h.Results, Log: h.Log, DB: h.DB, Vault: h.Vault, Probe: h.probe, Desk: h.Alarms, Facts: h.facts(c, doors, certs), Nodes: h.nodes(),
-			Alarms: h.alarms, Decide: h.decide, Audit: h.auditAndMend, Heard: h.heardAudit, Keys: h.keyStatus, Reload: h.reload, UID: os.Getuid(), Now: h.now, Slog: h.slog,
+			Results: h.Results, Log: h.Log, DB: h.DB, Vault: h.Vault, Probe: h.probe, Desk: h.Alarms, Operate: h.Desk, Nodes: h.nodes(),
+			Facts:  func() control.Facts { return h.facts(started, faults) },
+			Alarms: func() []string { return append(h.alarms(), h.bypassAlarms()...) }, Notes: h.bypassNotes, ReadBypass: h.readBypassNow, Decide: h.decide, Audit: h.auditAndMend, Heard: h.heardAudit, Reload: h.Reload, Adoption: adoption{h}, UID: os.Getuid(), Now: h.now, Slog: h.slog,
 		},
 	}
 	if path := string(c.Node.Control.Socket); path != "" {
@@ -54,7 +49,7 @@ func (h *Hub) openSide(ctx context.Context, c *config.Config, doors map[string]s
 		if s.watchLn, err = (&net.ListenConfig{}).Listen(ctx, "tcp", addr); err != nil {
 			s.watchLn = nil
 			h.slog.Error("metrics and health are not served; results flow all the same", "error", err)
-			s.control.Facts.Faults = append(s.control.Facts.Faults, "Metrics and health are not served: "+addr+" could not be opened. Change node.metrics.listen or free the port, then restart.")
+			faults = append(faults, "Metrics and health are not served: "+addr+" could not be opened. Change node.metrics.listen or free the port, then restart.")
 		} else {
 			h.slog.Info("metrics and health", "address", s.watchLn.Addr().String())
 		}
@@ -74,26 +69,34 @@ func (s *sideDoors) serve(ctx context.Context) error {
 	return g.Wait()
 }
 
-// reload takes over what another process did to the keys.
-func (h *Hub) reload(ctx context.Context) ([]string, error) {
-	if err := h.Vault.Reload(ctx); err != nil {
-		return nil, err
-	}
-	return []string{"keys"}, nil
-}
-
-func (h *Hub) facts(c *config.Config, doors map[string]string, certs []watch.Certificate) control.Facts {
+// facts are those of what runs now.
+func (h *Hub) facts(started time.Time, faults []string) control.Facts {
 	f := control.Facts{
-		Lab: c.Lab.Name, Node: h.node, Version: h.version, Started: h.now(), Doors: doors, Certificates: certs,
-		Names: map[string]string{}, AlarmAfter: map[string]time.Duration{}, Exceptions: map[string]*channel.Exception{},
+		Node: h.node, Version: h.version, Started: started, Doors: h.Addresses(), Faults: faults,
+		Names: map[string]string{}, AlarmAfter: map[string]time.Duration{}, Dates: []control.Date{},
 	}
-	for of, e := range exceptions(c) {
-		f.Exceptions[of] = exception(e)
+	c := h.inForce()
+	if c == nil {
+		return f // it is stopping
 	}
+	f.Lab = c.Lab.Name
+	f.Dates = append(f.Dates, h.endings(c, h.now())...)
 	for key, p := range c.Partners {
 		f.Names[key], f.AlarmAfter[key] = p.Name, p.AlarmAfter.Std()
 	}
 	return f
+}
+
+func (h *Hub) metricDates() []watch.Date {
+	c := h.inForce()
+	if c == nil {
+		return nil
+	}
+	var out []watch.Date
+	for _, d := range h.endings(c, h.now()) {
+		out = append(out, watch.Date{Of: d.Of, Kind: d.Kind, Ends: d.End()})
+	}
+	return out
 }
 
 // field reads a field of what may not be there.
@@ -102,64 +105,4 @@ func field[T, V any](p *T, get func(*T) *V) *V {
 		return nil
 	}
 	return get(p)
-}
-
-// certificates lists our configured certificates with their ends.
-func certificates(c *config.Config) ([]watch.Certificate, error) {
-	var out []watch.Certificate
-	var errs []error
-	add := func(name string, path config.Path) {
-		if path == "" {
-			return
-		}
-		ends, err := endOf(string(path))
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", name, err))
-			return
-		}
-		out = append(out, watch.Certificate{Name: name, Ends: ends})
-	}
-	if c.Node.TLS != nil {
-		add("node", c.Node.TLS.Certificate)
-	}
-	for _, key := range sorted(c.Sources) {
-		if t := c.Sources[key].MLLP.TLS; t != nil {
-			add("source "+key, t.Certificate)
-		}
-	}
-	for _, key := range sorted(c.Partners) {
-		d := c.Partners[key].Destination
-		for _, t := range []*config.ClientTLS{
-			field(d.MLLP, func(m *config.MLLPDestination) *config.ClientTLS { return m.TLS }),
-			field(d.FHIR, func(m *config.FHIRDestination) *config.ClientTLS { return m.TLS }),
-			field(d.HTTP, func(m *config.HTTPDestination) *config.ClientTLS { return m.TLS }),
-		} {
-			if t != nil {
-				add("partner "+key, t.Certificate)
-			}
-		}
-	}
-	return out, errors.Join(errs...)
-}
-
-// endOf reads when the first certificate of a PEM file ends.
-func endOf(path string) (time.Time, error) {
-	rest, err := os.ReadFile(path)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("read certificate: %w", err)
-	}
-	for {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			return time.Time{}, fmt.Errorf("read certificate: %s holds none", path)
-		}
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		cert, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return time.Time{}, fmt.Errorf("read certificate %s: %w", path, err)
-		}
-		return cert.NotAfter, nil
-	}
 }

@@ -61,7 +61,7 @@ func onLoopback(now config.Date) *channel.Exception {
 }
 
 // clientTLS is our side of a connection to a partner.
-func clientTLS(t *config.ClientTLS, host string, node *config.KeyPair, e *channel.Exception) (*tls.Config, error) {
+func clientTLS(t *config.ClientTLS, host string, node *config.KeyPair, e *channel.Exception, w watched) (*tls.Config, error) {
 	cert, err := certificate(t.Certificate, t.Key, node)
 	if err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func clientTLS(t *config.ClientTLS, host string, node *config.KeyPair, e *channe
 	if name == "" {
 		name = host
 	}
-	c := channel.TLS{Certificate: cert, Roots: ca, ServerName: name, Exception: e}
+	c := w.over(channel.TLS{Certificate: cert, Roots: ca, ServerName: name, Exception: e})
 	if t.Fingerprint != "" {
 		c.Pins = []string{string(t.Fingerprint)}
 	}
@@ -82,7 +82,7 @@ func clientTLS(t *config.ClientTLS, host string, node *config.KeyPair, e *channe
 }
 
 // serverTLS is our side of a source's connections.
-func serverTLS(t *config.ServerTLS, node *config.KeyPair, e *channel.Exception) (*tls.Config, error) {
+func serverTLS(t *config.ServerTLS, node *config.KeyPair, e *channel.Exception, w watched) (*tls.Config, error) {
 	cert, err := certificate(t.Certificate, t.Key, node)
 	if err != nil {
 		return nil, err
@@ -91,7 +91,7 @@ func serverTLS(t *config.ServerTLS, node *config.KeyPair, e *channel.Exception) 
 	if err != nil {
 		return nil, err
 	}
-	c := channel.TLS{Certificate: cert, Roots: ca, Exception: e}
+	c := w.over(channel.TLS{Certificate: cert, Roots: ca, Exception: e})
 	for _, f := range t.Fingerprints {
 		c.Pins = append(c.Pins, string(f))
 	}
@@ -100,7 +100,7 @@ func serverTLS(t *config.ServerTLS, node *config.KeyPair, e *channel.Exception) 
 
 // webTLS is our side of an https connection. show says whether we show our own
 // certificate.
-func webTLS(t *config.ClientTLS, address string, node *config.KeyPair, e *channel.Exception, show bool) (*tls.Config, error) {
+func webTLS(t *config.ClientTLS, address string, node *config.KeyPair, e *channel.Exception, show bool, w watched) (*tls.Config, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, fmt.Errorf("read address: %w", err)
@@ -126,7 +126,7 @@ func webTLS(t *config.ClientTLS, address string, node *config.KeyPair, e *channe
 		// in the configuration, so no exception stands for it.
 		cert = func() (*tls.Certificate, error) { return &tls.Certificate{}, nil }
 	}
-	c := channel.TLS{Certificate: cert, Roots: ca, ServerName: t.ServerName, Exception: e}
+	c := w.over(channel.TLS{Certificate: cert, Roots: ca, ServerName: t.ServerName, Exception: e})
 	if c.ServerName == "" {
 		c.ServerName = u.Hostname()
 	}

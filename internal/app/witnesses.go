@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
@@ -48,6 +50,8 @@ type WitnessState struct {
 // watcher brings checkpoints to one witness.
 type watcher struct {
 	witness.Witness
+	mark  string // of the settings and files it was made from
+	stop  context.CancelFunc
 	every time.Duration
 	since time.Time // of the first checkpoint it has not confirmed
 	state WitnessState
@@ -60,10 +64,12 @@ type watcher struct {
 // where one remembers another ledger than this one.
 type guard struct {
 	h     *Hub
-	every time.Duration
-	all   []*watcher
+	begun chan struct{} // closed when our own store was checked
+	pace  chan struct{} // asks run to look at every again
 
 	mu      sync.Mutex
+	every   time.Duration
+	all     []*watcher
 	signed  chan struct{} // closed and replaced when a checkpoint was signed
 	latest  storedCheckpoint
 	alarms  map[string]witness.Alarm // by witness; empty name: our own store
@@ -78,38 +84,91 @@ type storedCheckpoint struct {
 	note []byte
 }
 
-// newGuard makes ready what the configuration names. A witness that cannot be
-// made ready is one that cannot be reached: results do not wait for it.
-func newGuard(h *Hub, c *config.Config) (*guard, error) {
-	g := &guard{h: h, every: signEvery, signed: make(chan struct{}), alarms: map[string]witness.Alarm{}, closed: make(chan string, 1), waiting: len(c.Witnesses) > 0, checked: h.now()}
+func newGuard(h *Hub) *guard {
+	return &guard{
+		h: h, every: signEvery, begun: make(chan struct{}), pace: make(chan struct{}, 1), closed: make(chan string, 1),
+		signed: make(chan struct{}), alarms: map[string]witness.Alarm{}, checked: h.now(),
+	}
+}
+
+// round is the set of witnesses of a configuration.
+type round struct {
+	all, fresh []*watcher
+	every      time.Duration
+}
+
+// stage makes ready what the configuration names and keeps the watchers of what
+// did not change. A witness that cannot be made ready is one that cannot be
+// reached: results do not wait for it.
+func (g *guard) stage(ctx context.Context, c *config.Config) (round, error) {
+	out := round{every: signEvery}
 	var keys []note.Verifier
-	for _, k := range h.Vault.VerifierKeys() {
+	for _, k := range g.h.Vault.VerifierKeys() {
 		v, err := note.NewVerifier(k)
 		if err != nil {
-			return nil, fmt.Errorf("read the laboratory's key: %w", err)
+			return out, fmt.Errorf("read the laboratory's key: %w", err)
 		}
 		keys = append(keys, v)
 	}
+	g.mu.Lock()
+	have := slices.Clone(g.all)
+	g.mu.Unlock()
 	for i := range c.Witnesses {
 		w := &c.Witnesses[i]
-		x := &watcher{every: w.Every.Std(), state: WitnessState{Name: w.Name, Kind: w.Kind}}
-		g.every = min(g.every, x.every)
-		var err error
-		switch w.Kind {
-		case "folder":
+		mark, err := g.h.material(ctx, w, g.h.Vault.VerifierKeys())
+		old := slices.IndexFunc(have, func(x *watcher) bool { return x.state.Name == w.Name && x.mark == mark && err == nil })
+		out.every = min(out.every, w.Every.Std())
+		if old >= 0 {
+			out.all = append(out.all, have[old])
+			continue
+		}
+		x := &watcher{every: w.Every.Std(), mark: mark, state: WitnessState{Name: w.Name, Kind: w.Kind}}
+		switch {
+		case err != nil:
+		case w.Kind == "folder":
 			x.Witness, err = witness.NewFolder(w.Name, string(w.Path), keys...)
-		case "http":
-			x.Witness, err = h.httpWitness(w)
+		case w.Kind == "http":
+			x.Witness, err = g.h.httpWitness(w)
 		default:
 			err = errors.New("a kind of witness that is not known")
 		}
 		if err != nil {
-			h.slog.Error("ALARM: a witness cannot be used as it is configured", "witness", w.Name, "error", err)
+			g.h.slog.Error("ALARM: a witness cannot be used as it is configured", "witness", w.Name, "error", err)
 			x.Witness = unusable{w.Name, err}
 		}
-		g.all = append(g.all, x)
+		out.all, out.fresh = append(out.all, x), append(out.fresh, x)
 	}
-	return g, nil
+	return out, nil
+}
+
+// take puts a round in force. What a witness that is gone has found stays an
+// alarm until a person decides.
+func (g *guard) take(ctx context.Context, run *errgroup.Group, r round) {
+	g.mu.Lock()
+	old := g.all
+	g.all, g.every = r.all, r.every
+	g.mu.Unlock()
+	select {
+	case g.pace <- struct{}{}:
+	default: // it is asked to look already
+	}
+	for _, w := range old {
+		if !slices.Contains(r.all, w) {
+			w.stop()
+		}
+	}
+	for _, w := range r.fresh {
+		var own context.Context
+		own, w.stop = context.WithCancel(ctx)
+		run.Go(func() error {
+			select {
+			case <-g.begun:
+				g.watch(own, w)
+			case <-own.Done():
+			}
+			return nil
+		})
+	}
 }
 
 func (h *Hub) httpWitness(w *config.Witness) (witness.Witness, error) {
@@ -168,12 +227,10 @@ func (g *guard) run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { g.tellViews(ctx) })
+	close(g.begun)
 	first := time.AfterFunc(firstRound, g.answered)
 	defer first.Stop()
-	for _, w := range g.all {
-		wg.Go(func() { g.watch(ctx, w) })
-	}
-	tick := time.NewTicker(g.every)
+	tick := time.NewTicker(signEvery)
 	defer tick.Stop()
 	for {
 		if err := g.sign(ctx); err != nil && ctx.Err() == nil {
@@ -182,6 +239,10 @@ func (g *guard) run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-g.pace:
+			g.mu.Lock()
+			tick.Reset(g.every)
+			g.mu.Unlock()
 		case <-tick.C:
 		}
 	}

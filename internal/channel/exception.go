@@ -50,12 +50,8 @@ func (e Exception) Validate() error {
 // Expired reports whether the exception's end has passed.
 func (e Exception) Expired(now time.Time) bool { return now.After(e.Until) }
 
-// Warning is the sentence status pages show while the exception is in force,
-// with another ending once it is past its date. It is empty for nil.
-func (e *Exception) Warning(now time.Time) string {
-	if e == nil {
-		return ""
-	}
+// Allows names what is allowed: "plaintext", "TLS 1.2 and no client certificate".
+func (e Exception) Allows() string {
 	var what []string
 	if e.Plaintext {
 		what = append(what, "plaintext")
@@ -66,10 +62,19 @@ func (e *Exception) Warning(now time.Time) string {
 	if e.NoClientCertificate {
 		what = append(what, "no client certificate")
 	}
+	return strings.Join(what, " and ")
+}
+
+// Warning is the sentence status pages show while the exception is in force,
+// with another ending once it is past its date. It is empty for nil.
+func (e *Exception) Warning(now time.Time) string {
+	if e == nil {
+		return ""
+	}
 	verb := " until "
 	if e.Expired(now) {
 		verb = ", EXPIRED since "
 	}
-	return strings.Join(what, " and ") + " allowed" + verb + e.Until.UTC().Format("2006-01-02") +
+	return e.Allows() + " allowed" + verb + e.Until.UTC().Format("2006-01-02") +
 		" (" + e.Reason + "; owner " + e.Owner + ")"
 }

@@ -32,6 +32,9 @@ type TLS struct {
 	// dates alone; true lets the channel keep its state (the caller alarms).
 	// Nil refuses.
 	Expired func(leaf *x509.Certificate) bool
+	// Seen is told of every leaf certificate that was believed, so that somebody
+	// hears of its end in time; nil tells nobody. It must not block.
+	Seen func(leaf *x509.Certificate)
 	// ServerName is the name a client expects in the server's certificate.
 	ServerName string
 	Exception  *Exception
@@ -136,6 +139,14 @@ func (t TLS) Client() (*tls.Config, error) {
 }
 
 func (t TLS) verify(chain []*x509.Certificate, pins map[string]bool, name string, use x509.ExtKeyUsage) error {
+	err := t.judge(chain, pins, name, use)
+	if err == nil && t.Seen != nil {
+		t.Seen(chain[0])
+	}
+	return err
+}
+
+func (t TLS) judge(chain []*x509.Certificate, pins map[string]bool, name string, use x509.ExtKeyUsage) error {
 	leaf := chain[0]
 	if pins[Fingerprint(leaf)] {
 		return nil

@@ -12,29 +12,31 @@ func checkCommand() *cobra.Command {
 		Use:   "check",
 		Short: "Find every mistake in the configuration file, with line, column and what to write instead",
 		Long: `Read the configuration file and show every problem in it. The exit status is 0
-when it could be applied (warnings included) and 1 when it could not.
+when it could be applied (warnings included) and 1 when it could not; what a route
+lacks before it may carry is looked up in the laboratory's records.
 
 With --replay DAY the messages received on that day (UTC) are run through the
 file and through the applied revision, and every difference is shown, message by
 message: other partners, held instead of sent, other bytes, refused. Nothing is
 sent and nothing is changed. Fields are named by their place; --reveal shows
-their values too, which is patient data and is recorded in the ledger.`,
+their values too, which is patient data and is recorded in the ledger. A running
+hub does this beside its work, one replay at a time; without one the store is read.`,
 	}
-	path, asJSON := configFlag(c), jsonFlag(c)
+	f := addHubFlags(c)
 	var r replay
 	r.flags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		file, err := readDraft(*path, time.Now())
+		file, err := readDraft(*f.config, time.Now())
 		if err != nil {
 			return err
 		}
-		if *asJSON && r.day == "" {
+		if *f.json && r.day == "" {
 			if _, err := c.OutOrStdout().Write(file.problems.JSON()); err != nil {
 				return err
 			}
 		} else {
 			w := c.OutOrStdout()
-			if *asJSON {
+			if *f.json {
 				w = c.ErrOrStderr() // the differences are what standard output is for
 			}
 			if err := file.problems.Render(w, file.source); err != nil {
@@ -44,13 +46,13 @@ their values too, which is patient data and is recorded in the ledger.`,
 		if file.conf == nil {
 			return errSilent
 		}
-		if !*asJSON {
-			fmt.Fprintf(c.OutOrStdout(), "%s: no errors, %d warnings\n", *path, len(file.problems))
+		if !*f.json {
+			fmt.Fprintf(c.OutOrStdout(), "%s: no errors, %d warnings\n", *f.config, len(file.problems))
 		}
 		if r.day != "" {
-			return r.run(c, file, *asJSON)
+			return r.run(c, f, file)
 		}
-		return nil
+		return checkCarry(c, file)
 	}
 	return c
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/labwarden/labwarden/internal/app"
+	"github.com/labwarden/labwarden/internal/app/desk"
 	"github.com/labwarden/labwarden/internal/platform/config"
 )
 
@@ -39,29 +40,42 @@ func loadConfig(path string, now time.Time, stderr io.Writer) (*config.Config, e
 // draft is the configuration file: what is written, which is not always what
 // runs.
 type draft struct {
-	path     string
+	path     string // as it was named
+	abs      string
 	source   []byte
 	conf     *config.Config // nil when it has errors
 	problems config.Problems
 }
 
 func readDraft(path string, now time.Time) (*draft, error) {
-	src, err := os.ReadFile(path)
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("find %s: %w", path, err)
+	}
+	src, err := os.ReadFile(abs)
 	if os.IsNotExist(err) {
 		return nil, fmt.Errorf("there is no %s here: run `labwarden init`, or name the file with --config", path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
-	if err := os.Chdir(filepath.Dir(path)); err != nil {
+	if err := os.Chdir(filepath.Dir(abs)); err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
-	d := &draft{path: path, source: src}
-	d.conf, d.problems = config.Parse(path, src, config.Options{
-		Now: now, Validators: app.Validators(), ReadFile: os.ReadFile, CheckFile: checkFile,
-	})
-	return d, nil
+	return parseDraft(path, abs, src, now), nil
 }
+
+// parseDraft judges a text whose relative paths are relative to this folder.
+func parseDraft(path, abs string, src []byte, now time.Time) *draft {
+	d := &draft{path: path, abs: abs, source: src}
+	opts := app.ParseOptions()
+	opts.Now = now
+	d.conf, d.problems = config.Parse(path, src, opts)
+	return d
+}
+
+// target is the draft for the hub; conf is not nil.
+func (d *draft) target() desk.Target { return desk.Target{Source: d.source, Hash: d.conf.Revision()} }
 
 // node is this node's section, which a mistake elsewhere in the file does not
 // spoil.
@@ -69,7 +83,7 @@ func (d *draft) node(stderr io.Writer) (*config.Node, error) {
 	if d.conf != nil {
 		return &d.conf.Node, nil
 	}
-	n, problems := config.ParseNode(d.path, d.source, config.Options{CheckFile: checkFile})
+	n, problems := config.ParseNode(d.path, d.source, config.Options{CheckFile: app.CheckFile})
 	if n == nil {
 		if err := problems.Render(stderr, d.source); err != nil {
 			return nil, fmt.Errorf("show problems: %w", err)
@@ -85,20 +99,6 @@ func (d *draft) log() config.Log {
 		return d.conf.Log
 	}
 	return config.Log{Level: "info", Format: "text"}
-}
-
-func checkFile(path string, folder bool) error {
-	i, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	if i.IsDir() != folder {
-		if folder {
-			return fmt.Errorf("it is not a folder")
-		}
-		return fmt.Errorf("it is a folder")
-	}
-	return nil
 }
 
 // logger writes the program's own log to w.

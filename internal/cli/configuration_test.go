@@ -76,14 +76,23 @@ func TestApplyHistoryDiffRollback(t *testing.T) {
 	}
 	edit(t, dir, "stage: shadow", "stage: carry")
 	code, _, errs := run(t, dir, "", "config", "apply", "--reason", "go-live", "--yes")
-	if code != 1 || !strings.Contains(errs, "route first-results goes from shadow to carry") || !strings.Contains(errs, "--approved-by") {
+	if code != 1 || !strings.Contains(errs, "route first-results goes from shadow to carry") || !strings.Contains(errs, "route approve first-results --no-old-path") {
 		t.Errorf("carry without approval: %d %q", code, errs)
+	}
+	if code, _, errs := run(t, dir, "", "check"); code != 1 || !strings.Contains(errs, "route first-results goes from shadow to carry") {
+		t.Errorf("check before the approval: %d %q", code, errs)
 	}
 	code, out, errs := run(t, dir, "", "config", "diff")
 	if code != 0 || !strings.Contains(out, "route first-results: stage changes from shadow to carry") {
 		t.Errorf("diff: %d %q %q", code, out, errs)
 	}
-	if code, _, errs = run(t, dir, "", "config", "apply", "--reason", "go-live", "--yes", "--approved-by", "Dr-Okafor"); code != 0 {
+	if code, _, errs = run(t, dir, "", "route", "approve", "first-results", "--no-old-path", "--director", "Dr. Okafor", "--reason", "a new practice"); code != 0 {
+		t.Fatal(errs)
+	}
+	if code, _, errs := run(t, dir, "", "check"); code != 0 {
+		t.Errorf("check after the approval: %d %q", code, errs)
+	}
+	if code, _, errs = run(t, dir, "", "config", "apply", "--reason", "go-live", "--yes"); code != 0 {
 		t.Fatal(errs)
 	}
 	code, out, _ = run(t, dir, "", "config", "history", "--json")
@@ -91,7 +100,7 @@ func TestApplyHistoryDiffRollback(t *testing.T) {
 		Number     int
 		ApprovedBy string `json:"approved_by"`
 	}
-	if err := json.Unmarshal([]byte(out), &list); err != nil || code != 0 || len(list) != 2 || list[0].ApprovedBy != "Dr-Okafor" {
+	if err := json.Unmarshal([]byte(out), &list); err != nil || code != 0 || len(list) != 2 || list[0].ApprovedBy != "Dr. Okafor" {
 		t.Errorf("history: %d %v %q", code, err, out)
 	}
 	if code, out, _ = run(t, dir, "", "config", "rollback", "1", "--reason", "back", "--yes"); code != 0 || !strings.Contains(out, "Revision 3") {
@@ -103,8 +112,11 @@ func TestApplyHistoryDiffRollback(t *testing.T) {
 	if code, _, errs = run(t, dir, "", "config", "show", "77"); code != 1 || !strings.Contains(errs, "no revision 77") {
 		t.Errorf("show 77: %d %q", code, errs)
 	}
+	if text, err := os.ReadFile(filepath.Join(dir, "labwarden.yaml")); err != nil || !strings.Contains(string(text), "stage: shadow") {
+		t.Errorf("the file does not say what was rolled back to: %v\n%s", err, text)
+	}
 	// A file with a mistake keeps nobody from reading the history.
-	edit(t, dir, "stage: carry", "stage: karry")
+	edit(t, dir, "stage: shadow", "stage: karry")
 	if code, out, errs = run(t, dir, "", "config", "history"); code != 0 || strings.Count(out, "\n") != 3 {
 		t.Errorf("history: %d %q %q", code, out, errs)
 	}
@@ -150,7 +162,7 @@ func TestOfflineCommandsNameTheHolder(t *testing.T) {
 	}
 	for _, args := range [][]string{{"config", "history"}, {"secret", "list"}, {"check", "--replay", "2026-01-01"}} {
 		code, _, errs := run(t, dir, "", args...)
-		if code != 1 || !strings.Contains(errs, "in use by process 4711") || !strings.Contains(errs, "needs the hub stopped") {
+		if code != 1 || !strings.Contains(errs, "in use by process 4711") || !strings.Contains(errs, "no hub answers on the control socket") {
 			t.Errorf("%v: %d %q", args, code, errs)
 		}
 	}

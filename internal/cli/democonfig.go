@@ -18,12 +18,13 @@ node:
   data: %s
   seals: [{kind: keyfile, path: %s}]
   control: {socket: %s}
+  bypass: {key: %s}
   metrics: {listen: "127.0.0.1:0"}
   tls: {certificate: %s, key: %s}
 sources:
   lis: {mllp: {listen: "127.0.0.1:0", tls: {client_ca: %s}}, from: [127.0.0.1/32]}
 partners:
-`, filepath.Join(dir, "data"), filepath.Join(dir, "root.key"), filepath.Join(dir, "hub.sock"), tls("hub.pem"), tls("hub.key"), tls("ca.pem"))
+`, filepath.Join(dir, "data"), filepath.Join(dir, "root.key"), filepath.Join(dir, "hub.sock"), filepath.Join(dir, "bypass.key"), tls("hub.pem"), tls("hub.key"), tls("ca.pem"))
 	for _, p := range demo.Practices() {
 		fmt.Fprintf(&b, "  %s:\n    name: %q\n    accounts: [%q]\n    providers: [", p.Partner, p.Facility, p.Account)
 		for _, id := range p.Providers {

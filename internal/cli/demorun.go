@@ -71,7 +71,7 @@ func (d *demoRun) path(elem ...string) string {
 }
 
 func (d *demoRun) run(ctx context.Context, watch func(context.Context, *results.Service)) error {
-	ca, err := demo.NewCA(time.Now(), 24*time.Hour)
+	ca, err := demo.NewCA(time.Now(), 90*24*time.Hour) // further off than what alarms
 	if err != nil {
 		return err
 	}
@@ -173,11 +173,17 @@ func (d *demoRun) serve(ctx context.Context, c *config.Config) (stop func(), doo
 		return nil, "", fmt.Errorf("write log: %w", err)
 	}
 	deps := app.Deps{Now: time.Now, Log: slog.New(slog.NewTextHandler(log, nil)), Node: "demo"}
+	if err := app.MakeBypassKey(&c.Node); err != nil {
+		return nil, "", err
+	}
 	if _, err := app.Create(ctx, c, seals, 0, 0, deps); err != nil {
 		return nil, "", err
 	}
 	if d.hub, err = app.Open(ctx, c, seals, deps); err != nil {
 		return nil, "", err
+	}
+	if c, err = d.first(ctx, c); err != nil {
+		return nil, "", errors.Join(err, d.hub.Close(), log.Close())
 	}
 	serving, cancel := context.WithCancel(ctx)
 	ready, done := make(chan string, 1), make(chan error, 1)
@@ -195,6 +201,20 @@ func (d *demoRun) serve(ctx context.Context, c *config.Config) (stop func(), doo
 		cancel()
 		return nil, "", fmt.Errorf("start the hub: %w", errors.Join(err, d.hub.Close(), log.Close()))
 	}
+}
+
+// first is what a new laboratory does once: its director states that there is
+// no old path to compare with, and the configuration becomes revision 1.
+func (d *demoRun) first(ctx context.Context, c *config.Config) (*config.Config, error) {
+	by := results.By{Who: "demo", Reason: "a-new-laboratory"}
+	if err := d.hub.StateNoOldPath(ctx, c, "Dr. A. Hollow", by); err != nil {
+		return nil, err
+	}
+	start, err := d.hub.Begin(ctx, c.Node, c, nil, by.Who)
+	if err != nil {
+		return nil, err
+	}
+	return start.Config, nil
 }
 
 // settle waits until nothing waits any more and the folder has been emptied of

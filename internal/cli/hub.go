@@ -34,6 +34,14 @@ func addHubFlags(c *cobra.Command) *hubFlags {
 // client finds the running hub. The configuration is only read for the
 // socket's place: what is wrong elsewhere in it must not keep anybody from
 // asking how the hub is.
+func jsonFlag(c *cobra.Command) *bool { return c.Flags().Bool("json", false, "write JSON") }
+
+func showJSON(c *cobra.Command, v any) error {
+	e := json.NewEncoder(c.OutOrStdout())
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
 func (f *hubFlags) client(c *cobra.Command) (*control.Client, error) {
 	path := *f.socket
 	if path == "" {

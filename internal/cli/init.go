@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/labwarden/labwarden/internal/app"
-	"github.com/labwarden/labwarden/internal/demo"
+	"github.com/labwarden/labwarden/internal/platform/pki"
 	"github.com/labwarden/labwarden/internal/platform/vault"
 )
 
@@ -71,7 +71,7 @@ func runInit(c *cobra.Command, dir, name, id, dsn string) error {
 	if err := vault.CreateKeyFile(key, rand.Reader); err != nil {
 		return err
 	}
-	ca, err := demo.NewCA(time.Now(), 2*365*24*time.Hour)
+	ca, err := pki.New(pki.Options{Name: name, Now: time.Now(), Life: 2 * 365 * 24 * time.Hour, Rand: rand.Reader})
 	if err != nil {
 		return err
 	}
@@ -83,6 +83,9 @@ func runInit(c *cobra.Command, dir, name, id, dsn string) error {
 	}
 	conf, err := loadConfig(path, time.Now(), c.ErrOrStderr())
 	if err != nil {
+		return err
+	}
+	if err := app.MakeBypassKey(&conf.Node); err != nil {
 		return err
 	}
 	seals := []vault.Seal{vault.KeyFile(string(conf.Node.Seals[0].Path))}

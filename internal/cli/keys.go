@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/labwarden/labwarden/internal/app/desk"
 	"github.com/labwarden/labwarden/internal/platform/vault"
 )
 
@@ -21,16 +22,13 @@ func keysStatusCommand() *cobra.Command {
 	c := &cobra.Command{Use: "status", Short: "Seals, shares and keys; no secret is shown"}
 	f := addHubFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		client, err := f.client(c)
-		if err != nil {
-			return err
-		}
-		defer client.Close()
-		st, err := client.Keys(c.Context())
-		if err != nil {
-			return err
-		}
-		return f.show(c, st, func(w io.Writer) { printKeys(w, st) })
+		return f.desk(c, false, func(d desk.Desk, _ *draft) error {
+			st, err := d.Keys(c.Context())
+			if err != nil {
+				return err
+			}
+			return f.show(c, st, func(w io.Writer) { printKeys(w, st) })
+		})
 	}
 	return c
 }

@@ -2,12 +2,12 @@ package cli
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -15,11 +15,55 @@ import (
 	"golang.org/x/term"
 
 	"github.com/labwarden/labwarden/internal/app"
+	"github.com/labwarden/labwarden/internal/app/control"
+	"github.com/labwarden/labwarden/internal/app/desk"
 	"github.com/labwarden/labwarden/internal/platform/config"
 )
 
-// withHub opens the laboratory of the file for one offline command. While a
-// hub runs, its process has the data folder and the command is refused.
+// desk lets do use the laboratory, as deskOf. The file is nil where --socket is
+// given and the command does not need it.
+func (f *hubFlags) desk(c *cobra.Command, needFile bool, do func(desk.Desk, *draft) error) error {
+	var file *draft
+	if *f.socket == "" || needFile {
+		if *f.socket != "" { // reading the file changes the folder
+			abs, err := filepath.Abs(*f.socket)
+			if err != nil {
+				return fmt.Errorf("find the control socket: %w", err)
+			}
+			*f.socket = abs
+		}
+		var err error
+		if file, err = readDraft(*f.config, time.Now()); err != nil {
+			return err
+		}
+	}
+	return f.deskOf(c, file, func(d desk.Desk) error { return do(d, file) })
+}
+
+// deskOf lets do use the laboratory: the running hub over its control socket,
+// or the store itself when no hub runs.
+func (f *hubFlags) deskOf(c *cobra.Command, file *draft, do func(desk.Desk) error) error {
+	socket := *f.socket
+	if socket == "" {
+		node, err := file.node(c.ErrOrStderr())
+		if err != nil {
+			return err
+		}
+		socket = string(node.Control.Socket)
+	}
+	if socket != "" && control.Running(c.Context(), socket) {
+		client := control.NewClient(socket)
+		defer client.Close()
+		return do(client)
+	}
+	if *f.socket != "" {
+		return control.ErrNoHub
+	}
+	return withHub(c, file, func(h *app.Hub) error { return do(h.Desk(whoami())) })
+}
+
+// withHub opens the laboratory of the file. While a hub runs, its process has
+// the data folder and this is refused.
 func withHub(c *cobra.Command, file *draft, do func(*app.Hub) error) (err error) {
 	node, err := file.node(c.ErrOrStderr())
 	if err != nil {
@@ -35,9 +79,9 @@ func withHub(c *cobra.Command, file *draft, do func(*app.Hub) error) (err error)
 	}
 	// What the hub would log about a command is what the command says itself.
 	log := logger(config.Log{Level: "warn", Format: "text"}, c.ErrOrStderr())
-	h, err := app.Open(c.Context(), &config.Config{Node: *node}, seals, app.Deps{Now: time.Now, Log: log, Node: name})
+	h, err := app.Open(c.Context(), &config.Config{Node: *node}, seals, app.Deps{Now: time.Now, Log: log, Node: name, File: file.abs})
 	if errors.Is(err, app.ErrInUse) {
-		return fmt.Errorf("%w: %q needs the hub stopped; stop it, run this, and start it again", err, c.CommandPath())
+		return fmt.Errorf("%w, and no hub answers on the control socket %s: wait until it has started, or stop that process", err, node.Control.Socket)
 	}
 	if err != nil {
 		return err
@@ -99,15 +143,6 @@ func whoami() string {
 		return fmt.Sprintf("uid-%d", os.Getuid())
 	}
 	return u.Username
-}
-
-func showJSON(c *cobra.Command, v any) error {
-	e := json.NewEncoder(c.OutOrStdout())
-	e.SetIndent("", "  ")
-	if err := e.Encode(v); err != nil {
-		return fmt.Errorf("write JSON: %w", err)
-	}
-	return nil
 }
 
 func showChanges(w io.Writer, changes []config.Change) {

@@ -12,14 +12,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/labwarden/labwarden/internal/app"
+	"github.com/labwarden/labwarden/internal/app/desk"
 	"github.com/labwarden/labwarden/internal/domain/results"
 )
 
 // replay are the flags of check --replay.
 type replay struct {
-	day, from, by string
-	reveal        bool
+	day, from string
+	reveal    bool
 }
 
 func (r *replay) flags(c *cobra.Command) {
@@ -27,30 +27,29 @@ func (r *replay) flags(c *cobra.Command) {
 	f.StringVar(&r.day, "replay", "", "run the messages of this day (2026-01-31, UTC) through the file")
 	f.StringVar(&r.from, "from", "", "with --replay: only those of this source")
 	f.BoolVar(&r.reveal, "reveal", false, "with --replay: show the values too (patient data)")
-	f.StringVar(&r.by, "by", whoami(), "with --reveal: who looks")
 }
 
-func (r *replay) run(c *cobra.Command, file *draft, asJSON bool) error {
+func (r *replay) run(c *cobra.Command, f *hubFlags, file *draft) error {
 	day, err := time.Parse(time.DateOnly, r.day)
 	if err != nil {
 		return usageError{c.CommandPath(), errors.New("write the day like 2026-01-31")}
 	}
-	return withHub(c, file, func(h *app.Hub) error {
+	return f.deskOf(c, file, func(d desk.Desk) error {
 		out := c.OutOrStdout()
 		lines := json.NewEncoder(out)
-		o := app.ReplayOptions{Source: r.from, Reveal: r.reveal, Who: r.by, Progress: progress(c.ErrOrStderr())}
-		sum, err := h.Replay(c.Context(), file.conf, day, o, func(d results.Difference) error {
-			if asJSON {
-				return lines.Encode(d)
+		ask := desk.ReplayRequest{Day: day, Draft: file.target(), Source: r.from, Reveal: r.reveal}
+		sum, err := d.Replay(c.Context(), ask, func(x results.Difference) error {
+			if *f.json {
+				return lines.Encode(x)
 			}
-			return showDifference(out, d)
-		})
+			return showDifference(out, x)
+		}, progress(c.ErrOrStderr()))
 		if err != nil {
 			return err
 		}
-		if asJSON {
+		if *f.json {
 			return lines.Encode(struct {
-				Summary results.ReplaySummary `json:"summary"`
+				Summary desk.ReplaySummary `json:"summary"`
 			}{sum})
 		}
 		fmt.Fprintf(out, "%s: %d messages looked at, %d would fare differently", r.day, sum.Messages, sum.Changed)
@@ -59,6 +58,9 @@ func (r *replay) run(c *cobra.Command, file *draft, asJSON bool) error {
 		}
 		if sum.Unreadable > 0 {
 			fmt.Fprintf(out, "; %d could not be read and were not judged", sum.Unreadable)
+		}
+		if sum.NotShown > 0 {
+			fmt.Fprintf(out, "; %d differences more than one answer shows: ask for one source with --from", sum.NotShown)
 		}
 		fmt.Fprintln(out)
 		return nil

@@ -102,7 +102,7 @@ func marks(r control.Result) string {
 	for _, m := range []struct {
 		is   bool
 		word string
-	}{{r.Critical, "critical"}, {r.Correction, "correction"}, {r.Erased, "erased"}} {
+	}{{r.Critical, "critical"}, {r.Correction, "correction"}, {r.Erased, "erased"}, {r.Bypassed, "bypass"}} {
 		if m.is {
 			out = append(out, m.word)
 		}

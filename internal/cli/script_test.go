@@ -51,6 +51,7 @@ func TestCommands(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Values[processKey{}] = map[string]*process{}
+			e.Setenv("TODAY", time.Now().UTC().Format(time.DateOnly))
 			if err := os.WriteFile(filepath.Join(e.WorkDir, "bmp.hl7"), named, 0o600); err != nil {
 				return err
 			}

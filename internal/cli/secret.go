@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/labwarden/labwarden/internal/app"
+	"github.com/labwarden/labwarden/internal/app/desk"
 )
 
 func secretCommand() *cobra.Command {
@@ -34,17 +34,17 @@ func secretSetCommand() *cobra.Command {
 is read from standard input, where one line end at the very end is left out.`,
 		Args: cobra.ExactArgs(1),
 	}
-	path, by := configFlag(c), c.Flags().String("by", whoami(), "who does this")
+	f := addHubFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		return withDraft(c, *path, func(h *app.Hub, _ *draft) error {
+		return f.desk(c, false, func(d desk.Desk, _ *draft) error {
 			value, err := secretValue(c)
 			if err != nil {
 				return err
 			}
-			if err := h.SetSecret(c.Context(), args[0], value, *by); err != nil {
+			if err := d.SetSecret(c.Context(), args[0], value); err != nil {
 				return err
 			}
-			fmt.Fprintf(c.OutOrStdout(), "Stored. The configuration refers to it as vault:%s.\n", args[0])
+			fmt.Fprintf(c.OutOrStdout(), "Stored. The configuration refers to it as vault:%s; what runs with an earlier value takes the new one at `labwarden reload`.\n", args[0])
 			return nil
 		})
 	}
@@ -64,24 +64,22 @@ func secretValue(c *cobra.Command) ([]byte, error) {
 
 func secretListCommand() *cobra.Command {
 	c := &cobra.Command{Use: "list", Short: "List the stored secrets, without their values"}
-	path, asJSON := configFlag(c), jsonFlag(c)
+	f := addHubFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		return withDraft(c, *path, func(h *app.Hub, _ *draft) error {
-			list, err := h.Secrets(c.Context())
+		return f.desk(c, false, func(d desk.Desk, _ *draft) error {
+			list, err := d.Secrets(c.Context())
 			if err != nil {
 				return err
 			}
-			if *asJSON {
-				return showJSON(c, list)
-			}
-			for _, s := range list {
-				used := "not used"
-				if s.Used {
-					used = "in use"
+			return f.show(c, list, func(w io.Writer) {
+				for _, s := range list {
+					used := "not used"
+					if s.Used {
+						used = "in use"
+					}
+					fmt.Fprintf(w, "%-24s set %s by %s, %s\n", s.Name, s.SetAt.Format(time.RFC3339), s.SetBy, used)
 				}
-				fmt.Fprintf(c.OutOrStdout(), "%-24s set %s by %s, %s\n", s.Name, s.SetAt.Format(time.RFC3339), s.SetBy, used)
-			}
-			return nil
+			})
 		})
 	}
 	return c
@@ -89,10 +87,10 @@ func secretListCommand() *cobra.Command {
 
 func secretRemoveCommand() *cobra.Command {
 	c := &cobra.Command{Use: "remove NAME", Short: "Forget a secret; refused while the applied configuration uses it", Args: cobra.ExactArgs(1)}
-	path, by := configFlag(c), c.Flags().String("by", whoami(), "who does this")
+	f := addHubFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		return withDraft(c, *path, func(h *app.Hub, _ *draft) error {
-			if err := h.RemoveSecret(c.Context(), args[0], *by); err != nil {
+		return f.desk(c, false, func(d desk.Desk, _ *draft) error {
+			if err := d.RemoveSecret(c.Context(), args[0]); err != nil {
 				return err
 			}
 			fmt.Fprintln(c.OutOrStdout(), "Removed.")

@@ -43,7 +43,7 @@ and then stops within ten seconds; what it has acknowledged is on disk.`,
 		if err != nil {
 			return err
 		}
-		h, err := app.Open(c.Context(), &config.Config{Node: *local}, seals, app.Deps{Now: time.Now, Log: log, Node: node, Version: Version()})
+		h, err := app.Open(c.Context(), &config.Config{Node: *local}, seals, app.Deps{Now: time.Now, Log: log, Node: node, Version: Version(), File: file.abs})
 		if err != nil {
 			return err
 		}

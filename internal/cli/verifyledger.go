@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/labwarden/labwarden/internal/app"
+	"github.com/labwarden/labwarden/internal/app/desk"
 	"github.com/labwarden/labwarden/internal/domain/results"
 )
 
@@ -85,19 +87,21 @@ func keysPublicCommand() *cobra.Command {
 		Use:   "public",
 		Short: "Print the laboratory's public keys, the file lab.pub of `labwarden verify`",
 		Long: `Print every public key the laboratory ever signed with, the current one first:
-what partners and auditors need to check proofs. The hub must be stopped.`,
+what partners and auditors need to check proofs.`,
 	}
-	path := configFlag(c)
+	f := addHubFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
-		h, _, err := openOffline(c, *path)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, h.Close()) }()
-		for _, k := range h.Vault.VerifierKeys() {
-			fmt.Fprintln(c.OutOrStdout(), k)
-		}
-		return nil
+		return f.desk(c, false, func(d desk.Desk, _ *draft) error {
+			st, err := d.Keys(c.Context())
+			if err != nil {
+				return err
+			}
+			return f.show(c, st.Signers, func(w io.Writer) {
+				for _, k := range st.Signers {
+					fmt.Fprintln(w, k.VerifierKey)
+				}
+			})
+		})
 	}
 	return c
 }

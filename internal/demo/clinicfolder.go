@@ -15,6 +15,8 @@ import (
 
 	"filippo.io/age"
 	"filippo.io/age/armor"
+
+	"github.com/labwarden/labwarden/internal/platform/pki"
 )
 
 // NewIdentity returns the recipient of the age identity in path and makes the
@@ -28,7 +30,7 @@ func NewIdentity(path string) (recipient string, err error) {
 			return "", fmt.Errorf("make identity: %w", err)
 		}
 		b = []byte(id.String() + "\n")
-		if err := writePrivate(path, b); err != nil {
+		if err := pki.WritePrivate(path, b); err != nil {
 			return "", fmt.Errorf("make identity: %w", err)
 		}
 		if err := os.WriteFile(path+".pub", []byte(id.Recipient().String()+"\n"), 0o600); err != nil {

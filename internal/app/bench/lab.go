@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/labwarden/labwarden/internal/app"
 	"github.com/labwarden/labwarden/internal/demo"
+	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/vault"
@@ -67,12 +69,18 @@ func startLab(ctx context.Context, o Options, dir string, partners []string, tur
 	}
 	seals := []vault.Seal{vault.KeyFile(key)}
 	deps := app.Deps{Now: time.Now, Log: slog.New(slog.NewTextHandler(o.Out, &slog.HandlerOptions{Level: slog.LevelError})), Node: "bench"}
+	if err := app.MakeBypassKey(&c.Node); err != nil {
+		return nil, err
+	}
 	if _, err := app.Create(ctx, c, seals, 0, 0, deps); err != nil {
 		return nil, err
 	}
 	h, err := app.Open(ctx, c, seals, deps)
 	if err != nil {
 		return nil, err
+	}
+	if c, err = first(ctx, h, c); err != nil {
+		return nil, errors.Join(err, h.Close())
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	ready, done := make(chan string, 1), make(chan error, 1)
@@ -92,6 +100,20 @@ func startLab(ctx context.Context, o Options, dir string, partners []string, tur
 		cancel()
 		return nil, fmt.Errorf("start: %w", err)
 	}
+}
+
+// first makes the configuration revision 1, with the statement that lets its
+// routes carry.
+func first(ctx context.Context, h *app.Hub, c *config.Config) (*config.Config, error) {
+	by := results.By{Who: "bench", Reason: "a-measurement"}
+	if err := h.StateNoOldPath(ctx, c, "bench", by); err != nil {
+		return nil, err
+	}
+	start, err := h.Begin(ctx, c.Node, c, nil, by.Who)
+	if err != nil {
+		return nil, err
+	}
+	return start.Config, nil
 }
 
 // schema makes an empty schema and returns the address that uses it.
@@ -130,6 +152,7 @@ node:
   database: %s
   seals: [{kind: keyfile, path: %s}]
   control: {socket: %s}
+  bypass: {key: %s}
   metrics: {listen: "127.0.0.1:0"}
   tls: {certificate: %s, key: %s}
 sources:
@@ -137,7 +160,7 @@ sources:
     mllp: {listen: "127.0.0.1:0", tls: {client_ca: %s}}
     max_connections: 1000
 partners:
-`, filepath.Join(dir, "data"), db, filepath.Join(dir, "root.key"), filepath.Join(dir, "hub.sock"),
+`, filepath.Join(dir, "data"), db, filepath.Join(dir, "root.key"), filepath.Join(dir, "hub.sock"), filepath.Join(dir, "bypass.key"),
 		filepath.Join(certs, "hub.pem"), filepath.Join(certs, "hub.key"), filepath.Join(certs, "ca.pem"))
 	keys := make([]string, len(partners))
 	for i, addr := range partners {

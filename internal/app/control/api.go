@@ -10,14 +10,16 @@ import (
 
 // Result is one message and its ways. It holds no patient data.
 type Result struct {
-	ID         string     `json:"id"`
-	Leaf       int64      `json:"ledger_leaf"`
-	Source     string     `json:"source"`
-	ReceivedAt time.Time  `json:"received_at"`
-	Size       int64      `json:"size"`
-	Critical   bool       `json:"critical"`
-	Correction bool       `json:"correction"`
-	Erased     bool       `json:"erased"`
+	ID         string    `json:"id"`
+	Leaf       int64     `json:"ledger_leaf"`
+	Source     string    `json:"source"`
+	ReceivedAt time.Time `json:"received_at"`
+	Size       int64     `json:"size"`
+	Critical   bool      `json:"critical"`
+	Correction bool      `json:"correction"`
+	Erased     bool      `json:"erased"`
+	// Bypassed: it travelled in bypass and was entered afterwards.
+	Bypassed   bool       `json:"bypassed"`
 	Deliveries []Delivery `json:"deliveries"`
 }
 
@@ -45,7 +47,7 @@ type Delivery struct {
 func resultOf(m results.Summary) Result {
 	r := Result{
 		ID: m.ID.String(), Leaf: m.Leaf, Source: m.Source, ReceivedAt: m.ReceivedAt, Size: m.Size,
-		Critical: m.Critical, Correction: m.Correction, Erased: m.Erased, Deliveries: []Delivery{},
+		Critical: m.Critical, Correction: m.Correction, Erased: m.Erased, Bypassed: m.Bypassed, Deliveries: []Delivery{},
 	}
 	for _, d := range m.Deliveries {
 		x := Delivery{
@@ -150,11 +152,6 @@ type Audit struct {
 	Found    int64     `json:"found,omitempty"`
 	At       time.Time `json:"checked_at"`
 	TookMS   int64     `json:"took_ms"`
-}
-
-// Reloaded names what was taken over.
-type Reloaded struct {
-	Reloaded []string `json:"reloaded"`
 }
 
 // Decided is the answer to a decision about a quarantined message.

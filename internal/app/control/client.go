@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/labwarden/labwarden/internal/app/desk"
 	"github.com/labwarden/labwarden/internal/platform/vault"
 )
 
@@ -42,29 +43,58 @@ func NewClient(path string) *Client {
 // Close ends the connection.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// do sends in (nil: a GET) and reads the answer into out.
-func (c *Client) do(ctx context.Context, path string, in, out any) error {
+// Running tells whether a hub answers on the socket at path.
+func Running(ctx context.Context, path string) bool {
+	c, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "unix", path)
+	if err != nil {
+		return errors.Is(err, fs.ErrPermission) // there, but not for this user
+	}
+	c.Close()
+	return true
+}
+
+// send sends in (nil: a GET). An answer that is not a success is an error.
+func (c *Client) send(ctx context.Context, path string, in any) (*http.Response, error) {
 	method, body := http.MethodGet, []byte(nil)
 	if in != nil {
 		var err error
 		if body, err = json.Marshal(in); err != nil {
-			return fmt.Errorf("ask the hub: %w", err)
+			return nil, fmt.Errorf("ask the hub: %w", err)
 		}
 		method = http.MethodPost
 	}
 	r, err := http.NewRequestWithContext(ctx, method, "http://hub"+path, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("ask the hub: %w", err)
+		return nil, fmt.Errorf("ask the hub: %w", err)
 	}
 	resp, err := c.http.Do(r)
 	if err != nil {
 		if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) {
-			return ErrNoHub
+			return nil, ErrNoHub
 		}
 		if errors.Is(err, fs.ErrPermission) {
-			return &Error{Denied, "this user may not talk to the hub; use sudo or the user the hub runs as"}
+			return nil, &Error{Denied, "this user may not talk to the hub; use sudo or the user the hub runs as"}
 		}
-		return fmt.Errorf("ask the hub: %w", err)
+		return nil, fmt.Errorf("ask the hub: %w", err)
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	var e struct {
+		Error *Error `json:"error"`
+	}
+	if b, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20)); err != nil || json.Unmarshal(b, &e) != nil || e.Error == nil {
+		return nil, fmt.Errorf("read the hub's answer: status %d without a reason", resp.StatusCode)
+	}
+	return nil, e.Error
+}
+
+// do sends in and reads the answer into out.
+func (c *Client) do(ctx context.Context, path string, in, out any) error {
+	resp, err := c.send(ctx, path, in)
+	if err != nil {
+		return err
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
@@ -73,15 +103,6 @@ func (c *Client) do(ctx context.Context, path string, in, out any) error {
 	}
 	if len(b) > maxAnswer {
 		return errors.New("read the hub's answer: it is too large")
-	}
-	if resp.StatusCode != http.StatusOK {
-		var e struct {
-			Error *Error `json:"error"`
-		}
-		if json.Unmarshal(b, &e) != nil || e.Error == nil {
-			return fmt.Errorf("read the hub's answer: status %d without a reason", resp.StatusCode)
-		}
-		return e.Error
 	}
 	if err := json.Unmarshal(b, out); err != nil {
 		return fmt.Errorf("read the hub's answer: %w", err)
@@ -174,8 +195,8 @@ func (c *Client) DecideViews(ctx context.Context, reason string) error {
 }
 
 // Reload asks the hub to take over what changed outside.
-func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
-	return ask[Reloaded](ctx, c, "/v1/reload", struct{}{})
+func (c *Client) Reload(ctx context.Context) (desk.Reloaded, error) {
+	return ask[desk.Reloaded](ctx, c, "/v1/reload", struct{}{})
 }
 
 // Keys asks what keys there are; it shows no secret.

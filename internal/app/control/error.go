@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/labwarden/labwarden/internal/app/desk"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/store"
@@ -37,18 +38,22 @@ func (e *Error) Error() string { return e.Message }
 func kindOf(err error) Kind {
 	var e *Error
 	var still *results.StillRefused
+	var invalid *desk.Invalid
 	switch {
 	case errors.As(err, &e):
 		return e.Kind
 	case errors.Is(err, results.ErrInvalid), errors.Is(err, vault.ErrPurpose), errors.Is(err, alarm.ErrReason), errors.Is(err, alarm.ErrNobody):
 		return Invalid
-	case errors.Is(err, results.ErrNotFound), errors.Is(err, alarm.ErrNotFound):
+	case errors.Is(err, results.ErrNotFound), errors.Is(err, alarm.ErrNotFound), errors.Is(err, desk.ErrNoRevision), errors.Is(err, desk.ErrNoSecret):
 		return NotFound
 	case errors.As(err, &still), errors.Is(err, results.ErrConflict), errors.Is(err, results.ErrErased), errors.Is(err, results.ErrViewsClosed), errors.Is(err, vault.ErrConflict),
-		errors.Is(err, alarm.ErrEnded), errors.Is(err, alarm.ErrStands), errors.Is(err, alarm.ErrNoPeople):
+		errors.Is(err, alarm.ErrEnded), errors.Is(err, alarm.ErrStands), errors.Is(err, alarm.ErrNoPeople),
+		errors.Is(err, desk.ErrUnchanged), errors.Is(err, desk.ErrOvertaken), errors.Is(err, desk.ErrNeedsApproval), errors.Is(err, desk.ErrSecretUsed), errors.Is(err, desk.ErrNothingEnds):
 		return Conflict
 	case errors.Is(err, store.ErrClosed), errors.Is(err, vault.ErrClosed), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return Unavailable
+	case errors.As(err, &invalid):
+		return Invalid
 	}
 	return Internal
 }

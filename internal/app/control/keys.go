@@ -23,12 +23,7 @@ const (
 // signer names the signing key among the purposes.
 const signer = "signer"
 
-func (s *Server) keys(*http.Request) (any, error) {
-	if s.Keys != nil {
-		return s.Keys()
-	}
-	return s.Vault.Status()
-}
+func (s *Server) keys(r *http.Request) (any, error) { return s.operate(r).Keys(r.Context()) }
 
 func (s *Server) rotate(r *http.Request) (any, error) {
 	var ask Rotate
@@ -80,6 +75,12 @@ func (s *Server) rotate(r *http.Request) (any, error) {
 			return nil, err
 		}
 		s.Slog.Info("a key was rotated", "key", w, "by", who.Who)
+	}
+	if slices.Contains(ask.What, signer) && s.Reload != nil {
+		// Witnesses in folders check our signature: they learn the new key.
+		if _, err := s.Reload(r.Context()); err != nil {
+			s.Slog.Error("after a new signing key witnesses could not be made ready; labwarden reload tries again", "error", err)
+		}
 	}
 	if st, err = s.Vault.Status(); err != nil {
 		return nil, err

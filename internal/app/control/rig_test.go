@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/labwarden/labwarden/internal/app/control"
+	"github.com/labwarden/labwarden/internal/app/desk"
 	"github.com/labwarden/labwarden/internal/app/watch"
 	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/domain/results"
@@ -21,6 +22,14 @@ import (
 )
 
 const message = "MSH|^~\\&|LIS|LAB|EHR|CLINIC|20260504065200||ORU^R01|%|P|2.5.1\rPID|1||12345^^^LAB^MR||Doe^Jane\rOBR|1||F%|GLU\rOBX|1|NM|GLU||5.4|mmol/L\r"
+
+// keysOnly knows the keys; the whole desk is tested where the hub is (internal/app).
+type keysOnly struct {
+	desk.Desk
+	vault *vault.Vault
+}
+
+func (k keysOnly) Keys(context.Context) (vault.Status, error) { return k.vault.Status() }
 
 // rig is a results domain with a control server on a socket.
 type rig struct {
@@ -65,7 +74,10 @@ func newRig(t *testing.T, change func(*control.Server)) *rig {
 	}
 	r.server = &control.Server{
 		Results: svc, Log: log, DB: db, Vault: v, Probe: &watch.Probe{DB: db, Now: time.Now}, UID: os.Getuid(), Now: time.Now, Slog: quiet,
-		Facts: control.Facts{Names: map[string]string{"riverside": "Riverside"}, Started: time.Now()},
+		Facts: func() control.Facts {
+			return control.Facts{Names: map[string]string{"riverside": "Riverside"}, Started: time.Now()}
+		},
+		Operate: func(string) desk.Desk { return keysOnly{vault: v} },
 	}
 	if change != nil {
 		change(r.server)

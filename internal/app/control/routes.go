@@ -12,7 +12,19 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/event"
 )
 
-const auditRoute = "POST /v1/ledger/audit"
+const (
+	auditRoute   = "POST /v1/ledger/audit"
+	replayRoute  = "POST /v1/replay"
+	compareRoute = "POST /v1/revisions/compare"
+	applyRoute   = "POST /v1/revisions"
+	secretRoute  = "POST /v1/secrets/{name}"
+)
+
+func takesLong(pattern string) bool { return pattern == auditRoute || pattern == replayRoute }
+
+func carriesDraft(pattern string) bool {
+	return pattern == replayRoute || pattern == compareRoute || pattern == applyRoute || pattern == secretRoute
+}
 
 type route = func(r *http.Request) (any, error)
 
@@ -48,9 +60,19 @@ func (s *Server) routes() map[string]route {
 		"POST /v1/alarms/test":           s.tryWays,
 		"POST /v1/alarms/{alarm}/accept": s.actOnAlarm((*alarm.Desk).Accept),
 		"POST /v1/alarms/{alarm}/close":  s.actOnAlarm((*alarm.Desk).Close),
+		"POST /v1/bypass/reconcile":      s.readBypass,
+		"GET /v1/revisions":              s.history,
+		"GET /v1/revisions/{number}":     s.revision,
+		compareRoute:                     s.compare,
+		applyRoute:                       s.apply,
+		replayRoute:                      s.replay,
+		"GET /v1/secrets":                s.secrets,
+		secretRoute:                      s.setSecret,
+		"POST /v1/secrets/{name}/remove": s.removeSecret,
+		"POST /v1/extend":                s.extend,
 	}
 	maps.Copy(all, s.clinical())
-	return all
+	return s.adoptionRoutes(all)
 }
 
 func messageID(r *http.Request) (event.ID, error) {
@@ -79,7 +101,7 @@ func (s *Server) show(r *http.Request) (any, error) {
 
 // words say no more than what is known of a delivery (SAFETY.md 17).
 func (s *Server) words(d *Delivery) string {
-	name := s.Facts.Names[d.Partner]
+	name := s.Facts().Names[d.Partner]
 	if name == "" {
 		name = d.Partner
 	}
@@ -211,7 +233,7 @@ func (s *Server) reload(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Reloaded{what}, nil
+	return what, nil
 }
 
 // decide ends a message's stay in quarantine.

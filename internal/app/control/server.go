@@ -15,11 +15,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/labwarden/labwarden/internal/app/desk"
 	"github.com/labwarden/labwarden/internal/app/watch"
-	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/bus"
+	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/vault"
 )
@@ -29,9 +30,12 @@ type Limits struct {
 	Header  time.Duration // for the request's header; 5 s
 	Read    time.Duration // for the whole request; 10 s
 	Answer  time.Duration // for the answer, but the audit's; 60 s
-	Audit   time.Duration // for the audit of the ledger; 1 h
+	Audit   time.Duration // for the audit of the ledger and a replay; 1 h
 	MaxBody int64         // bytes of a request; 64 KiB, of a partner's list 8 MiB
-	Active  int           // requests at once; 16
+	// MaxDraft bounds a request that carries a configuration or a secret; 2 MiB.
+	MaxDraft int64
+	Active   int   // requests at once; 16
+	Lines    int64 // differences that one replay gives out; 100,000
 }
 
 func (l Limits) defaults() Limits {
@@ -47,8 +51,14 @@ func (l Limits) defaults() Limits {
 	if l.MaxBody <= 0 {
 		l.MaxBody = 64 << 10
 	}
+	if l.MaxDraft <= 0 {
+		l.MaxDraft = config.MaxSize*4/3 + 64<<10 // base64
+	}
 	if l.Active <= 0 {
 		l.Active = 16
+	}
+	if l.Lines <= 0 {
+		l.Lines = 100_000
 	}
 	return l
 }
@@ -60,30 +70,39 @@ type Server struct {
 	DB      *store.DB
 	Vault   *vault.Vault
 	Probe   *watch.Probe
-	Facts   Facts
+	// Facts are asked for each answer: what runs changes.
+	Facts func() Facts
 	// Nodes tells who delivers, and why this node does no work if it does none;
 	// nil where there is one node only.
 	Nodes func(ctx context.Context) (Nodes, error)
+	// Operate is the hub as the user of this name uses it.
+	Operate func(who string) desk.Desk
 	// Reload takes over what changed outside and names it; nil is not offered.
-	Reload func(ctx context.Context) ([]string, error)
+	Reload func(ctx context.Context) (desk.Reloaded, error)
 	// Alarms are what a person must decide about the ledger or look at in its
 	// witnesses, in sentences; nil for none.
 	Alarms func() []string
 	// Decide records a person's decision about the ledger's alarms; nil is not
 	// offered.
 	Decide func(ctx context.Context, by, reason string) error
+	// Notes are advice for the status, in sentences; nil for none.
+	Notes func() []string
+	// ReadBypass reads bypass logs in; nil is not offered.
+	ReadBypass func(ctx context.Context) (BypassRead, error)
+	// Adoption moves routes between their stages; nil is not offered.
+	Adoption Adoption
 	// Desk holds the alarms; nil offers none.
 	Desk *alarm.Desk
 	// Audit holds all that is stored against the ledger; nil leaves the hub's own
 	// tables out. Heard takes what it found; nil for nobody.
-	Audit func(ctx context.Context, progress func(done, total int64) error) (*results.Audited, error)
-	Heard func(context.Context, *results.Audited)
-	// Keys is what keys status shows; nil for what the vault says alone.
-	Keys   func() (vault.Status, error)
+	Audit  func(ctx context.Context, progress func(done, total int64) error) (*results.Audited, error)
+	Heard  func(context.Context, *results.Audited)
 	UID    int // the hub's own user, answered besides root
 	Limits Limits
 	Now    func() time.Time
 	Slog   *slog.Logger
+
+	replaying chan struct{} // holds one while a replay runs
 }
 
 // Facts are what the hub knows of itself.
@@ -93,9 +112,8 @@ type Facts struct {
 	Names              map[string]string        // partners' names as people read them
 	AlarmAfter         map[string]time.Duration // by partner
 	Doors              map[string]string        // sources' addresses
-	Certificates       []watch.Certificate
-	Exceptions         map[string]*channel.Exception // by "source x", "partner y"
-	Faults             []string                      // what could not be started
+	Dates              []Date
+	Faults             []string // what could not be started
 }
 
 type callerKey struct{}
@@ -143,11 +161,19 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 
 // handler checks who calls, then routes.
 func (s *Server) handler(l Limits) http.Handler {
+	s.replaying = make(chan struct{}, 1)
 	mux := http.NewServeMux()
 	for pattern, h := range s.routes() {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			limit := l.Answer
-			if pattern == auditRoute {
+			most := l.MaxBody
+			if carriesDraft(pattern) {
+				most = l.MaxDraft
+			} else if strings.HasPrefix(r.URL.Path, "/v1/counts/") {
+				most = max(most, 8<<20)
+			}
+			r.Body = http.MaxBytesReader(w, r.Body, most)
+			if takesLong(pattern) {
 				limit = l.Audit
 				if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(limit)); err != nil {
 					s.refuse(w, fmt.Errorf("set deadline: %w", err))
@@ -159,6 +185,10 @@ func (s *Server) handler(l Limits) http.Handler {
 			answer, err := h(r.WithContext(ctx))
 			if err != nil {
 				s.refuse(w, err)
+				return
+			}
+			if long, ok := answer.(stream); ok {
+				s.stream(ctx, w, l, long)
 				return
 			}
 			s.answer(w, http.StatusOK, answer)
@@ -183,11 +213,6 @@ func (s *Server) handler(l Limits) http.Handler {
 			s.refuse(w, &Error{Unavailable, "the hub is busy with other requests; try again"})
 			return
 		}
-		most := l.MaxBody
-		if strings.HasPrefix(r.URL.Path, "/v1/counts/") {
-			most = max(most, 8<<20)
-		}
-		r.Body = http.MaxBytesReader(w, r.Body, most)
 		mux.ServeHTTP(w, r)
 	})
 }
@@ -206,9 +231,17 @@ func (s *Server) answer(w http.ResponseWriter, status int, v any) {
 	}
 }
 
-// refuse maps an error to its kind. What the caller may not see goes to the log
-// under a reference.
+// refuse maps an error to its kind.
 func (s *Server) refuse(w http.ResponseWriter, err error) {
+	e := s.refusal(err)
+	s.answer(w, e.Kind.status(), struct {
+		Error Error `json:"error"`
+	}{e})
+}
+
+// refusal is err as the caller may see it. What is not for the caller goes to
+// the log under a reference.
+func (s *Server) refusal(err error) Error {
 	k := kindOf(err)
 	e := Error{k, err.Error()}
 	if k == Internal || k == Unavailable {
@@ -219,9 +252,7 @@ func (s *Server) refuse(w http.ResponseWriter, err error) {
 			e.Message = "the hub could not do this; its log says why under reference " + ref
 		}
 	}
-	s.answer(w, k.status(), struct {
-		Error Error `json:"error"`
-	}{e})
+	return e
 }
 
 // read takes the JSON body of a request.

@@ -1,8 +1,6 @@
 package control
 
 import (
-	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"sort"
@@ -25,17 +23,17 @@ type Status struct {
 	Lab       string    `json:"lab"`
 	Node      string    `json:"node"`
 
-	Today        Today             `json:"today"`
-	Alarms       []alarm.Record    `json:"alarms"`
-	Partners     []Partner         `json:"partners"`
-	Quarantine   int64             `json:"quarantine_open"`
-	Calls        OpenCalls         `json:"phone_tasks"`
-	Stops        OpenStops         `json:"stops"`
-	Store        Store             `json:"store"`
-	Leaves       int64             `json:"ledger_leaves"`
-	Doors        map[string]string `json:"doors"`
-	Certificates []Certificate     `json:"certificates"`
-	Nodes        *Nodes            `json:"nodes,omitempty"` // where several may share the database
+	Today      Today             `json:"today"`
+	Alarms     []alarm.Record    `json:"alarms"`
+	Partners   []Partner         `json:"partners"`
+	Quarantine int64             `json:"quarantine_open"`
+	Calls      OpenCalls         `json:"phone_tasks"`
+	Stops      OpenStops         `json:"stops"`
+	Store      Store             `json:"store"`
+	Leaves     int64             `json:"ledger_leaves"`
+	Doors      map[string]string `json:"doors"`
+	Dates      []Date            `json:"dates"`
+	Nodes      *Nodes            `json:"nodes,omitempty"` // where several may share the database
 }
 
 // Nodes is who of several nodes delivers.
@@ -106,19 +104,13 @@ type Store struct {
 	TookUS    int64     `json:"took_us"`
 }
 
-// Certificate is one of ours.
-type Certificate struct {
-	Name string    `json:"name"`
-	Ends time.Time `json:"ends"`
-}
-
 func (s *Server) status(r *http.Request) (any, error) {
 	ctx, now := r.Context(), s.Now()
 	midnight := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location())
-	f := s.Facts
+	f := s.Facts()
 	st := Status{
 		CheckedAt: now.UTC(), Started: f.Started.UTC(), Version: f.Version, Lab: f.Lab, Node: f.Node,
-		Doors: f.Doors, Partners: []Partner{}, Certificates: []Certificate{}, Advice: []string{},
+		Doors: f.Doors, Partners: []Partner{}, Dates: f.Dates, Advice: []string{},
 	}
 	day, err := s.Results.Since(ctx, midnight)
 	if err != nil {
@@ -169,9 +161,6 @@ func (s *Server) status(r *http.Request) (any, error) {
 	if c.Err != nil {
 		s.Slog.Error("the test write failed", "error", c.Err)
 	}
-	for _, x := range f.Certificates {
-		st.Certificates = append(st.Certificates, Certificate{x.Name, x.Ends.UTC()})
-	}
 	if s.Nodes != nil {
 		n, err := s.Nodes(ctx)
 		if err != nil {
@@ -191,15 +180,10 @@ func (s *Server) status(r *http.Request) (any, error) {
 			}
 		}
 	}
-	for _, of := range slices.Sorted(maps.Keys(f.Exceptions)) {
-		e := f.Exceptions[of]
-		if w := fmt.Sprintf("The %s: %s", of, e.Warning(now)); e.Expired(now) {
-			need = append(need, w)
-		} else {
-			st.Advice = append(st.Advice, w)
-		}
-	}
 	st.Advice = append(st.Advice, keys.Warnings...)
+	if s.Notes != nil {
+		st.Advice = append(st.Advice, s.Notes()...)
+	}
 	st.say(now, need)
 	return st, nil
 }

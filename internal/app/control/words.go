@@ -2,14 +2,11 @@ package control
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
-
-// certificateWarning is when a certificate's end becomes somebody's business
-// (SAFETY.md 7: from 30 days on).
-const certificateWarning = 30 * 24 * time.Hour
 
 // say writes the sentences and decides the state. now carries the zone that
 // times are told in; need is what is known to need somebody already. Every sentence rests on something that was looked at for
@@ -26,14 +23,14 @@ func (st *Status) say(now time.Time, need []string) {
 	if n := st.Quarantine; n > 0 {
 		need = append(need, fmt.Sprintf("%s in quarantine %s for a person: labwarden quarantine list.", count(n, "message"), plural(n, "waits", "wait")))
 	}
-	for _, c := range st.Certificates {
-		left := c.Ends.Sub(now)
-		switch {
-		case left <= 0:
-			need = append(need, fmt.Sprintf("The certificate of %s ended on %s.", c.Name, c.Ends.In(now.Location()).Format(time.DateOnly)))
-		case left < certificateWarning:
-			need = append(need, fmt.Sprintf("The certificate of %s ends on %s, in %s.", c.Name,
-				c.Ends.In(now.Location()).Format(time.DateOnly), count(int64(left/(24*time.Hour)), "day")))
+	for _, d := range st.Dates {
+		if _, due := d.Threshold(now); due {
+			// An alarm may have said so already.
+			if w := d.Words(now); !slices.ContainsFunc(need, func(x string) bool { return strings.Contains(x, w) }) {
+				need = append(need, d.Sentence(now))
+			}
+		} else if d.Kind == DateException || !d.OnDisk.IsZero() {
+			st.Advice = append(st.Advice, d.Sentence(now))
 		}
 	}
 	st.State = "fine"

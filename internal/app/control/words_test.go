@@ -37,9 +37,17 @@ func TestStatusInWords(t *testing.T) {
 			says: []string{"The store does not take writes: no result is accepted until it does. Look at disk space and the hub's log.", "No result has come in today.", "Nothing waits."},
 		},
 		"certificate": {
-			st:    Status{Store: well, Certificates: []Certificate{{"node", now.Add(-time.Hour)}, {"source lis", now.Add(49 * time.Hour)}, {"partner x", now.Add(40 * 24 * time.Hour)}}},
+			st: Status{Store: well, Dates: []Date{
+				{Of: "node", Kind: DateOurs, Ends: now.Add(-time.Hour), Owner: "M. Okafor"},
+				{Of: "source lis", Kind: DateOurs, Ends: now.Add(49 * time.Hour), Owner: "M. Okafor"},
+				{Of: "partner x", Kind: DateOurs, Ends: now.Add(40 * 24 * time.Hour)},
+			}},
 			state: "needs_you",
-			says:  []string{"The certificate of node ended on 2026-05-04.", "The certificate of source lis ends on 2026-05-06, in 2 days.", "No result has come in today.", "Nothing waits."},
+			says: []string{
+				"The certificate of node ended on 2026-05-04; others will refuse us when they connect anew. Put a renewed one in its place, then run labwarden reload. Owner: M. Okafor.",
+				"The certificate of source lis ends on 2026-05-06, in 2 days. Put a renewed one in its place, then run labwarden reload. Owner: M. Okafor.",
+				"No result has come in today.", "Nothing waits.",
+			},
 		},
 		"calls and stops": {
 			st:   Status{Store: well, Calls: OpenCalls{Overdue: 2, Open: 3}, Stops: OpenStops{Standing: 4, Expired: 1, ImpactDue: 2, OverADay: 1, LiftAsked: 1}},

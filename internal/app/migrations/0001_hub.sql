@@ -19,3 +19,12 @@ CREATE TABLE hub_secrets (
   set_by TEXT NOT NULL,
   value BLOB NOT NULL
 );
+-- A person's decision to let a channel keep its state for a while past an end.
+CREATE TABLE hub_extensions (
+  channel TEXT PRIMARY KEY,
+  until BIGINT NOT NULL,
+  made_at BIGINT NOT NULL,
+  made_by TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  leaf BIGINT NOT NULL
+);

@@ -28,27 +28,28 @@ type Ledger interface {
 	Head(ctx context.Context) (ledger.Head, error)
 }
 
-// Certificate is one of ours and when it ends.
-type Certificate struct {
-	Name string // "node", "source lis", "partner riverside"
+// Date is something that ends.
+type Date struct {
+	Of   string // "node", "source lis", "partner riverside"
+	Kind string // control.DateOurs and its siblings
 	Ends time.Time
 }
 
 // Hub is what is watched.
 type Hub struct {
-	Results      Results
-	Ledger       Ledger
-	DB           *store.DB
-	Probe        *Probe
-	Certificates []Certificate
-	Alarms       func() map[alarm.Severity]int64                // that live; nil: none
-	Doors        func() map[string]string                       // open doors: source to address
-	Trouble      func() string                                  // why this node does no work, else empty; nil: never
-	Lease        func(ctx context.Context) (lease.State, error) // nil: not told
-	Node         string
-	Version      string
-	Now          func() time.Time
-	Log          *slog.Logger
+	Results Results
+	Ledger  Ledger
+	DB      *store.DB
+	Probe   *Probe
+	Dates   func() []Date                                  // asked for each scrape
+	Alarms  func() map[alarm.Severity]int64                // that live; nil: none
+	Doors   func() map[string]string                       // open doors: source to address
+	Trouble func() string                                  // why this node does no work, else empty; nil: never
+	Lease   func(ctx context.Context) (lease.State, error) // nil: not told
+	Node    string
+	Version string
+	Now     func() time.Time
+	Log     *slog.Logger
 }
 
 // readTime is how long reading the queues may take before a scrape goes on
@@ -99,9 +100,7 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 		ok = 1
 	}
 	out <- writable.metric(ok)
-	for _, x := range c.hub.Certificates {
-		out <- expiry.metric(float64(x.Ends.Unix()), x.Name)
-	}
+	c.collectDates(out)
 	var open map[alarm.Severity]int64
 	if c.hub.Alarms != nil {
 		open = c.hub.Alarms()
@@ -139,6 +138,21 @@ func (c *Collector) collectLease(out chan<- prometheus.Metric) {
 	out <- leaseEpoch.metric(float64(s.Epoch))
 	if s.Live {
 		out <- leaseSince.metric(float64(s.Since.UnixMilli())/1000, s.Node)
+	}
+}
+
+// collectDates gives the first end of each kind and channel: a partner may show
+// several certificates, and the one that ends first is what counts.
+func (c *Collector) collectDates(out chan<- prometheus.Metric) {
+	first := map[[2]string]time.Time{}
+	for _, d := range c.hub.Dates() {
+		key := [2]string{d.Of, d.Kind}
+		if t, ok := first[key]; !ok || d.Ends.Before(t) {
+			first[key] = d.Ends
+		}
+	}
+	for key, t := range first {
+		out <- ends.metric(float64(t.Unix()), key[0], key[1])
 	}
 }
 

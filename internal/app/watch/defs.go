@@ -34,7 +34,7 @@ var (
 	redone      = def{"labwarden_store_redone_total", prometheus.CounterValue, nil, "Pieces of work that were done again because one of their group failed."}
 	writable    = def{"labwarden_store_writable", prometheus.GaugeValue, nil, "1 when the last test write (at most 5 s old) reached the disk, else 0."}
 	leaves      = def{"labwarden_ledger_leaves", prometheus.GaugeValue, nil, "Facts in the ledger."}
-	expiry      = def{"labwarden_certificate_expiry_timestamp_seconds", prometheus.GaugeValue, []string{"certificate"}, "When a configured certificate of ours ends, as seconds since 1970."}
+	ends        = def{"labwarden_date_end_timestamp_seconds", prometheus.GaugeValue, []string{"of", "kind"}, "When a certificate (ours, theirs as seen at their last connection, an authority's) or an exception ends, or where a person has extended it to, as seconds since 1970. Nothing stops by itself then, but others refuse an ended certificate of ours."}
 	alarms      = def{"labwarden_alarms_open", prometheus.GaugeValue, []string{"severity"}, "Alarms whose condition stands, accepted ones included."}
 	nodeWorking = def{"labwarden_node_working", prometheus.GaugeValue, nil, "0 while this node cannot load the configuration in force and so takes nothing in and delivers nothing, else 1."}
 	leaseHeld   = def{"labwarden_lease_held", prometheus.GaugeValue, nil, "1 when this node holds the lease: it delivers and runs the jobs. 0 when another does, or nobody."}
@@ -46,7 +46,7 @@ var (
 func defs() []def {
 	return []def{
 		received, repeated, quarantined, delivered, failed, apart, waiting, held, needsPerson, oldest, up, queuesRead,
-		groups, items, redone, writable, leaves, expiry, alarms, nodeWorking, leaseHeld, leaseEpoch, leaseSince, build,
+		groups, items, redone, writable, leaves, ends, alarms, nodeWorking, leaseHeld, leaseEpoch, leaseSince, build,
 	}
 }
 
@@ -92,7 +92,7 @@ What to alarm on:
 - ` + "`labwarden_oldest_waiting_seconds`" + ` above what you promised the partner;
 - ` + "`labwarden_deliveries_needing_a_person > 0`, `labwarden_quarantine_open > 0`" + `: somebody must look;
 - ` + "`increase(labwarden_results_failed_total[5m]) > 0` or `labwarden_store_writable == 0`" + `: the store refuses results;
-- ` + "`labwarden_certificate_expiry_timestamp_seconds - time() < 30 * 86400`" + `;
+- ` + "`labwarden_date_end_timestamp_seconds - time() < 30 * 86400`" + `;
 - ` + "`labwarden_node_working == 0`, or `labwarden_lease_since_timestamp_seconds`" + ` missing on every node: nobody delivers;
 - the scrape itself failing: a dead hub raises no alarm of its own (its heartbeat stops: [alarms](alarms.md)).
 

@@ -56,10 +56,16 @@ func hub(t *testing.T, db *store.DB, l *lab, c *clock) watch.Hub {
 	}
 	return watch.Hub{
 		Results: l, Ledger: l, DB: db, Probe: &watch.Probe{DB: db, Now: c.now}, Now: c.now, Version: "1.2.3",
-		Certificates: []watch.Certificate{{Name: "node", Ends: start.Add(24 * time.Hour)}},
-		Doors:        func() map[string]string { return map[string]string{"lis": "127.0.0.1:2575"} },
-		Log:          slog.New(slog.DiscardHandler),
-		Node:         "north",
+		Dates: func() []watch.Date {
+			return []watch.Date{
+				{Of: "partner x", Kind: "their certificate", Ends: start.Add(48 * time.Hour)},
+				{Of: "partner x", Kind: "their certificate", Ends: start.Add(24 * time.Hour)},
+				{Of: "node", Kind: "our certificate", Ends: start.Add(24 * time.Hour)},
+			}
+		},
+		Doors: func() map[string]string { return map[string]string{"lis": "127.0.0.1:2575"} },
+		Log:   slog.New(slog.DiscardHandler),
+		Node:  "north",
 		Lease: func(context.Context) (lease.State, error) {
 			return lease.State{Epoch: 3, Node: "south", Since: start.Add(-time.Hour), Live: true}, nil
 		},

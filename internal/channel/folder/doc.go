@@ -14,4 +14,14 @@
 // the same name.
 //
 // A receipt says Placed and no more: nobody answered.
+//
+// It also takes: a Watcher reads files of one or many HL7 messages (or of FHS
+// and BHS batches) from a directory, oldest first, and presents each message
+// in turn. Only when all of them are answered, on disk, is the file moved to
+// done/, or to failed/ if one was refused, with the acknowledgements beside it
+// as NAME.ack. Killed at any moment the file is presented again from its
+// beginning: nothing is lost, and what was stored is known again by its control
+// id as long as the source's window has not passed. A file that is not whole (a
+// batch without its trailer, another count than it says) goes to failed/ and
+// nothing of it is taken. While a message cannot be stored nothing overtakes it.
 package folder

@@ -120,7 +120,8 @@ func numberOf(e ledger.Event, key string) int64 {
 }
 
 // control looks whether the message's control key is that of its header. None
-// is right for a message that a person released beside the one that has it.
+// is right for a message that a person released beside the one that has it, or
+// that came in bypass beside it.
 func (a *auditor) control(ctx context.Context, id event.ID, source string, key controlKey, body []byte) (bool, error) {
 	h, err := hl7.ReadHeader(body)
 	if err != nil {
@@ -128,7 +129,8 @@ func (a *auditor) control(ctx context.Context, id event.ID, source string, key c
 	}
 	if key == 0 {
 		var one int64
-		err := a.s.db.QueryRow(ctx, "SELECT 1 FROM results_quarantine WHERE message = $1 AND state = $2 LIMIT 1", id[:], int64(apartReleased)).Scan(&one)
+		err := a.s.db.QueryRow(ctx, `SELECT 1 FROM results_quarantine WHERE message = $1 AND state = $2
+			UNION ALL SELECT 1 FROM results_bypassed WHERE id = $1 AND outcome = $3 LIMIT 1`, id[:], int64(apartReleased), int64(BypassConflict)).Scan(&one)
 		if errors.Is(err, store.ErrNoRows) {
 			return false, nil
 		}

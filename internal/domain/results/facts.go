@@ -48,6 +48,9 @@ func received(f *intakeFact, salt ledger.Salt, body []byte) (ledger.Event, error
 		Body: sha256.Sum256(body), Bytes: int64(len(body)),
 		Deliveries: int64(len(f.plans)), Flags: f.flags,
 	}
+	if f.flags&FlagBypass != 0 {
+		r.Via = proof.ViaBypass
+	}
 	if len(f.plans) > 0 {
 		states := make([]byte, 0, 8)
 		planned := newPlanDigest(salt, f.lanes)

@@ -20,6 +20,7 @@ type Summary struct {
 	Critical   bool
 	Correction bool
 	Erased     bool
+	Bypassed   bool // it travelled in bypass and was entered afterwards
 	Deliveries []Delivery
 }
 
@@ -84,6 +85,7 @@ func scanSummary(row store.Scanner) (Summary, error) {
 	m.ID, err = event.IDFromBytes(id)
 	m.ReceivedAt = time.UnixMicro(at).UTC()
 	m.Critical, m.Correction, m.Erased = flags&FlagCritical != 0, flags&FlagCorrection != 0, erased == 1
+	m.Bypassed = flags&FlagBypass != 0
 	return m, err
 }
 

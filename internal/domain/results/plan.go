@@ -110,6 +110,7 @@ const (
 	FlagCorrection             // corrects, withdraws or cancels an earlier result
 	FlagControl                // a control or proficiency specimen: never leaves
 	FlagTest                   // MSH-11 says training or debugging
+	FlagBypass                 // it travelled in bypass and was entered afterwards
 )
 
 func flagsOf(m *hl7.Message) int64 {

@@ -129,6 +129,9 @@ func (s *Service) SendAlone(ctx context.Context, seq int64, by Named) (SentAlone
 	case d.state != Waiting:
 		return out, fmt.Errorf("delivery %d is %s, it does not wait: %w", seq, d.state, ErrConflict)
 	}
+	if s.deliversElsewhere(d.partner) {
+		return out, fmt.Errorf("another node delivers, and only it knows what is being sent at this moment; do this on the node that holds the lease (labwarden status names it): %w", ErrConflict)
+	}
 	originals, err := s.originals(ctx, seq)
 	if err != nil {
 		return out, fmt.Errorf("delivery %d: %w: %w", seq, err, ErrConflict)
@@ -204,8 +207,17 @@ func (s *Service) supersede(ctx context.Context, tx *store.Tx, d *delivery, orig
 	ev := acted(KindSentAlone, now, d, by.Person, by.Reason)
 	ev.IDs = append(ev.IDs, ledger.Pair{K: "account", V: ledger.Code(by.Who)})
 	ev.Numbers = []ledger.Number{{K: "superseded", N: ahead}}
-	_, err := bus.Publish(ctx, tx, ev)
-	return err
+	if _, err := bus.Publish(ctx, tx, ev); err != nil {
+		return err
+	}
+	return noteChange(ctx, tx, d.partner)
+}
+
+// deliversElsewhere: another node's courier may be sending to the partner.
+func (s *Service) deliversElsewhere(partner string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.couriers[partner] == nil && s.elsewhere.Load() != nil
 }
 
 // onTheWire: this node's courier is sending it, or writing its answer down.

@@ -46,10 +46,11 @@ type Service struct {
 	couriers map[string]*courier // by partner, while Run runs
 	counts   counts
 
-	recent   recent
-	clinical chan struct{} // something for RunClinical to look at
-	stops    atomic.Pointer[stands]
-	standMu  sync.Mutex // while the standing stops are read
+	recent    recent
+	clinical  chan struct{}                 // something for RunClinical to look at
+	comparing atomic.Pointer[chan struct{}] // wakes RunCompare, while it runs
+	stops     atomic.Pointer[stands]
+	standMu   sync.Mutex // while the standing stops are read
 
 	elsewhere atomic.Pointer[Elsewhere]
 	hearing   atomic.Bool // words of other nodes come through

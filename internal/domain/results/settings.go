@@ -20,6 +20,8 @@ type Settings struct {
 	// somebody must telephone; 0 means 10 minutes. A source or a partner may have
 	// a time of its own; of two the shorter holds.
 	CriticalAfter time.Duration
+	// Adoption says what a route needs before it may carry.
+	Adoption Adoption
 
 	// Under Service.mu: tries under way with this revision, whether another has
 	// replaced it, and the channel closed when both have come to their end.
@@ -106,6 +108,32 @@ const (
 	Carry                 // is the path
 )
 
+func (s Stage) String() string { return [...]string{"shadow", "parallel", "carry"}[s] }
+
+// Adoption is what the comparison with the old path goes by.
+type Adoption struct {
+	// Days is how many days must have been compared without an unexplained
+	// difference; 0 means 14.
+	Days int
+	// Wait is how long one path may be ahead of the other; 0 means 15 minutes.
+	Wait time.Duration
+	// Keep is how long the values of what differed are kept; 0 means 90 days.
+	Keep time.Duration
+}
+
+func (a Adoption) defaults() Adoption {
+	if a.Days <= 0 {
+		a.Days = 14
+	}
+	if a.Wait <= 0 {
+		a.Wait = 15 * time.Minute
+	}
+	if a.Keep <= 0 {
+		a.Keep = 90 * 24 * time.Hour
+	}
+	return a
+}
+
 // Route says what goes where.
 type Route struct {
 	Name string
@@ -119,6 +147,12 @@ type Route struct {
 	// in words when it does not; the delivery is then held. nil checks nothing.
 	Owner func(partner string, m Look) (reason string, err error)
 	Stage Stage
+	// Config is a hash of the route's settings without its stage: what was
+	// compared and approved is bound to it.
+	Config string
+	// OldPath names the source that brings a copy of what the old path sent to
+	// this route's one partner; empty where nothing is compared.
+	OldPath string
 	// Transform makes the bytes that go out; nil sends them as they came.
 	Transform func(body []byte) ([]byte, error)
 }

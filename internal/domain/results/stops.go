@@ -322,6 +322,9 @@ func (s *Service) cover(ctx context.Context, tx *store.Tx, seq int64, stop event
 	if _, err := bus.Publish(ctx, tx, ev); err != nil {
 		return err
 	}
+	if err := noteChange(ctx, tx, d.partner); err != nil {
+		return err
+	}
 	return s.tags.Change(ctx, tx, taggedTries, seq, func() error {
 		_, err := tx.Exec(ctx, `UPDATE results_deliveries SET state = 1, changed_at = $1, next_at = NULL, first_at = NULL, reason = $2
 			WHERE seq = $3`, now, ledger.Code(reason), seq)

@@ -226,6 +226,9 @@ func (s *Service) letGo(ctx context.Context, tx *store.Tx, d *delivery, who, rea
 	if _, err := bus.Publish(ctx, tx, acted(KindReleased, now, d, who, reason)); err != nil {
 		return err
 	}
+	if err := noteChange(ctx, tx, d.partner); err != nil {
+		return err
+	}
 	return s.tags.Change(ctx, tx, taggedTries, d.seq, func() error {
 		_, err := tx.Exec(ctx, `UPDATE results_deliveries SET state = 0, changed_at = $1, next_at = NULL, first_at = NULL, reason = $2
 			WHERE seq = $3`, now, ledger.Code(reason), d.seq)

@@ -3,6 +3,7 @@ package config
 // Alarms says when a person is called, and who.
 type Alarms struct {
 	CriticalAfter   Duration    `yaml:"critical_after" default:"10m" rule:"min=1m,max=24h" doc:"A critical or unreadable result not acknowledged within this time opens a phone task in the laboratory. The laboratory director sets it."`
+	DateOwner       string      `yaml:"date_owner" ex:"M. Okafor" doc:"The person who sees to certificates before they end. Alarms about them come 30, 14, 7 and 1 days before, and past the end."`
 	QuarantineAfter Duration    `yaml:"quarantine_after" default:"1h" rule:"min=1m,max=30d" doc:"A message that has waited in quarantine for longer raises an alarm; many at one time, or a control id used again for another message, do so at once."`
 	DiskFree        Size        `yaml:"disk_free" default:"2GiB" rule:"min=16MiB" doc:"Less free space than this where the data folder is raises an alarm; a quarter of it an urgent one."`
 	OnCall          []OnCall    `yaml:"on_call" sample:"off" doc:"Who is told of alarms, in this order: the first at once, the next when the one before has not accepted in time, and round again until someone accepts."`

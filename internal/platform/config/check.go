@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -144,6 +145,14 @@ func (d *decoder) refer(at, what, name string, known []string, key bool) {
 func (d *decoder) checkSource(c *Config, name string, taken map[Listen]string) {
 	s, at := c.Sources[name], join("sources", name)
 	m := s.MLLP
+	switch {
+	case d.written(at+".mllp") && d.written(at+".folder"):
+		d.addKey(at+".folder", Error, "write two sources", "a source is exactly one of mllp and folder")
+	case m == nil && s.Folder == nil && !d.bad(at):
+		d.need(at, "mllp", false, "write mllp: with listen, or folder: with path", "a source")
+	case s.Folder != nil:
+		d.checkFolderSource(c, name)
+	}
 	if m == nil {
 		return
 	}
@@ -177,6 +186,25 @@ func (d *decoder) checkSource(c *Config, name string, taken map[Listen]string) {
 			"plaintext on %s: anyone on that network could read results", listen)
 	} else if len(s.From) == 0 && !d.bad(join("sources", name)+".from") {
 		d.addKey(at, Error, "write from: [ADDRESS/32]", "a plaintext source proves itself only by its network, and from is missing")
+	}
+}
+
+func (d *decoder) checkFolderSource(c *Config, name string) {
+	s, at := c.Sources[name], join("sources", name)
+	f := s.Folder
+	if _, err := path.Match(f.Match, "x"); err != nil {
+		d.add(at+".folder.match", "write a pattern like *.hl7", "%s is no pattern", quote(f.Match))
+	}
+	d.only(at, "from", len(s.From) == 0, "an mllp source")
+	for _, other := range sorted(c.Sources) {
+		if o := c.Sources[other].Folder; o != nil && other < name && path.Clean(string(o.Path)) == path.Clean(string(f.Path)) {
+			d.add(at+".folder.path", "give each source a folder of its own", "source %s takes from %s already", other, quote(string(f.Path)))
+		}
+	}
+	for _, key := range sorted(c.Partners) {
+		if o := c.Partners[key].Destination.Folder; o != nil && path.Clean(string(o.Path)) == path.Clean(string(f.Path)) {
+			d.add(at+".folder.path", "choose another folder", "partner %s is sent its results there: they would come back in", key)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 func (d *decoder) checkRoutes(c *Config) {
 	names := map[string]int{}
+	copies := d.checkOldPaths(c)
 	served, heard := map[string]bool{}, map[string]bool{}
 	sources, partners := sorted(c.Sources), sorted(c.Partners)
 	for i, r := range c.Routes {
@@ -16,6 +17,9 @@ func (d *decoder) checkRoutes(c *Config) {
 		for j, s := range r.From {
 			heard[s] = true
 			d.refer(fmt.Sprintf("%s.from[%d]", at, j), "source", s, sources, false)
+			if copies[s] != "" {
+				d.add(fmt.Sprintf("%s.from[%d]", at, j), "take from the laboratory's own source", "%s is the copy of an old path (route %s): what it brings is compared and never sent", s, copies[s])
+			}
 		}
 		for j, p := range r.To {
 			served[p] = true
@@ -42,7 +46,7 @@ func (d *decoder) checkRoutes(c *Config) {
 		return // the route may be there, and misspelt
 	}
 	for _, name := range sources {
-		if !heard[name] {
+		if !heard[name] && copies[name] == "" {
 			d.addKey(join("sources", name), Warning, "write a route with from: "+name, "no route takes messages from %s; they would all go to quarantine", name)
 		}
 	}
@@ -51,6 +55,33 @@ func (d *decoder) checkRoutes(c *Config) {
 			d.addKey(join("partners", name), Warning, "write a route with to: ["+name+"]", "no route sends to %s", name)
 		}
 	}
+}
+
+// checkOldPaths gives the sources that are copies of an old path, with the
+// first route that names each. What the old path sent is held against the
+// messages of one partner, so its routes lead to that partner alone.
+func (d *decoder) checkOldPaths(c *Config) map[string]string {
+	routes, partner := map[string]string{}, map[string]string{}
+	for i, r := range c.Routes {
+		if r.OldPath == "" {
+			continue
+		}
+		at := fmt.Sprintf("routes[%d].old_path", i)
+		d.refer(at, "source", r.OldPath, sorted(c.Sources), false)
+		if len(r.To) != 1 {
+			d.add(at, "write one route for each partner", "a route with old_path leads to one partner, this one to %d", len(r.To))
+			continue
+		}
+		if p, ok := partner[r.OldPath]; ok && p != r.To[0] {
+			d.add(at, "give each partner's copy a source of its own", "%s is what the old path sent to %s, and this route leads to %s", r.OldPath, p, r.To[0])
+			continue
+		}
+		if routes[r.OldPath] == "" {
+			routes[r.OldPath] = r.Name
+		}
+		partner[r.OldPath] = r.To[0]
+	}
+	return routes
 }
 
 // checkable: a check against an empty list would hold every result.

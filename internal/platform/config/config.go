@@ -15,9 +15,18 @@ type Config struct {
 	Routes    []Route            `yaml:"routes" doc:"Which message goes where. Every route whose from and when hold is taken; a message no route takes is kept in quarantine."`
 	Tables    map[string]Table   `yaml:"tables" key:"units" sample:"off" doc:"Tables for the map step of a transform: what comes in, and what goes out instead."`
 	Retention Retention          `yaml:"retention" doc:"How long things are kept. Age and size never delete what a legal minimum or a hold protects; they raise an alarm."`
+	Adoption  Adoption           `yaml:"adoption" doc:"What a route needs before it may carry."`
 	Alarms    Alarms             `yaml:"alarms" doc:"When a person is called."`
 	Witnesses []Witness          `yaml:"witnesses" sample:"off" doc:"Who outside this machine keeps our checkpoints, so that a database rolled back to yesterday is noticed. Two kinds are advised."`
 	Log       Log                `yaml:"log" doc:"What the program writes about itself; never patient data."`
+}
+
+// Adoption says what a route needs before it may carry, besides the director's
+// approval.
+type Adoption struct {
+	Days int      `yaml:"days" default:"14" rule:"min=1,max=366" doc:"Days on which messages were compared and no difference was left unexplained. A day on which nothing was compared does not count."`
+	Wait Duration `yaml:"wait" default:"15m" rule:"min=10s,max=48h" doc:"How long one of the two paths may be ahead of the other before a message counts as delivered by one only."`
+	Keep Duration `yaml:"keep" default:"90d" rule:"min=1d,max=10y" doc:"How long the values of a comparison that differed are kept (sealed); those of equal ones are not."`
 }
 
 // Table maps what comes in to what goes out.
@@ -37,6 +46,7 @@ type Node struct {
 	Seals    []Seal            `yaml:"seals" rule:"required" more:"{kind: passphrase}" doc:"What opens the vault at start. Use at least two, one of which needs no person, so that results flow again after a power cut."`
 	Metrics  Metrics           `yaml:"metrics" doc:"Metrics and health, on an address of their own."`
 	Control  Control           `yaml:"control" doc:"How the command line reaches a running hub."`
+	Bypass   Bypass            `yaml:"bypass" doc:"The way round a hub that does not run: docs/operate/bypass.md."`
 	TLS      *KeyPair          `yaml:"tls" doc:"Our certificate, used by every listener and destination that names no other."`
 	Listen   map[string]Listen `yaml:"listen" key:"lis" sample:"off" ex:"192.0.2.10:2575" rule:"ref=source" doc:"Addresses of this machine for the listeners of sources, by the name of the source. They replace sources.NAME.mllp.listen."`
 }
@@ -63,6 +73,11 @@ type Metrics struct {
 // Control is the local command socket.
 type Control struct {
 	Socket Path `yaml:"socket" default:"./data/labwarden.sock" doc:"Unix socket; the kernel tells us which user calls."`
+}
+
+// Bypass is what the way round a dead hub needs.
+type Bypass struct {
+	Key Path `yaml:"key" default:"./keys/bypass.key" doc:"File with the bypass key, made by init. It opens the bypass card and the bypass logs in the data folder and nothing else; whoever may open the bypass must be able to read it."`
 }
 
 // KeyPair is a certificate and its key.

@@ -7,6 +7,7 @@ type Route struct {
 	When        string      `yaml:"when" ex:"msh.type == \"ORU\"" doc:"Condition over the message; every message of the source when absent."`
 	To          []string    `yaml:"to" rule:"required,ref=partner,one" ex:"riverside" doc:"Names of the partners; one or a list."`
 	Stage       string      `yaml:"stage" default:"shadow" rule:"oneof=shadow|parallel|carry" doc:"shadow compares and sends nothing; parallel sends beside the old path; carry is the path. Each step up is the laboratory director's decision."`
+	OldPath     string      `yaml:"old_path" rule:"ref=source" doc:"The source that gets a copy of what the old path (the engine or interface in use until now) sends to this partner. Every message is then compared with what this route would deliver or delivers; carry needs that, or the director's statement that there is no old path."`
 	Check       string      `yaml:"check" default:"ordering_provider" rule:"oneof=ordering_provider|account|none" doc:"What must belong to the partner before anything is sent; a mismatch holds."`
 	CheckReason string      `yaml:"check_reason" doc:"Needed with check: none. Why nothing has to be checked."`
 	Transform   []Transform `yaml:"transform" sample:"off" each:"yes" doc:"Changes to the message, in order. Without it the bytes go out as they came."`

@@ -1,8 +1,9 @@
 package config
 
-// Source is one sender.
+// Source is one sender. Exactly one of MLLP and Folder is set.
 type Source struct {
-	MLLP            *MLLPListener `yaml:"mllp" rule:"required" doc:"Receives HL7 v2 over MLLP."`
+	MLLP            *MLLPListener `yaml:"mllp" doc:"Receives HL7 v2 over MLLP. A source has exactly one of mllp and folder."`
+	Folder          *FolderSource `yaml:"folder" sample:"off" doc:"Takes HL7 v2 files from a folder: one message, several, or FHS/BHS batches in each."`
 	From            []Network     `yaml:"from" ex:"127.0.0.1/32" doc:"Networks the source may connect from. Any when absent, if it shows a certificate."`
 	Site            string        `yaml:"site" ex:"main" doc:"The site of the laboratory it belongs to."`
 	ControlIDWindow Duration      `yaml:"control_id_window" default:"7d" rule:"min=1h,max=366d" doc:"How long the same MSH-10 from the same MSH-3 and MSH-4 means the same message. Shorter for a source that reuses its counter."`
@@ -12,6 +13,17 @@ type Source struct {
 	Idle            Duration      `yaml:"idle" default:"10m" rule:"min=5s,max=7d" doc:"A connection without a message is closed after this time."`
 	FrameTimeout    Duration      `yaml:"frame_timeout" default:"30s" rule:"min=1s,max=10m" doc:"The time one message may take from its first byte to its last."`
 	CriticalAfter   Duration      `yaml:"critical_after" rule:"min=1m,max=24h" doc:"For this source, instead of alarms.critical_after. Where the partner has one too, the shorter holds. The laboratory director sets it."`
+}
+
+// FolderSource is a folder that files are taken from. What was taken lies in its
+// subfolder done, what was refused in failed, each with its answer beside it.
+type FolderSource struct {
+	Path    Path     `yaml:"path" rule:"required,folder" ex:"/srv/lis/export" doc:"The folder; it must exist, and the hub must be allowed to write in it."`
+	Match   string   `yaml:"match" default:"*" ex:"*.hl7" doc:"Pattern of the names that are taken (* and ? and [a-z]). Names that begin with a dot or end in .part or .tmp never are."`
+	Ready   string   `yaml:"ready" default:"settled" rule:"oneof=settled|renamed" doc:"settled: a file is taken once its size and time have stayed the same for settle. renamed: at once, for writers that rename a whole file into place."`
+	Settle  Duration `yaml:"settle" default:"5s" rule:"min=1s,max=1h" doc:"How long a file must stay the same."`
+	Every   Duration `yaml:"every" default:"1s" rule:"min=100ms,max=1h" doc:"The time between two looks."`
+	MaxFile Size     `yaml:"max_file" default:"256MiB" rule:"min=1KiB,max=1GiB" doc:"A larger file goes to failed, and nothing of it is taken."`
 }
 
 // MLLPListener is where a source connects.

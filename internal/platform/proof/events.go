@@ -34,7 +34,13 @@ type Received struct {
 	// message was marked. Empty texts are left out.
 	Plan, States      string
 	Deliveries, Flags int64
+	// Via is ViaBypass for what went round the hub; else empty.
+	Via string
 }
+
+// ViaBypass marks what travelled in bypass: round a stopped hub, noted in the
+// bypass log at the time, entered into the ledger afterwards.
+const ViaBypass = "bypass"
 
 // Event returns the ledger event, committed to the body with salt.
 func (r Received) Event(salt ledger.Salt) (ledger.Event, error) {
@@ -45,6 +51,7 @@ func (r Received) Event(salt ledger.Salt) (ledger.Event, error) {
 		Codes:   codes("", r.Config, "", r.Peer, r.Plan, r.States),
 		Numbers: []ledger.Number{{K: "bytes", N: r.Bytes}, {K: "deliveries", N: r.Deliveries}, {K: "flags", N: r.Flags}},
 	}
+	e.Codes = via(e.Codes, r.Via)
 	c, err := ledger.Commit(salt, e.Kind, e.IDs, r.Body[:])
 	if err != nil {
 		return ledger.Event{}, fmt.Errorf("make received event: %w", err)
@@ -64,6 +71,8 @@ type Delivered struct {
 	// Body is the SHA-256 of the bytes sent, Bytes their number.
 	Body  [sha256.Size]byte
 	Bytes int64
+	// Via is ViaBypass for what went round the hub; else empty.
+	Via string
 }
 
 // Event returns the ledger event, committed to the body sent and to the
@@ -83,6 +92,7 @@ func (d Delivered) Event(salt ledger.Salt) (ledger.Event, error) {
 		Codes:   codes(ledger.Code(d.Receipt.Code), ledger.Code(d.Config), d.Receipt.Level.String(), d.Receipt.Peer, "", ""),
 		Numbers: []ledger.Number{{K: "bytes", N: d.Bytes}},
 	}
+	e.Codes = via(e.Codes, d.Via)
 	c, err := ledger.Commit(salt, e.Kind, e.IDs, d.Body[:], ReplyHash(d.Receipt))
 	if err != nil {
 		return ledger.Event{}, fmt.Errorf("make delivered event: %w", err)
@@ -126,6 +136,14 @@ func codes(code, config, level string, p channel.Peer, plan, states string) ledg
 		add("tls", ledger.Code(p.TLS))
 	}
 	return c
+}
+
+// via adds the way something went; its key is the last in the order of codes.
+func via(c ledger.Pairs, v string) ledger.Pairs {
+	if v == "" {
+		return c
+	}
+	return append(c, ledger.Pair{K: "via", V: v})
 }
 
 func parseHex(s string) ([]byte, bool) {

@@ -41,13 +41,17 @@ func (r *Report) partner(partner string, out ledger.Event) {
 	} else {
 		detail += ", " + tls
 	}
+	way := ""
+	if out.Codes.Get("via") == ViaBypass {
+		way = "It travelled in bypass: round the stopped hub, noted in the bypass log at the time and entered into the ledger afterwards. "
+	}
 	switch {
 	case proof == "certificate" && print != "":
-		r.put(CheckPartner, Holds, fmt.Sprintf("It went to %s, who showed a certificate.", partner), detail)
+		r.put(CheckPartner, Holds, way+fmt.Sprintf("It went to %s, who showed a certificate.", partner), detail)
 	case proof == "" || proof == "none":
-		r.put(CheckPartner, Unknown, fmt.Sprintf("It went to the address set for %s; who was there was not proved.", partner), detail)
+		r.put(CheckPartner, Unknown, way+fmt.Sprintf("It went to the address set for %s; who was there was not proved.", partner), detail)
 	default:
-		r.put(CheckPartner, Holds, fmt.Sprintf("It went to %s, known by: %s.", partner, proof), detail)
+		r.put(CheckPartner, Holds, way+fmt.Sprintf("It went to %s, known by: %s.", partner, proof), detail)
 	}
 }
 

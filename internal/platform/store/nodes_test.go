@@ -216,7 +216,17 @@ func TestStandingNodeDoesNotStopTheOthers(t *testing.T) {
 			conn := sleeper(t, dsn, midway)
 			defer conn.Close()
 			at, done := time.Now(), make(chan error, 1)
-			go func() { done <- exec(a, "INSERT INTO t (a) VALUES (1)") }()
+			go func() {
+				// Several steps: the wait must not use up the time that they have.
+				done <- a.Do(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+					for range 3 {
+						if _, err := tx.Exec(ctx, "INSERT INTO t (a) VALUES (1)"); err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+			}()
 			ended := 0
 			tick := time.NewTicker(200 * time.Millisecond)
 			defer tick.Stop()

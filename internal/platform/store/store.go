@@ -43,7 +43,8 @@ type Queryer interface {
 type Options struct {
 	// MaxGroup is how many work items share a transaction at most; 0 means 256.
 	MaxGroup int
-	// ItemLimit is the time one work function has; 0 means one second.
+	// ItemLimit is the time one work function has, the wait for other nodes' writers
+	// not counted; 0 means one second.
 	ItemLimit time.Duration
 	// GroupLimit bounds a whole transaction on PostgreSQL, where the network can
 	// go silent; 0 means 30 seconds.

@@ -17,6 +17,7 @@ type Tx struct {
 	hasBase  bool
 	asked    bool         // statements with answers were queued
 	once     map[any]bool // what QueueOnce has queued for the group, or for the one item
+	begun    bool         // the server has answered once: the lock is this node's
 }
 
 func (tx *Tx) check() error {
@@ -24,6 +25,21 @@ func (tx *Tx) check() error {
 		return ErrTooLong
 	}
 	return nil
+}
+
+// flush sends what was queued and reads the answers. The first answer of a group
+// comes when the writers' lock is had, which another node that stands still may
+// keep for seconds: that time is not the item's.
+func (tx *Tx) flush(ctx context.Context) error {
+	if tx.begun {
+		return tx.db.w.flush(ctx)
+	}
+	at := time.Now()
+	err := tx.db.w.flush(ctx)
+	if tx.begun = true; !tx.deadline.IsZero() {
+		tx.deadline = tx.deadline.Add(time.Since(at))
+	}
+	return err
 }
 
 // Engine says which engine the transaction is on.
@@ -34,7 +50,7 @@ func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error
 	if err := tx.check(); err != nil {
 		return 0, err
 	}
-	if err := tx.db.w.flush(ctx); err != nil {
+	if err := tx.flush(ctx); err != nil {
 		return 0, err
 	}
 	return tx.db.w.exec(ctx, query, args)
@@ -45,7 +61,7 @@ func (tx *Tx) Query(ctx context.Context, query string, args []any, each func(Sca
 	if err := tx.check(); err != nil {
 		return err
 	}
-	if err := tx.db.w.flush(ctx); err != nil {
+	if err := tx.flush(ctx); err != nil {
 		return err
 	}
 	return tx.db.w.query(ctx, query, args, each)
@@ -148,7 +164,7 @@ func (tx *Tx) Emit(ctx context.Context, b []byte) (int64, error) {
 // the ledger when it began. Nobody else can write until it ends.
 func (tx *Tx) Base(ctx context.Context) (int64, error) {
 	if !tx.hasBase {
-		if err := tx.db.w.flush(ctx); err != nil {
+		if err := tx.flush(ctx); err != nil {
 			return 0, err
 		}
 	}

@@ -88,6 +88,12 @@ func CreateKeyFile(path string, random io.Reader) error {
 	return nil
 }
 
+// ReadKeyFile returns the key of a key file that seals nothing in the vault (the
+// bypass key). It is as strict as KeyFile about who may read the file.
+func ReadKeyFile(path string) ([]byte, error) {
+	return (&fileSeal{kind: KindKeyFile, path: path, strict: true}).secret()
+}
+
 // fileSeal reads its secret from a file each time it is needed.
 type fileSeal struct {
 	kind, path string

@@ -104,3 +104,11 @@ CREATE TABLE results_holds (
   placed_at BIGINT NOT NULL,
   lifted_at BIGINT
 ) WITHOUT ROWID;
+-- What was read in from bypass logs: id is the bypass's name of a message or of
+-- a session, message the one it is here.
+CREATE TABLE results_bypassed (
+  id BLOB PRIMARY KEY,
+  message BLOB NOT NULL,
+  outcome BIGINT NOT NULL,
+  taken_at BIGINT NOT NULL
+) WITHOUT ROWID;

@@ -1,0 +1,101 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/labwarden/labwarden/internal/node/bypass"
+	"github.com/labwarden/labwarden/internal/platform/config"
+	"github.com/labwarden/labwarden/internal/platform/vault"
+)
+
+// bypassed is what the hub has to say about its bypass.
+type bypassed struct {
+	reading sync.Mutex // one reading of logs at a time
+
+	mu    sync.Mutex
+	card  string            // why there is no card; empty when there is one
+	logs  map[string]string // what is wrong with logs, by name
+	notes []string          // what was read in since the start
+}
+
+// MakeBypassKey makes the bypass key of a new laboratory; one that is there stays.
+func MakeBypassKey(n *config.Node) error {
+	path := string(n.Bypass.Key)
+	if path == "" {
+		return nil
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("make folder of the bypass key: %w", err)
+	}
+	return vault.CreateKeyFile(path, rand.Reader)
+}
+
+// writeBypassCard puts what the bypass needs into the data folder. Results do
+// not depend on it, so a failure is said loudly and stops nothing.
+func (h *Hub) writeBypassCard(ctx context.Context, c *config.Config) {
+	err := h.bypassCard(ctx, c)
+	h.bypassed.mu.Lock()
+	defer h.bypassed.mu.Unlock()
+	h.bypassed.card = ""
+	if err != nil {
+		h.bypassed.card = err.Error()
+		h.slog.Error("no bypass could be opened if this hub failed now", "error", err)
+	}
+}
+
+func (h *Hub) bypassCard(ctx context.Context, c *config.Config) error {
+	if c.Node.Bypass.Key == "" {
+		return nil
+	}
+	key, err := bypass.ReadKey(string(c.Node.Bypass.Key))
+	if err != nil {
+		return err
+	}
+	card := bypass.Card{Made: h.now().UTC(), Lab: c.Lab.Name, Revision: c.Revision(), Text: string(c.Canonical()), Node: c.Node, Secrets: map[string][]byte{}}
+	cur, err := h.Current(ctx)
+	switch {
+	case err == nil && cur.Hash == card.Revision:
+		card.Number = cur.Number
+	case err != nil && !errors.Is(err, ErrNoRevision):
+		return err
+	}
+	if card.Base, err = os.Getwd(); err != nil {
+		return fmt.Errorf("find this folder: %w", err)
+	}
+	for _, name := range secretsOf(c) {
+		if card.Secrets[name], err = h.secret(ctx, config.Secret("vault:"+name)); err != nil {
+			return err
+		}
+	}
+	return bypass.WriteCard(bypass.Folder(string(c.Node.Data)), key, card)
+}
+
+// bypassAlarms are what about the bypass needs a person.
+func (h *Hub) bypassAlarms() []string {
+	h.bypassed.mu.Lock()
+	defer h.bypassed.mu.Unlock()
+	var out []string
+	if h.bypassed.card != "" {
+		out = append(out, "No bypass could be opened if this hub failed now: "+h.bypassed.card+". See docs/operate/bypass.md.")
+	}
+	for _, name := range sorted(h.bypassed.logs) {
+		out = append(out, "What travelled in bypass is not all in the ledger: log "+name+": "+h.bypassed.logs[name]+". Keep the file; see docs/operate/bypass.md.")
+	}
+	return out
+}
+
+func (h *Hub) bypassNotes() []string {
+	h.bypassed.mu.Lock()
+	defer h.bypassed.mu.Unlock()
+	return append([]string(nil), h.bypassed.notes...)
+}
