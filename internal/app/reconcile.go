@@ -254,7 +254,9 @@ func (st *staged) commit() error {
 	for source, d := range r.doors {
 		if st.doors[source] != d {
 			d.stop()
-			d.ln.Close()
+			if d.ln != nil { // a folder has none
+				d.ln.Close()
+			}
 		}
 	}
 	for source, d := range st.doors {

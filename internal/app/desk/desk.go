@@ -90,7 +90,7 @@ type Comparison struct {
 	NeedApproval []string `json:"need_approval,omitempty"`
 	// Missing says what that decision lacks still; what is missing is refused.
 	Missing []string `json:"missing,omitempty"`
-	Hash         string   `json:"hash"` // of what was compared to
+	Hash    string   `json:"hash"` // of what was compared to
 }
 
 // Outcome is what came of Apply.
