@@ -65,7 +65,7 @@ func TestQuarantineIsErasedWhenNothingProtectsIt(t *testing.T) {
 			}
 		}
 		p := Retention{MaxApart: year, Reports: 2 * year, Immunohaematology: 5 * year, Pathology: 10 * year}
-		_, err := l.Retain(ctx, p)
+		_, err = l.Retain(ctx, p)
 		must(t, err)
 		gone("at once")
 		l.clock.add(year + 24*3600e9)
