@@ -44,7 +44,7 @@ func ownCertificates(c *config.Config) ([]control.Date, error) {
 		ours("node", c.Node.TLS.Certificate)
 	}
 	for _, key := range sorted(c.Sources) {
-		if t := c.Sources[key].MLLP.TLS; t != nil {
+		if t := field(c.Sources[key].MLLP, func(m *config.MLLPListener) *config.ServerTLS { return m.TLS }); t != nil {
 			ours("source "+key, t.Certificate)
 			authority("source "+key, t.ClientCA)
 		}

@@ -142,6 +142,12 @@ func TestTheDeskIsTheSameAtTheHubAndOverItsSocket(t *testing.T) {
 		if _, err := d.Apply(ctx, desk.Target{Source: []byte(bad)}, why); !kindIs(err, nil, control.Invalid) || !strings.Contains(err.Error(), "/nowhere/ca.pem") {
 			t.Errorf("a file that is missing: %v", err)
 		}
+		if step.Missing == nil || strings.Contains(strings.Join(step.Missing, " "), "Dr-Director") {
+			t.Errorf("what the director has not stated: %q", step.Missing)
+		}
+		if err := stated(ctx, h, f.parse(two)); err != nil {
+			t.Fatal(err)
+		}
 		// A draft from elsewhere: the file gets its text, comments included.
 		if out, err = d.Apply(ctx, desk.Target{Source: []byte(two), Hash: step.Hash}, why); err != nil || out.Number != 2 || !out.File.Written || out.File.Kept != "" {
 			t.Fatal(out, err)

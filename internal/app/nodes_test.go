@@ -34,6 +34,9 @@ func newPair(t *testing.T, partners, to string) *nodePair {
 		p.site = &own
 		h := own.open()
 		c := own.parse(own.source(partners, to, "carry"))
+		if err := stated(t.Context(), h, c); err != nil {
+			t.Fatal(err)
+		}
 		start, err := h.Begin(t.Context(), c.Node, c, nil, "tester")
 		if err != nil {
 			t.Fatal(err)

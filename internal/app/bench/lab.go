@@ -29,7 +29,7 @@ type lab struct {
 
 // makeCerts writes the certificates of a measurement.
 func makeCerts(dir string) (string, error) {
-	ca, err := demo.NewCA(time.Now(), 24*time.Hour)
+	ca, err := demo.NewCA(time.Now(), 400*24*time.Hour)
 	if err != nil {
 		return "", err
 	}

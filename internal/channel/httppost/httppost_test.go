@@ -163,7 +163,7 @@ func TestStatuses(t *testing.T) {
 		hits++
 		q := r.URL.Query()
 		if v := q.Get("after"); v != "" {
-		w.Header()["Date"] = nil // its clock is not ours
+			w.Header()["Date"] = nil // its clock is not ours
 			w.Header().Set("Retry-After", v)
 		}
 		w.Header().Set("Location", "/elsewhere")
