@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -331,4 +333,66 @@ func TestViewsFollowTheHolder(t *testing.T) {
 	p.stop[p.north]()
 	p.holds(p.south)
 	eventually(t, "the next holder finds out itself", func() bool { return p.south.Results.ViewsClosed() == "" })
+}
+
+// A folder, which may be on a share, is taken from by the node with the lease,
+// also when it is new or when another node takes over.
+func TestOneNodeTakesFromAFolder(t *testing.T) {
+	x, dir := newPractice(t), t.TempDir()
+	p := newPair(t, partnerAt("p", x.addr), "p")
+	src := strings.Replace(p.site.folderSource(p.site.source(partnerAt("p", x.addr), "p", "carry"), "export", dir), "from: lis", "from: [lis, export]", 1)
+	r, err := propose(t.Context(), p.south, p.site.parse(src), src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the holder takes the revision", func() bool { return p.north.Results.Settings().Revision == r.Hash })
+	place(t, dir, "a.hl7", result("A"))
+	eventually(t, "it arrives", func() bool { return x.has("A") })
+	if n, s := p.north.Results.Counts().Received, p.south.Results.Counts().Received; n != 1 || s != 0 {
+		t.Errorf("north, with the lease, took %d, south %d", n, s)
+	}
+	p.stop[p.north]()
+	p.holds(p.south)
+	place(t, dir, "b.hl7", result("B"))
+	eventually(t, "the next arrives", func() bool { return x.has("B") })
+	if s := p.south.Results.Counts().Received; s != 1 {
+		t.Errorf("south took %d", s)
+	}
+}
+
+// What a person extends on one node is extended on the one that connects.
+func TestNodesFollowExtensions(t *testing.T) {
+	x := newPractice(t)
+	p := newPair(t, partnerAt("p", x.addr), "p")
+	e, err := p.south.Extend(t.Context(), "partner p", "tester", "renewal-late")
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "north knows", func() bool { return p.north.dates.extendedAt("partner p").Equal(e.At) })
+	mark := func(h *Hub) string {
+		h.applying.Lock()
+		defer h.applying.Unlock()
+		return h.running.senders["p"].mark
+	}
+	eventually(t, "and connects anew", func() bool { return mark(p.north) == mark(p.south) })
+}
+
+// The other node's file says what runs there, with a node section of its own.
+func TestFileOfEveryNodeFollows(t *testing.T) {
+	x, y := newPractice(t), newPractice(t)
+	p := newPair(t, partnerAt("p", x.addr), "p")
+	own := strings.Replace(p.site.source(partnerAt("p", x.addr), "p", "carry"), "node:\n", "node:\n  name: north # ours\n", 1)
+	path := filepath.Join(t.TempDir(), "labwarden.yaml")
+	writeFile(t, path, own)
+	p.north.applying.Lock()
+	p.north.file = path
+	p.north.applying.Unlock()
+	src := "# new words\n" + p.site.source(partnerAt("p", x.addr)+partnerAt("q", y.addr), "p, q", "carry")
+	if _, err := propose(t.Context(), p.south, p.site.parse(src), src); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the file follows", func() bool {
+		b, err := os.ReadFile(path)
+		return err == nil && strings.Contains(string(b), "# new words") && strings.Contains(string(b), "name: north # ours")
+	})
 }
