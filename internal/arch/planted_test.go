@@ -28,7 +28,7 @@ func TestPlantedImports(t *testing.T) {
 		{"internal/codec/hl7", "net", "no clock, network"},
 		{"internal/codec/hl7", "log/slog", "no clock, network"},
 		{"internal/codec/hl7", "golang.org/x/text/encoding", ""},
-		{"internal/codec/hl7", "github.com/klauspost/compress/zstd", "third-party"},
+		{"internal/codec/hl7", "github.com/klauspost/compress/s2", "third-party"},
 		{"internal/convert/hl7fhir", "internal/codec/fhir", ""},
 		{"internal/convert/hl7fhir", "internal/convert/astmhl7", "may not import it"},
 		{"internal/channel", "internal/codec/hl7", "may not import it"},

@@ -2,7 +2,6 @@ package hl7
 
 import (
 	"bytes"
-	"iter"
 	"strings"
 )
 
@@ -52,14 +51,16 @@ type mark struct {
 	clause string
 }
 
-// markers are the codes that are read: nothing is computed from a value.
-// "P" in SPM-11 is an ordinary patient specimen (table 0369).
-var markers = []struct {
+type marker struct {
 	segment string
 	field   int
 	parts   []int // components that hold a code
 	marks   []mark
-}{
+}
+
+// markers are the codes that are read: nothing is computed from a value.
+// "P" in SPM-11 is an ordinary patient specimen (table 0369).
+var markers = []marker{
 	{"MSH", 11, []int{1}, []mark{{NotProduction, "T", "HL7 table 0103"}, {NotProduction, "D", "HL7 table 0103"}}},
 	{"OBR", 15, []int{7}, specimenRole}, // SPS.7, HL7 v2.5.1 2.A.72
 	{"OBR", 25, []int{1}, []mark{{Corrected, "C", "HL7 table 0123"}, {Cancelled, "X", "HL7 table 0123"}}},
@@ -101,26 +102,21 @@ const maxSigns = 1000
 // read too many holds a message, one missed may harm a patient.
 func (m *Message) Signs(critical ...string) []Sign {
 	var out []Sign
-	for _, w := range markers {
+	for i := range markers {
+		w := &markers[i]
 		have := len(out)
-		for seg, v := range m.repetitions(w.segment, w.field) {
-			for _, n := range w.parts {
-				code := bytes.TrimSpace(v.Part(n).Subpart(1).Raw())
-				if len(code) == 0 {
-					continue
+		for seg := range m.Segments(w.segment) {
+			f := seg.Field(w.field)
+			if len(f.raw) == 0 || w.parts[0] == 1 && m.bare(f.raw) && !w.marked(f.raw, critical) {
+				continue // nearly every field of nearly every message
+			}
+			for n, v := range f.Repetitions() {
+				if s, ok := w.read(seg, n, v, critical); ok {
+					out = append(out, s)
 				}
-				k, ok := lookup(w.marks, code)
-				if !ok && w.segment == "OBX" && w.field == 8 {
-					k, ok = local(critical, code)
+				if len(out)-have == maxSigns {
+					break
 				}
-				if !ok {
-					continue
-				}
-				out = append(out, Sign{
-					Kind: k.kind, Line: seg.Line(), Code: strings.ToUpper(string(code)), Clause: k.clause,
-					At: Path{Segment: w.segment, Occurrence: seg.occurrence, Field: w.field, Repetition: v.n, Component: n},
-				})
-				break
 			}
 			if len(out)-have == maxSigns {
 				break
@@ -130,21 +126,44 @@ func (m *Message) Signs(critical ...string) []Sign {
 	return out
 }
 
-type repetition struct {
-	Value
-	n int
-}
-
-func (m *Message) repetitions(segment string, field int) iter.Seq2[Segment, repetition] {
-	return func(yield func(Segment, repetition) bool) {
-		for s := range m.Segments(segment) {
-			for n, v := range s.Field(field).Repetitions() {
-				if !yield(s, repetition{v, n}) {
-					return
-				}
-			}
+// bare says that a field's bytes are one code and nothing else.
+func (m *Message) bare(raw []byte) bool {
+	for _, c := range raw {
+		if c == m.head.Repetition || c == m.head.Component || c == m.head.Subcomponent {
+			return false
 		}
 	}
+	return true
+}
+
+func (w *marker) marked(raw []byte, critical []string) bool {
+	_, ok := w.find(bytes.TrimSpace(raw), critical)
+	return ok
+}
+
+func (w *marker) find(code []byte, critical []string) (mark, bool) {
+	k, ok := lookup(w.marks, code)
+	if !ok && w.segment == "OBX" && w.field == 8 {
+		return local(critical, code)
+	}
+	return k, ok
+}
+
+// read is the first mark in a repetition.
+func (w *marker) read(seg Segment, n int, v Value, critical []string) (Sign, bool) {
+	for _, part := range w.parts {
+		code := bytes.TrimSpace(v.Part(part).Subpart(1).Raw())
+		if len(code) == 0 {
+			continue
+		}
+		if k, ok := w.find(code, critical); ok {
+			return Sign{
+				Kind: k.kind, Line: seg.Line(), Code: strings.ToUpper(string(code)), Clause: k.clause,
+				At: Path{Segment: w.segment, Occurrence: seg.occurrence, Field: w.field, Repetition: n, Component: part},
+			}, true
+		}
+	}
+	return Sign{}, false
 }
 
 func lookup(marks []mark, code []byte) (mark, bool) {

@@ -6,50 +6,34 @@ import (
 	"fmt"
 	"hash/crc32"
 
-	"github.com/klauspost/compress/zstd"
+	"github.com/klauspost/compress/s2"
 )
 
 // The first byte of a packed list says how the rest is written.
 const (
 	packedPlain = 0 // uvarint length, bytes, and so on
-	// CRC-32C of the rest (4 bytes big-endian), then a zstd frame of what
-	// packedPlain has after its first byte. A frame has bits that change nothing
-	// in what comes out; the checksum makes a flip there show in an audit too.
-	packedZstd = 1
+	// CRC-32C of the rest (4 bytes big-endian), then an S2 block of what
+	// packedPlain has after its first byte. The same list can be written as many
+	// blocks; the checksum makes a flip show in an audit whatever comes out. S2
+	// and not zstd: rows are packed while everybody waits for the commit.
+	packedS2 = 1
 )
 
 // maxPacked is the greatest size of an unpacked list in bytes.
 const maxPacked = MaxGroup * (MaxEvent + 2)
 
-// packWorth is the size in bytes below which zstd gains too little to be worth
+// packWorth is the size in bytes below which packing gains too little to be worth
 // its time and the reader's.
 const packWorth = 512
 
 // ErrPacked is in the chain of every error about a packed list's form.
 var ErrPacked = errors.New("not a packed list of events")
 
-// Codec compresses and opens the Events of a Group. It is safe for concurrent
-// use and holds about 1 MiB once it has compressed.
-type Codec struct {
-	enc *zstd.Encoder
-	dec *zstd.Decoder
-}
+// Codec compresses and opens the Events of a Group. It is safe for concurrent use.
+type Codec struct{}
 
-// NewCodec returns a codec. It starts no goroutine.
-func NewCodec() (*Codec, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest),
-		zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true),
-		zstd.WithWindowSize(256<<10))
-	if err != nil {
-		return nil, fmt.Errorf("make ledger codec: %w", err)
-	}
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxMemory(maxPacked))
-	if err != nil {
-		return nil, fmt.Errorf("make ledger codec: %w", err)
-	}
-	return &Codec{enc: enc, dec: dec}, nil
-}
+// NewCodec returns a codec.
+func NewCodec() (*Codec, error) { return &Codec{}, nil }
 
 // Pack compresses g.Events in place where that makes it smaller. A packed or
 // small list stays as it is.
@@ -57,10 +41,12 @@ func (c *Codec) Pack(g *Group) {
 	if len(g.Events) < packWorth || g.Events[0] != packedPlain {
 		return
 	}
-	z := c.enc.EncodeAll(g.Events[1:], append(make([]byte, 0, len(g.Events)/2), packedZstd, 0, 0, 0, 0))
+	z := make([]byte, 5+s2.MaxEncodedLen(len(g.Events)))
+	z = z[:5+len(s2.Encode(z[5:], g.Events[1:]))]
+	z[0] = packedS2
 	binary.BigEndian.PutUint32(z[1:], checksum(z[5:]))
 	if len(z) < len(g.Events) {
-		g.Events = z
+		g.Events = append(g.Events[:0], z...)
 	}
 }
 
@@ -74,13 +60,16 @@ func (c *Codec) Unpack(packed []byte) ([][]byte, error) {
 	b := packed[1:]
 	switch packed[0] {
 	case packedPlain:
-	case packedZstd:
+	case packedS2:
 		if len(b) < 4 || binary.BigEndian.Uint32(b) != checksum(b[4:]) {
 			return nil, fmt.Errorf("%w: the checksum does not fit", ErrPacked)
 		}
 		b = b[4:]
+		if n, err := s2.DecodedLen(b); err != nil || n > maxPacked {
+			return nil, fmt.Errorf("%w: damaged compression", ErrPacked)
+		}
 		var err error
-		if b, err = c.dec.DecodeAll(b, nil); err != nil {
+		if b, err = s2.Decode(nil, b); err != nil {
 			return nil, fmt.Errorf("%w: damaged compression", ErrPacked)
 		}
 	default:
