@@ -68,14 +68,15 @@ func fullHub(t *testing.T, s *site) *Hub {
 	reject := &answers{err: &channel.Error{Class: channel.Rejected, Code: "AR", Err: errors.New("no")}}
 	down := &answers{err: &channel.Error{Class: channel.Unreachable, Code: "refused", Err: errors.New("down")}}
 	slow := results.Retry{First: time.Hour, Max: time.Hour, GiveUpAfter: 48 * time.Hour}
-	h.Results.Apply(&results.Settings{
+	set := results.Settings{
 		Revision: strings.Repeat("0a", 32),
-		Sources:  map[string]results.Source{"lis": {Name: "lis", Window: 24 * time.Hour}},
+		Sources:  map[string]results.Source{"lis": {Name: "lis", Window: 24 * time.Hour, CriticalAfter: time.Nanosecond}},
 		Partners: map[string]*results.Partner{
 			"good": {Key: "good", Sender: accept, Retry: slow}, "strict": {Key: "strict", Sender: reject, Retry: slow}, "away": {Key: "away", Sender: down, Retry: slow},
 		},
-		Routes: []results.Route{{Name: "all", To: []string{"good", "strict", "away"}, Stage: results.Carry}},
-	})
+		Routes: []results.Route{{Name: "all", From: "lis", To: []string{"good", "strict", "away"}, Stage: results.Carry}},
+	}
+	h.Results.Apply(&set)
 	in := h.Results.Intake("lis")
 	take := func(body string) {
 		t.Helper()
@@ -130,6 +131,15 @@ func fullHub(t *testing.T, s *site) *Hub {
 		must(h.Log.KeepCosignatures(ctx, head.Size, []note.Signature{sig}))
 		take(result(fmt.Sprint("C", head.Size)))
 	}
+	w := &worked{t, ctx, h, set}
+	w.alarmed()
+	w.extended()
+	w.bypassed()
+	w.calls()
+	w.stops()
+	w.alone()
+	w.counts()
+	w.adopts()
 	_, err = h.Results.IndexNow(ctx)
 	must(err)
 	must(h.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
