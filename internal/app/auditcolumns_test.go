@@ -378,8 +378,10 @@ func TestEveryColumnOfEveryTableIsBound(t *testing.T) {
 
 func (r *raw) try(x *rawTable) (tried int) {
 	rows := x.pick()
-	if r.h.DB.Engine() != store.SQLite {
-		rows = rows[:min(2, len(rows))] // each audit takes its time there, and the code is the same
+	// Each audit takes its time: two rows where one code binds all of them.
+	tags := r.strings("SELECT row FROM row_tags WHERE tbl = $1", x.name)
+	if r.h.DB.Engine() != store.SQLite || x.name != "results_deliveries" && len(tags) > 0 {
+		rows = rows[:min(2, len(rows))]
 	}
 	for n, row := range rows {
 		for i, column := range x.columns {
