@@ -8,6 +8,7 @@ import (
 
 	"github.com/labwarden/labwarden/internal/app/control"
 	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
@@ -74,7 +75,10 @@ func (h *Hub) auditOwn(ctx context.Context, found func(table, row, what string))
 			return err
 		}
 	}
-	tables := append(append([]string{taggedRevisions.Table, taggedSecrets.Table, taggedExtended.Table}, bus.TaggedTables()...), results.TaggedTables()...)
+	if err := h.Alarms.Audit(ctx, found); err != nil {
+		return err
+	}
+	tables := append(append(append([]string{taggedRevisions.Table, taggedSecrets.Table, taggedExtended.Table}, bus.TaggedTables()...), results.TaggedTables()...), alarm.TaggedTables()...)
 	if err := tags.AuditStrays(ctx, h.DB, tables, in("row_tags")); err != nil {
 		return err
 	}

@@ -71,14 +71,15 @@ func fullHub(t *testing.T, s *site) *Hub {
 	reject := &answers{err: &channel.Error{Class: channel.Rejected, Code: "AR", Err: errors.New("no")}}
 	down := &answers{err: &channel.Error{Class: channel.Unreachable, Code: "refused", Err: errors.New("down")}}
 	slow := results.Retry{First: time.Hour, Max: time.Hour, GiveUpAfter: 48 * time.Hour}
-	h.Results.Apply(&results.Settings{
+	set := results.Settings{
 		Revision: strings.Repeat("0a", 32),
-		Sources:  map[string]results.Source{"lis": {Name: "lis", Window: 24 * time.Hour}},
+		Sources:  map[string]results.Source{"lis": {Name: "lis", Window: 24 * time.Hour, CriticalAfter: time.Nanosecond}},
 		Partners: map[string]*results.Partner{
 			"good": {Key: "good", Sender: accept, Retry: slow}, "strict": {Key: "strict", Sender: reject, Retry: slow}, "away": {Key: "away", Sender: down, Retry: slow},
 		},
-		Routes: []results.Route{{Name: "all", To: []string{"good", "strict", "away"}, Stage: results.Carry}},
-	})
+		Routes: []results.Route{{Name: "all", From: "lis", To: []string{"good", "strict", "away"}, Stage: results.Carry}},
+	}
+	h.Results.Apply(&set)
 	in := h.Results.Intake("lis")
 	take := func(body string) {
 		t.Helper()
@@ -133,6 +134,15 @@ func fullHub(t *testing.T, s *site) *Hub {
 		must(h.Log.KeepCosignatures(ctx, head.Size, []note.Signature{sig}))
 		take(result(fmt.Sprint("C", head.Size)))
 	}
+	w := &worked{t, ctx, h, set}
+	w.alarmed()
+	w.extended()
+	w.bypassed()
+	w.calls()
+	w.stops()
+	w.alone()
+	w.counts()
+	w.adopts()
 	_, err = h.Results.IndexNow(ctx)
 	must(err)
 	must(h.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
@@ -371,8 +381,10 @@ func TestEveryColumnOfEveryTableIsBound(t *testing.T) {
 
 func (r *raw) try(x *rawTable) (tried int) {
 	rows := x.pick()
-	if r.h.DB.Engine() != store.SQLite {
-		rows = rows[:min(2, len(rows))] // each audit takes its time there, and the code is the same
+	// Each audit takes its time: two rows where one code binds all of them.
+	tags := r.strings("SELECT row FROM row_tags WHERE tbl = $1", x.name)
+	if r.h.DB.Engine() != store.SQLite || x.name != "results_deliveries" && len(tags) > 0 {
+		rows = rows[:min(2, len(rows))]
 	}
 	for n, row := range rows {
 		for i, column := range x.columns {

@@ -185,7 +185,7 @@ func open(ctx context.Context, db *store.DB, seals []vault.Seal, d Deps) (*Hub, 
 		v.Close()
 		return nil, err
 	}
-	alarms, err := alarm.New(ctx, db, d.Now, d.Log)
+	alarms, err := alarm.New(ctx, db, v, d.Now, d.Log)
 	if err != nil {
 		v.Close()
 		return nil, err

@@ -16,7 +16,7 @@ func TestAlarmsOverTheSocket(t *testing.T) {
 	r := newRig(t, func(s *control.Server) {
 		check(t, s.DB.Migrate(t.Context(), alarm.Migrations()))
 		var err error
-		desk, err = alarm.New(t.Context(), s.DB, time.Now, slog.New(slog.DiscardHandler))
+		desk, err = alarm.New(t.Context(), s.DB, s.Vault, time.Now, slog.New(slog.DiscardHandler))
 		check(t, err)
 		s.Desk = desk
 	})

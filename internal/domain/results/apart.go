@@ -264,7 +264,7 @@ func (s *Service) decide(ctx context.Context, tx *store.Tx, id event.ID, to int6
 	if err != nil || message == nil {
 		return err
 	}
-	return sinceFirst(ctx, tx, id, *message)
+	return s.sinceFirst(ctx, tx, id, *message)
 }
 
 // changeApart changes an open row and its tag. The parameters of set begin at $2.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
 )
@@ -139,10 +138,13 @@ func (a *auditor) controls(ctx context.Context) error {
 // ledger knows and nobody finds.
 func (a *auditor) tagged(ctx context.Context) error {
 	in := func(table string) func(row, what string) { return func(row, what string) { a.find(table, row, what) } }
-	for _, d := range []*bus.Tagged{taggedApart, taggedHolds, taggedClock} {
+	for _, d := range taggedWhole() {
 		if err := a.s.tags.Audit(ctx, a.s.db, d, in(d.Table)); err != nil {
 			return err
 		}
+	}
+	if err := a.sealed(ctx); err != nil {
+		return err
 	}
 	if err := a.s.tags.AuditOrphans(ctx, a.s.db, taggedTries, in(taggedTries.Table)); err != nil {
 		return err

@@ -154,7 +154,7 @@ func (b *BypassIntake) Take(ctx context.Context, m Bypassed) (BypassOutcome, eve
 				return err
 			}
 		}
-		_, err = tx.Exec(ctx, "INSERT INTO results_bypassed (id, message, outcome, taken_at) VALUES ($1, $2, $3, $4)", m.ID[:], id[:], int64(outcome), s.now().UnixMicro())
+		_, err = s.tags.Exec(ctx, tx, taggedBypassed, m.ID[:], "INSERT INTO results_bypassed (id, message, outcome, taken_at) VALUES ($1, $2, $3, $4)", m.ID[:], id[:], int64(outcome), s.now().UnixMicro())
 		return err
 	})
 	if err != nil {

@@ -33,7 +33,7 @@ func (b *BypassIntake) Finish(ctx context.Context, ses BypassSession) (BypassRea
 		}
 	}
 	err := b.s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
-		n, err := tx.Exec(ctx, `INSERT INTO results_bypassed (id, message, outcome, taken_at) VALUES ($1, $2, $3, $4)
+		n, err := b.s.tags.Exec(ctx, tx, taggedBypassed, ses.ID[:], `INSERT INTO results_bypassed (id, message, outcome, taken_at) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (id) DO NOTHING`, ses.ID[:], ses.ID[:], int64(bypassSession), b.s.now().UnixMicro())
 		if err != nil || n == 0 {
 			return err

@@ -59,7 +59,7 @@ func (l CallLog) check(now time.Time) error {
 // another; both are written down.
 func (s *Service) TakeCall(ctx context.Context, id event.ID, by Named) error {
 	return s.stepCall(ctx, id, callStep{kind: "taken", by: by}, func(tx *store.Tx, c *openTask) error {
-		_, err := tx.Exec(ctx, "UPDATE results_calls SET state = 1, owner = $1, steps = $2 WHERE id = $3", by.Person, c.steps, id[:])
+		_, err := s.tags.Exec(ctx, tx, taggedCalls, id[:], "UPDATE results_calls SET state = 1, owner = $1, steps = $2 WHERE id = $3", by.Person, c.steps, id[:])
 		return err
 	})
 }
@@ -84,7 +84,7 @@ func (s *Service) LogCall(ctx context.Context, id event.ID, l CallLog, by Named)
 			v := now.Add(s.settings.Load().criticalAfter(c.source, c.partner)).UnixMicro()
 			due, owner = &v, strings.TrimSpace(l.Whom)
 		}
-		_, err := tx.Exec(ctx, "UPDATE results_calls SET state = 1, owner = $1, due_at = $2, steps = $3 WHERE id = $4", owner, due, c.steps, id[:])
+		_, err := s.tags.Exec(ctx, tx, taggedCalls, id[:], "UPDATE results_calls SET state = 1, owner = $1, due_at = $2, steps = $3 WHERE id = $4", owner, due, c.steps, id[:])
 		return err
 	})
 }
@@ -117,7 +117,7 @@ func (s *Service) CloseCall(ctx context.Context, id event.ID, withoutCall bool, 
 		return fmt.Errorf("phone task %s: nobody who read the value back is logged and the result is not acknowledged; log the call, or close it as one without a call: %w", id, ErrConflict)
 	}
 	return s.stepCall(ctx, id, callStep{kind: "closed", by: by, outcome: how, readBack: how == "read_back"}, func(tx *store.Tx, t *openTask) error {
-		_, err := tx.Exec(ctx, "UPDATE results_calls SET state = 2, due_at = NULL, closed_at = $1, steps = $2 WHERE id = $3", s.now().UnixMicro(), t.steps, id[:])
+		_, err := s.tags.Exec(ctx, tx, taggedCalls, id[:], "UPDATE results_calls SET state = 2, due_at = NULL, closed_at = $1, steps = $2 WHERE id = $3", s.now().UnixMicro(), t.steps, id[:])
 		return err
 	})
 }

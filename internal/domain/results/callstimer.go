@@ -15,7 +15,7 @@ import (
 
 // startTimers writes down, in the message's own transaction, what must be
 // acknowledged in time. A shadow delivery starts none: the old path carries.
-func startTimers(ctx context.Context, tx *store.Tx, leaf int64, m *newMessage) error {
+func (s *Service) startTimers(ctx context.Context, tx *store.Tx, leaf int64, m *newMessage) error {
 	if m.flags&(FlagCritical|FlagCorrection) == 0 {
 		return nil
 	}
@@ -34,6 +34,9 @@ func startTimers(ctx context.Context, tx *store.Tx, leaf int64, m *newMessage) e
 				return fmt.Errorf("start the timer of a call: %w", err)
 			}
 		}
+		if err := s.tags.Put(ctx, tx, taggedTimers, leaf*maxPlans+int64(n)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -49,10 +52,22 @@ func urgentApart(body []byte) bool {
 
 // sinceFirst lets the time of a message taken from quarantine count from when
 // it was first presented.
-func sinceFirst(ctx context.Context, tx *store.Tx, apart, message event.ID) error {
-	_, err := tx.Exec(ctx, `UPDATE results_call_timers SET started_at = (SELECT received_at FROM results_quarantine WHERE id = $1)
-		WHERE what = 1 AND subject >= $3 * (SELECT leaf FROM results_messages WHERE id = $2)
-		AND subject < $3 * (SELECT leaf + 1 FROM results_messages WHERE id = $2)`, apart[:], message[:], int64(maxPlans))
+func (s *Service) sinceFirst(ctx context.Context, tx *store.Tx, apart, message event.ID) error {
+	var subjects []any
+	err := tx.Query(ctx, `SELECT subject FROM results_call_timers WHERE what = 1 AND subject >= $2 * (SELECT leaf FROM results_messages WHERE id = $1)
+		AND subject < $2 * (SELECT leaf + 1 FROM results_messages WHERE id = $1)`, []any{message[:], int64(maxPlans)}, func(row store.Scanner) error {
+		var n int64
+		err := row.Scan(&n)
+		subjects = append(subjects, n)
+		return err
+	})
+	for _, n := range subjects {
+		if err != nil {
+			break
+		}
+		_, err = s.tags.Exec(ctx, tx, taggedTimers, n, `UPDATE results_call_timers
+			SET started_at = (SELECT received_at FROM results_quarantine WHERE id = $1) WHERE what = 1 AND subject = $2`, apart[:], n)
+	}
 	if err != nil {
 		return fmt.Errorf("date the timer of a call: %w", err)
 	}
@@ -167,7 +182,7 @@ func (s *Service) dueCall(ctx context.Context, t callTimer) error {
 		needed = err != nil || len(ahead) > 0 // unreadable: a person must look anyway
 	}
 	return s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
-		n, err := tx.Exec(ctx, "DELETE FROM results_call_timers WHERE subject = $1 AND what = $2", t.subject, int64(t.what))
+		n, err := s.tags.Exec(ctx, tx, taggedTimers, t.subject, "DELETE FROM results_call_timers WHERE subject = $1 AND what = $2", t.subject, int64(t.what))
 		if err != nil || n == 0 || !needed { // n = 0: another node was faster
 			return err
 		}
@@ -212,7 +227,7 @@ func (s *Service) openCall(ctx context.Context, tx *store.Tx, t callTimer, now t
 	}
 	id, at := event.NewID(), now.UnixMicro()
 	due := now.Add(s.settings.Load().criticalAfter(t.source, t.partner)).UnixMicro()
-	_, err = tx.Exec(ctx, `INSERT INTO results_calls (id, subject, what, message, source, partner, stopped, came_at, opened_at, state, due_at)
+	_, err = s.tags.Exec(ctx, tx, taggedCalls, id[:], `INSERT INTO results_calls (id, subject, what, message, source, partner, stopped, came_at, opened_at, state, due_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10)`,
 		id[:], t.subject, int64(t.what), message[:], t.source, t.partner, fate.words, t.started, at, due)
 	if err != nil {
@@ -300,7 +315,7 @@ func (s *Service) writeStep(ctx context.Context, tx *store.Tx, task event.ID, n,
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO results_call_steps (id, task, n, leaf, at, kind, who, account, reason, outcome, read_back, next_at, body)
+	_, err = s.tags.Exec(ctx, tx, taggedSteps, id[:], `INSERT INTO results_call_steps (id, task, n, leaf, at, kind, who, account, reason, outcome, read_back, next_at, body)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 		id[:], task[:], n, leaf, at, p.kind, p.by.Person, p.by.Who, ledger.Code(p.by.Reason), p.outcome, back, next, sealed)
 	if err != nil {

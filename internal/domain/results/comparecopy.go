@@ -99,6 +99,9 @@ func (s *Service) takeCopy(ctx context.Context, feed string, body []byte) verdic
 		if err != nil {
 			return fmt.Errorf("write copy: %w", err)
 		}
+		if err := s.tags.Put(ctx, tx, taggedCopies, id[:]); err != nil {
+			return err
+		}
 		_, err = bus.Publish(ctx, tx, ledger.Event{Kind: KindCopied, At: now.UnixMicro(), IDs: ids, Commit: &commit})
 		return err
 	})

@@ -149,10 +149,10 @@ func (c *comparer) conclude(ctx context.Context, id, other []byte, state int64, 
 		if have != stateWaits && have != stateOnlyOurs && have != stateNeither {
 			return nil // ended meanwhile
 		}
-		if _, err := tx.Exec(ctx, "DELETE FROM results_gaps WHERE compare = $1", id); err != nil {
+		if _, err := c.s.tags.Exec(ctx, tx, taggedGaps, id, "DELETE FROM results_gaps WHERE compare = $1", id); err != nil {
 			return err
 		}
-		open, err := writeGaps(ctx, tx, id, row.partner, gaps)
+		open, err := c.s.writeGaps(ctx, tx, id, row.partner, gaps)
 		if err != nil {
 			return err
 		}
@@ -160,17 +160,17 @@ func (c *comparer) conclude(ctx context.Context, id, other []byte, state int64, 
 		if r, ok := c.route(row.route); ok {
 			config = r.Config
 		}
-		_, err = tx.Exec(ctx, `UPDATE results_compares SET state = $1, copy = $2, compared_at = $3, unexplained = $4, detail = $5, config = $6 WHERE id = $7`,
+		_, err = c.s.tags.Exec(ctx, tx, taggedCompares, id, `UPDATE results_compares SET state = $1, copy = $2, compared_at = $3, unexplained = $4, detail = $5, config = $6 WHERE id = $7`,
 			state, other, now.UnixMicro(), open, detail, config, id)
 		if err != nil {
 			return fmt.Errorf("write comparison: %w", err)
 		}
 		if other != nil {
 			// The copy has done its work; what differs stands in the sealed detail.
-			if _, err := tx.Exec(ctx, "UPDATE results_copies SET state = 1, body = NULL WHERE id = $1", other); err != nil {
+			if _, err := c.s.tags.Exec(ctx, tx, taggedCopies, other, "UPDATE results_copies SET state = 1, body = NULL WHERE id = $1", other); err != nil {
 				return err
 			}
-			if err := unlone(ctx, tx, other); err != nil {
+			if err := c.s.unlone(ctx, tx, other); err != nil {
 				return err
 			}
 		}
@@ -179,12 +179,20 @@ func (c *comparer) conclude(ctx context.Context, id, other []byte, state int64, 
 }
 
 // unlone removes what was noted of a copy when it seemed to be alone.
-func unlone(ctx context.Context, tx *store.Tx, other []byte) error {
-	if _, err := tx.Exec(ctx, "DELETE FROM results_gaps WHERE compare IN (SELECT id FROM results_compares WHERE copy = $1 AND state = 4)", other); err != nil {
+func (s *Service) unlone(ctx context.Context, tx *store.Tx, other []byte) error {
+	ids, err := rowKeys(ctx, tx, "SELECT id FROM results_compares WHERE copy = $1 AND state = 4", other)
+	if err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, "DELETE FROM results_compares WHERE copy = $1 AND state = 4", other)
-	return err
+	for _, id := range ids {
+		if _, err := s.tags.Exec(ctx, tx, taggedGaps, id, "DELETE FROM results_gaps WHERE compare = $1", id); err != nil {
+			return err
+		}
+		if _, err := s.tags.Exec(ctx, tx, taggedCompares, id, "DELETE FROM results_compares WHERE id = $1", id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // alone ends a copy that nothing of ours belongs to; every route of the feed
@@ -197,20 +205,20 @@ func (c *comparer) alone(ctx context.Context, w waiting, early bool) error {
 			return err
 		}
 		if early {
-			_, err := tx.Exec(ctx, "UPDATE results_copies SET state = 1, body = NULL WHERE id = $1", w.id)
+			_, err := c.s.tags.Exec(ctx, tx, taggedCopies, w.id, "UPDATE results_copies SET state = 1, body = NULL WHERE id = $1", w.id)
 			return err
 		}
-		if _, err := tx.Exec(ctx, "UPDATE results_copies SET state = 2 WHERE id = $1", w.id); err != nil {
+		if _, err := c.s.tags.Exec(ctx, tx, taggedCopies, w.id, "UPDATE results_copies SET state = 2 WHERE id = $1", w.id); err != nil {
 			return err
 		}
 		for _, r := range c.routes {
 			id := event.NewID()
 			gaps := []Gap{{Class: OnlyTheirs, Path: WholeMessage, Kind: WholeMessage}}
-			open, err := writeGaps(ctx, tx, id[:], r.To[0], gaps)
+			open, err := c.s.writeGaps(ctx, tx, id[:], r.To[0], gaps)
 			if err != nil {
 				return err
 			}
-			_, err = tx.Exec(ctx, `INSERT INTO results_compares
+			_, err = c.s.tags.Exec(ctx, tx, taggedCompares, id[:], `INSERT INTO results_compares
 				(id, feed, route, partner, config, copy, moment, began_at, compared_at, day, state, held, unexplained)
 				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 4, 0, $11)`,
 				id[:], c.feed, r.Name, r.To[0], r.Config, w.id, w.moment, w.at, now.UnixMicro(), c.day(w.at), open)
@@ -227,7 +235,7 @@ func (c *comparer) alone(ctx context.Context, w waiting, early bool) error {
 
 // writeGaps writes the places of differences and returns how many nobody has
 // explained. A whole message is never covered by a rule.
-func writeGaps(ctx context.Context, tx *store.Tx, id []byte, partner string, gaps []Gap) (open int64, err error) {
+func (s *Service) writeGaps(ctx context.Context, tx *store.Tx, id []byte, partner string, gaps []Gap) (open int64, err error) {
 	rules := map[string][]byte{}
 	err = tx.Query(ctx, "SELECT class, kind, id FROM results_explanations WHERE partner = $1 AND compare IS NULL", []any{partner}, func(r store.Scanner) error {
 		var class int64
@@ -240,18 +248,20 @@ func writeGaps(ctx context.Context, tx *store.Tx, id []byte, partner string, gap
 	if err != nil {
 		return 0, fmt.Errorf("read explanations: %w", err)
 	}
-	for n, g := range gaps {
-		rule := rules[fmt.Sprint(int64(g.Class), g.Kind)]
-		if rule == nil {
-			open++
+	return open, s.tags.Write(ctx, tx, taggedGaps, []any{id}, func() error {
+		for n, g := range gaps {
+			rule := rules[fmt.Sprint(int64(g.Class), g.Kind)]
+			if rule == nil {
+				open++
+			}
+			err := tx.Queue(ctx, "INSERT INTO results_gaps (compare, n, class, path, kind, explained) VALUES ($1, $2, $3, $4, $5, $6)",
+				id, int64(n), int64(g.Class), g.Path, g.Kind, rule)
+			if err != nil {
+				return err
+			}
 		}
-		err := tx.Queue(ctx, "INSERT INTO results_gaps (compare, n, class, path, kind, explained) VALUES ($1, $2, $3, $4, $5, $6)",
-			id, int64(n), int64(g.Class), g.Path, g.Kind, rule)
-		if err != nil {
-			return 0, err
-		}
-	}
-	return open, nil
+		return nil
+	})
 }
 
 func publishCompared(ctx context.Context, tx *store.Tx, now time.Time, id []byte, row *compareRow, state int64, gaps int, open int64) error {
@@ -275,16 +285,28 @@ func publishCompared(ctx context.Context, tx *store.Tx, now time.Time, id []byte
 // forgetCompared takes away values that have been kept long enough.
 func (s *Service) forgetCompared(ctx context.Context, now time.Time) error {
 	before := now.Add(-s.settings.Load().Adoption.defaults().Keep).UnixMicro()
-	for _, q := range []string{
-		`UPDATE results_compares SET detail = NULL WHERE id IN
-			(SELECT id FROM results_compares WHERE detail IS NOT NULL AND compared_at < $1 LIMIT 200)`,
-		`UPDATE results_copies SET body = NULL, state = 1 WHERE id IN
-			(SELECT id FROM results_copies WHERE body IS NOT NULL AND received_at < $1 LIMIT 200)`,
+	for _, q := range []struct {
+		d            *bus.Tagged
+		find, forget string
+	}{
+		{
+			taggedCompares, "SELECT id FROM results_compares WHERE detail IS NOT NULL AND compared_at < $1 LIMIT 100",
+			"UPDATE results_compares SET detail = NULL WHERE id = $1",
+		},
+		{
+			taggedCopies, "SELECT id FROM results_copies WHERE body IS NOT NULL AND received_at < $1 LIMIT 100",
+			"UPDATE results_copies SET body = NULL, state = 1 WHERE id = $1",
+		},
 	} {
 		for more := true; more; {
 			err := s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
-				n, err := tx.Exec(ctx, q, before)
-				more = n > 0
+				ids, err := rowKeys(ctx, tx, q.find, before)
+				for _, id := range ids {
+					if _, err := s.tags.Exec(ctx, tx, q.d, id, q.forget, id); err != nil {
+						return err
+					}
+				}
+				more = len(ids) > 0
 				return err
 			})
 			if err != nil {

@@ -105,7 +105,7 @@ func (s *Service) dropFeeds(ctx context.Context, now map[string][]Route) error {
 	}
 	for _, f := range gone {
 		err := s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
-			_, err := tx.Exec(ctx, "DELETE FROM results_feeds WHERE feed = $1", f)
+			_, err := s.tags.Exec(ctx, tx, taggedFeeds, f, "DELETE FROM results_feeds WHERE feed = $1", f)
 			return err
 		})
 		if err != nil {
@@ -164,7 +164,7 @@ func (c *comparer) position(ctx context.Context) (seq, began int64, err error) {
 		if err := tx.QueryRow(ctx, "SELECT COALESCE(MAX(seq), -1) FROM results_deliveries").Scan(&seq); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, "INSERT INTO results_feeds (feed, seq, began_at) VALUES ($1, $2, $3)", c.feed, seq, began)
+		_, err := c.s.tags.Exec(ctx, tx, taggedFeeds, c.feed, "INSERT INTO results_feeds (feed, seq, began_at) VALUES ($1, $2, $3)", c.feed, seq, began)
 		return err
 	})
 	return seq, began, err
@@ -230,7 +230,7 @@ func (c *comparer) expect(ctx context.Context, from int64) (to int64, more bool,
 		for _, e := range out {
 			r, _ := c.route(e.route)
 			id := event.NewID()
-			err := tx.Queue(ctx, `INSERT INTO results_compares
+			_, err := c.s.tags.Exec(ctx, tx, taggedCompares, id[:], `INSERT INTO results_compares
 				(id, feed, route, partner, config, delivery, control, moment, began_at, day, state, held, unexplained)
 				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, 0) ON CONFLICT (delivery) WHERE delivery IS NOT NULL DO NOTHING`,
 				id[:], c.feed, e.route, e.partner, r.Config, e.seq, e.control, e.moment, e.at, c.day(e.at), flag(e.held))
@@ -238,7 +238,7 @@ func (c *comparer) expect(ctx context.Context, from int64) (to int64, more bool,
 				return err
 			}
 		}
-		_, err := tx.Exec(ctx, "UPDATE results_feeds SET seq = $1 WHERE feed = $2", to, c.feed)
+		_, err := c.s.tags.Exec(ctx, tx, taggedFeeds, c.feed, "UPDATE results_feeds SET seq = $1 WHERE feed = $2", to, c.feed)
 		return err
 	})
 }

@@ -222,7 +222,7 @@ func (s *Service) Explain(ctx context.Context, route string, class Class, kind s
 		if n == 0 {
 			return fmt.Errorf("no unexplained difference %s of class %s on route %s: %w", kind, class, route, ErrNotFound)
 		}
-		_, err = tx.Exec(ctx, `INSERT INTO results_explanations (id, partner, class, kind, compare, who, reason, at)
+		_, err = s.tags.Exec(ctx, tx, taggedExplanations, rule[:], `INSERT INTO results_explanations (id, partner, class, kind, compare, who, reason, at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`, rule[:], partner, int64(class), kind, one, by.Who, by.Reason, now.UnixMicro())
 		if err != nil {
 			return fmt.Errorf("write explanation: %w", err)
@@ -243,7 +243,7 @@ func (s *Service) coverGaps(ctx context.Context, rule event.ID, partner string, 
 	for {
 		var ids [][]byte
 		err := s.db.Query(ctx, `SELECT DISTINCT c.id FROM results_gaps g JOIN results_compares c ON c.id = g.compare
-			WHERE c.partner = $1 AND g.class = $2 AND g.kind = $3 AND g.explained IS NULL AND (c.id = $4 OR $5 = 1) LIMIT 200`,
+			WHERE c.partner = $1 AND g.class = $2 AND g.kind = $3 AND g.explained IS NULL AND (c.id = $4 OR $5 = 1) LIMIT 50`,
 			[]any{partner, int64(class), kind, only, flag(only == nil)}, func(r store.Scanner) error {
 				var id []byte
 				err := r.Scan(&id)
@@ -258,11 +258,11 @@ func (s *Service) coverGaps(ctx context.Context, rule event.ID, partner string, 
 		}
 		err = s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 			for _, id := range ids {
-				if err := tx.Queue(ctx, "UPDATE results_gaps SET explained = $1 WHERE compare = $2 AND class = $3 AND kind = $4 AND explained IS NULL",
+				if _, err := s.tags.Exec(ctx, tx, taggedGaps, id, "UPDATE results_gaps SET explained = $1 WHERE compare = $2 AND class = $3 AND kind = $4 AND explained IS NULL",
 					rule[:], id, int64(class), kind); err != nil {
 					return err
 				}
-				if err := tx.Queue(ctx, `UPDATE results_compares SET unexplained =
+				if _, err := s.tags.Exec(ctx, tx, taggedCompares, id, `UPDATE results_compares SET unexplained =
 					(SELECT count(*) FROM results_gaps g WHERE g.compare = results_compares.id AND g.explained IS NULL) WHERE id = $1`, id); err != nil {
 					return err
 				}

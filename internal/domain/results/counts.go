@@ -180,7 +180,7 @@ func (s *Service) writeCount(ctx context.Context, c *Counted, found []int64, by 
 		if _, err := bus.Publish(ctx, tx, ev); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `INSERT INTO results_counts (id, partner, day, added_at, added_by, added_account, listed, matched, missing, extra, body)
+		_, err := s.tags.Exec(ctx, tx, taggedCounts, c.ID[:], `INSERT INTO results_counts (id, partner, day, added_at, added_by, added_account, listed, matched, missing, extra, body)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 			c.ID[:], c.Partner, c.Day, at, by.Person, by.Who, c.Listed, c.Matched, c.Missing, c.Extra, sealed)
 		return err
@@ -191,11 +191,11 @@ func (s *Service) writeCount(ctx context.Context, c *Counted, found []int64, by 
 	// In parts: a whole day does not fit one transaction's time. A crash between
 	// leaves some unsaid; the same list given again says them.
 	for len(found) > 0 {
-		some := found[:min(len(found), 500)]
+		some := found[:min(len(found), 200)]
 		found = found[len(some):]
 		err := s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 			for _, seq := range some {
-				err := tx.Queue(ctx, "INSERT INTO results_found (seq, count_id, at) VALUES ($1, $2, $3) ON CONFLICT (seq) DO NOTHING", seq, c.ID[:], at)
+				_, err := s.tags.Exec(ctx, tx, taggedFound, seq, "INSERT INTO results_found (seq, count_id, at) VALUES ($1, $2, $3) ON CONFLICT (seq) DO NOTHING", seq, c.ID[:], at)
 				if err != nil {
 					return err
 				}

@@ -273,7 +273,7 @@ func (s *Service) insert(ctx context.Context, tx *store.Tx, m *newMessage) error
 		}
 	}
 	s.recent.take(tx, m, leaf)
-	if err := startTimers(ctx, tx, leaf, m); err != nil {
+	if err := s.startTimers(ctx, tx, leaf, m); err != nil {
 		return err
 	}
 	tx.After(func(committed bool) {

@@ -94,7 +94,7 @@ func (s *Service) keepApart(ctx context.Context, source string, body []byte, siz
 			return err
 		}
 		if urgent {
-			if _, err := tx.Exec(ctx, startTimer, leaf*maxPlans, int64(CallNotTaken), source, "", at); err != nil {
+			if _, err := s.tags.Exec(ctx, tx, taggedTimers, leaf*maxPlans, startTimer, leaf*maxPlans, int64(CallNotTaken), source, "", at); err != nil {
 				return err
 			}
 		}

@@ -121,6 +121,11 @@ func SealedColumns() []rewrap.Column {
 	return []rewrap.Column{
 		{Purpose: bodies, Table: "results_messages", Key: "leaf", Name: "body", Row: "id", Place: id},
 		{Purpose: bodies, Table: "results_quarantine", Key: "leaf", Name: "body", Row: "id", Place: id},
+		{Purpose: bodies, Table: "results_call_steps", Key: "id", Name: "body", Row: "id", Place: id},
+		{Purpose: bodies, Table: "results_stops", Key: "id", Name: "body", Row: "id", Place: id},
+		{Purpose: bodies, Table: "results_counts", Key: "id", Name: "body", Row: "id", Place: id},
+		{Purpose: bodies, Table: "results_copies", Key: "id", Name: "body", Row: "id", Place: id},
+		{Purpose: bodies, Table: "results_compares", Key: "id", Name: "detail", Row: "id", Place: id},
 		{Purpose: receipts, Table: "results_deliveries", Key: "seq", Name: "receipt", Row: "seq", Place: seq},
 	}
 }

@@ -195,7 +195,7 @@ func (s *Service) supersede(ctx context.Context, tx *store.Tx, d *delivery, orig
 		if n == 0 {
 			return fmt.Errorf("the original, delivery %d, was delivered or ended meanwhile: %w", o, ErrConflict)
 		}
-		_, err = tx.Exec(ctx, "INSERT INTO results_superseded (seq, replaced_by, message) VALUES ($1, $2, $3)", o, d.seq, d.id[:])
+		_, err = s.tags.Exec(ctx, tx, taggedSuperseded, o, "INSERT INTO results_superseded (seq, replaced_by, message) VALUES ($1, $2, $3)", o, d.seq, d.id[:])
 		if err != nil {
 			return fmt.Errorf("mark the original: %w", err)
 		}

@@ -261,7 +261,7 @@ func (s *Service) Approve(ctx context.Context, c Candidate, director string, noO
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `INSERT INTO results_approvals (id, route, config, no_old_path, director, who, reason, at, leaf)
+		_, err = s.tags.Exec(ctx, tx, taggedApprovals, id[:], `INSERT INTO results_approvals (id, route, config, no_old_path, director, who, reason, at, leaf)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, id[:], c.Route, c.Config, flag(noOldPath), director, by.Who, by.Reason, now.UnixMicro(), leaf)
 		return err
 	})
@@ -277,7 +277,13 @@ func (s *Service) Approve(ctx context.Context, c Candidate, director string, noO
 // EndApprovals voids the route's approvals, but those of the configuration keep
 // (empty: all), in the caller's transaction: the route was changed or taken back.
 func (s *Service) EndApprovals(ctx context.Context, tx *store.Tx, route, keep string, at time.Time) error {
-	_, err := tx.Exec(ctx, "UPDATE results_approvals SET ended_at = $1 WHERE route = $2 AND config <> $3 AND ended_at IS NULL", at.UnixMicro(), route, keep)
+	ids, err := rowKeys(ctx, tx, "SELECT id FROM results_approvals WHERE route = $1 AND config <> $2 AND ended_at IS NULL", route, keep)
+	if err == nil {
+		err = s.tags.Write(ctx, tx, taggedApprovals, ids, func() error {
+			_, err := tx.Exec(ctx, "UPDATE results_approvals SET ended_at = $1 WHERE route = $2 AND config <> $3 AND ended_at IS NULL", at.UnixMicro(), route, keep)
+			return err
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("end approvals: %w", err)
 	}

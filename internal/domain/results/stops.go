@@ -280,7 +280,7 @@ func (s *Service) writeStop(ctx context.Context, tx *store.Tx, id event.ID, st *
 		none := int64(-1)
 		spread = &none
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO results_stops (id, kind, scope, target, keys, reason, basis, owner, placed_at, placed_by, placed_account,
+	_, err = s.tags.Exec(ctx, tx, taggedStops, id[:], `INSERT INTO results_stops (id, kind, scope, target, keys, reason, basis, owner, placed_at, placed_by, placed_account,
 		spread_at, expires_at, impact_every, impact_at, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
 		id[:], int64(st.Kind), string(st.Scope), st.Target, keys, ledger.Code(by.Reason), st.Basis, st.Owner, at, by.Person, by.Who,
 		spread, expires, st.Impact.Microseconds(), now.Add(st.Impact).UnixMicro(), sealed)
@@ -307,7 +307,7 @@ func (s *Service) cover(ctx context.Context, tx *store.Tx, seq int64, stop event
 	if State(state) >= Done || lifted > 0 {
 		return nil
 	}
-	if _, err := tx.Exec(ctx, "INSERT INTO results_stop_covers (seq, stop) VALUES ($1, $2) ON CONFLICT (seq, stop) DO NOTHING", seq, stop[:]); err != nil {
+	if _, err := s.tags.Exec(ctx, tx, taggedCovers, seq, "INSERT INTO results_stop_covers (seq, stop) VALUES ($1, $2) ON CONFLICT (seq, stop) DO NOTHING", seq, stop[:]); err != nil {
 		return fmt.Errorf("hold delivery: %w", err)
 	}
 	if State(state) != Waiting {

@@ -119,12 +119,12 @@ func (s *Service) lift(ctx context.Context, id event.ID, kind StopKind, by Named
 			if _, err := bus.Publish(ctx, tx, stopEvent(KindLiftAsked, now, st, by)); err != nil {
 				return err
 			}
-			_, err = tx.Exec(ctx, "UPDATE results_stops SET lift_by = $1, lift_account = $2, lift_reason = $3, lift_at = $4 WHERE id = $5",
+			_, err = s.tags.Exec(ctx, tx, taggedStops, id[:], "UPDATE results_stops SET lift_by = $1, lift_account = $2, lift_reason = $3, lift_at = $4 WHERE id = $5",
 				by.Person, by.Who, ledger.Code(by.Reason), now, id[:])
 			return err
 		}
 		out.Lifted = true
-		return endStop(ctx, tx, st, now, by)
+		return s.endStop(ctx, tx, st, now, by)
 	})
 	if err != nil || !out.Lifted {
 		return out, err
@@ -140,7 +140,7 @@ func (s *Service) lift(ctx context.Context, id event.ID, kind StopKind, by Named
 }
 
 // endStop writes that a stop is lifted. What it held is let go by free.
-func endStop(ctx context.Context, tx *store.Tx, st *standingStop, now int64, by Named) error {
+func (s *Service) endStop(ctx context.Context, tx *store.Tx, st *standingStop, now int64, by Named) error {
 	ev := stopEvent(KindStopLifted, now, st, by)
 	if st.liftBy != "" {
 		ev.IDs = append(ev.IDs, ledger.Pair{K: "asked_by", V: ledger.Code(st.liftBy)})
@@ -148,7 +148,7 @@ func endStop(ctx context.Context, tx *store.Tx, st *standingStop, now int64, by 
 	if _, err := bus.Publish(ctx, tx, ev); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, `UPDATE results_stops SET lifted_at = $1, lifted_by = $2, spread_at = NULL,
+	_, err := s.tags.Exec(ctx, tx, taggedStops, st.id[:], `UPDATE results_stops SET lifted_at = $1, lifted_by = $2, spread_at = NULL,
 		lift_reason = CASE WHEN lift_reason = '' THEN $3 ELSE lift_reason END WHERE id = $4`, now, by.Person, ledger.Code(by.Reason), st.id[:])
 	if err != nil {
 		return fmt.Errorf("lift stop: %w", err)
@@ -168,7 +168,7 @@ func stopEvent(kind string, at int64, st *standingStop, by Named) ledger.Event {
 // the next look is due after the stop's own time.
 func (s *Service) ReviewStop(ctx context.Context, id event.ID, by Named) error {
 	return s.tendOne(ctx, id, KindStopReviewed, by, func(ctx context.Context, tx *store.Tx, st *standingStop, now int64) error {
-		_, err := tx.Exec(ctx, "UPDATE results_stops SET impact_at = $1, impact_told = 0 WHERE id = $2", now+st.every, id[:])
+		_, err := s.tags.Exec(ctx, tx, taggedStops, id[:], "UPDATE results_stops SET impact_at = $1, impact_told = 0 WHERE id = $2", now+st.every, id[:])
 		return err
 	})
 }
@@ -180,7 +180,7 @@ func (s *Service) ExtendStop(ctx context.Context, id event.ID, by Named, d time.
 		return fmt.Errorf("%w: a stop is extended by at least a minute and at most 72 hours", ErrInvalid)
 	}
 	return s.tendOne(ctx, id, KindStopExtended, by, func(ctx context.Context, tx *store.Tx, _ *standingStop, now int64) error {
-		_, err := tx.Exec(ctx, "UPDATE results_stops SET expires_at = $1, expired_at = NULL WHERE id = $2", now+d.Microseconds(), id[:])
+		_, err := s.tags.Exec(ctx, tx, taggedStops, id[:], "UPDATE results_stops SET expires_at = $1, expired_at = NULL WHERE id = $2", now+d.Microseconds(), id[:])
 		return err
 	})
 }
@@ -231,11 +231,11 @@ func (s *Service) endHolds(ctx context.Context, tx *store.Tx, seq, now int64, by
 	}
 	for _, st := range over {
 		if st.scope == ScopeDelivery && !st.lifted {
-			if err := endStop(ctx, tx, st, now, by); err != nil {
+			if err := s.endStop(ctx, tx, st, now, by); err != nil {
 				return err
 			}
 		}
 	}
-	_, err = tx.Exec(ctx, "DELETE FROM results_stop_covers WHERE seq = $1", seq)
+	_, err = s.tags.Exec(ctx, tx, taggedCovers, seq, "DELETE FROM results_stop_covers WHERE seq = $1", seq)
 	return err
 }

@@ -196,7 +196,7 @@ func (s *Service) coverNew(ctx context.Context, tx *store.Tx, seq int64, p *plan
 		stops = append(stops[:len(stops):len(stops)], id)
 	}
 	for _, id := range stops {
-		if err := tx.Queue(ctx, "INSERT INTO results_stop_covers (seq, stop) VALUES ($1, $2) ON CONFLICT (seq, stop) DO NOTHING", seq, id[:]); err != nil {
+		if _, err := s.tags.Exec(ctx, tx, taggedCovers, seq, "INSERT INTO results_stop_covers (seq, stop) VALUES ($1, $2) ON CONFLICT (seq, stop) DO NOTHING", seq, id[:]); err != nil {
 			return fmt.Errorf("hold delivery: %w", err)
 		}
 	}

@@ -142,7 +142,7 @@ func (s *Service) spreadSome(ctx context.Context, id event.ID, partners map[stri
 		if more {
 			next = &some[len(some)-1].seq
 		}
-		_, err := tx.Exec(ctx, "UPDATE results_stops SET spread_at = $1 WHERE id = $2", next, id[:])
+		_, err := s.tags.Exec(ctx, tx, taggedStops, id[:], "UPDATE results_stops SET spread_at = $1 WHERE id = $2", next, id[:])
 		return err
 	})
 }
@@ -196,7 +196,7 @@ func (s *Service) free(ctx context.Context) error {
 // uncover takes one stop off a delivery. When it was the last, the delivery waits
 // again and its partner is returned.
 func (s *Service) uncover(ctx context.Context, tx *store.Tx, seq int64, stop []byte, who, reason string) (string, error) {
-	n, err := tx.Exec(ctx, "DELETE FROM results_stop_covers WHERE seq = $1 AND stop = $2", seq, stop)
+	n, err := s.tags.Exec(ctx, tx, taggedCovers, seq, "DELETE FROM results_stop_covers WHERE seq = $1 AND stop = $2", seq, stop)
 	if err != nil || n == 0 {
 		return "", err
 	}
@@ -267,7 +267,7 @@ func (s *Service) tell(ctx context.Context) error {
 				}); err != nil {
 					return err
 				}
-				_, err = tx.Exec(ctx, "UPDATE results_stops SET "+w.done+" WHERE id = $2", now, id[:])
+				_, err = s.tags.Exec(ctx, tx, taggedStops, id[:], "UPDATE results_stops SET "+w.done+" WHERE id = $2", now, id[:])
 				s.slog.Error(w.text+": labwarden stops list", "stop", id.String(), "kind", kind, "scope", scope, "owner", owner)
 				return err
 			})

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
 )
@@ -42,6 +43,7 @@ type record struct {
 // called from any goroutine; one Run (or Tick after Tick) does the work.
 type Desk struct {
 	db   *store.DB
+	tags *bus.Tags
 	now  func() time.Time
 	slog *slog.Logger
 
@@ -60,10 +62,11 @@ type Desk struct {
 
 var _ Raiser = (*Desk)(nil)
 
-// New reads the alarms that live, or ended lately, from a migrated store.
-func New(ctx context.Context, db *store.DB, now func() time.Time, log *slog.Logger) (*Desk, error) {
+// New reads the alarms that live, or ended lately, from a migrated store. keys
+// bind their rows.
+func New(ctx context.Context, db *store.DB, keys bus.Keys, now func() time.Time, log *slog.Logger) (*Desk, error) {
 	d := &Desk{
-		db: db, now: now, slog: log, plan: Plan{}.defaults(), last: map[Key]*record{}, records: map[int64]*record{},
+		db: db, tags: bus.NewTags(keys), now: now, slog: log, plan: Plan{}.defaults(), last: map[Key]*record{}, records: map[int64]*record{},
 		ways: map[wayKey]*WayState{}, woken: make(chan struct{}, 1),
 	}
 	if err := d.load(ctx); err != nil {

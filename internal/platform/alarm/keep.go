@@ -194,12 +194,12 @@ func (d *Desk) save(ctx context.Context) error {
 	}
 	err := d.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 		for i := range rs {
-			if err := rs[i].write(ctx, tx); err != nil {
+			if err := rs[i].write(ctx, tx, d.tags); err != nil {
 				return err
 			}
 		}
 		for i := range ns {
-			if err := ns[i].write(ctx, tx); err != nil {
+			if err := ns[i].write(ctx, tx, d.tags); err != nil {
 				return err
 			}
 		}
@@ -248,7 +248,7 @@ func (d *Desk) changed() (rs []unsaved, ns []unsavedNotice) {
 	return rs, ns
 }
 
-func (u *unsaved) write(ctx context.Context, tx *store.Tx) error {
+func (u *unsaved) write(ctx context.Context, tx *store.Tx, tags *bus.Tags) error {
 	for _, e := range u.row.facts[:u.n] {
 		if _, err := bus.Publish(ctx, tx, e); err != nil {
 			return err
@@ -258,7 +258,7 @@ func (u *unsaved) write(ctx context.Context, tx *store.Tx) error {
 	if r.Once {
 		once = 1
 	}
-	return tx.Queue(ctx, `INSERT INTO alarm_alarms (number, kind, about, severity, grade, sentence, advice, owner, once, state, since, last_at,
+	_, err := tags.Exec(ctx, tx, taggedAlarms, r.Number, `INSERT INTO alarm_alarms (number, kind, about, severity, grade, sentence, advice, owner, once, state, since, last_at,
 			times, changed_at, quiet_at, by_whom, reason, flaps, step, next_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
 		ON CONFLICT (number) DO UPDATE SET severity = excluded.severity, grade = excluded.grade, sentence = excluded.sentence,
@@ -267,6 +267,7 @@ func (u *unsaved) write(ctx context.Context, tx *store.Tx) error {
 			reason = excluded.reason, flaps = excluded.flaps, step = excluded.step, next_at = excluded.next_at`,
 		r.Number, r.Kind, r.About, int64(r.Severity), r.Grade, r.Sentence, r.Advice, r.Owner, once, int64(r.State), micro(r.Since), micro(r.Last),
 		r.Times, micro(r.Changed), micro(r.Quiet), r.By, r.Reason, r.flaps, r.step, micro(r.next))
+	return err
 }
 
 const noticeColumns = "SELECT id, alarm, what, person, way, made_at, tries, next_at, done_at, sent, outcome FROM alarm_notices "
@@ -284,7 +285,7 @@ func scanNotice(row store.Scanner) (*notice, error) {
 	return n, err
 }
 
-func (u *unsavedNotice) write(ctx context.Context, tx *store.Tx) error {
+func (u *unsavedNotice) write(ctx context.Context, tx *store.Tx, tags *bus.Tags) error {
 	n, sent := &u.row, int64(0)
 	if n.sent {
 		sent = 1
@@ -294,9 +295,10 @@ func (u *unsavedNotice) write(ctx context.Context, tx *store.Tx) error {
 			return err
 		}
 	}
-	return tx.Queue(ctx, `INSERT INTO alarm_notices (id, alarm, what, person, way, made_at, tries, next_at, done_at, sent, outcome)
+	_, err := tags.Exec(ctx, tx, taggedNotices, n.id[:], `INSERT INTO alarm_notices (id, alarm, what, person, way, made_at, tries, next_at, done_at, sent, outcome)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 		ON CONFLICT (id) DO UPDATE SET tries = excluded.tries, next_at = excluded.next_at, done_at = excluded.done_at,
 			sent = excluded.sent, outcome = excluded.outcome`,
 		n.id[:], n.alarm, n.what, n.person, n.way, micro(n.made), n.tries, micro(n.next), micro(n.done), sent, n.outcome)
+	return err
 }

@@ -45,7 +45,7 @@ func beKilled(where string) error {
 		return err
 	}
 	log.Attach(db)
-	d, err := alarm.New(ctx, db, time.Now, slog.New(slog.DiscardHandler))
+	d, err := alarm.New(ctx, db, keys{}, time.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func TestKilledBeforeAnybodyWasTold(t *testing.T) {
 			check(t, err)
 			log.Attach(db)
 			clock := &clock{t: time.Now().Add(6 * time.Second)} // the pause after the failed try is over
-			d, err := alarm.New(t.Context(), db, clock.now, slog.New(slog.DiscardHandler))
+			d, err := alarm.New(t.Context(), db, keys{}, clock.now, slog.New(slog.DiscardHandler))
 			check(t, err)
 			b := &inbox{}
 			d.SetPlan(alarm.Plan{Lab: "Millbrook", People: []alarm.Person{{Name: "Okafor", Ways: []alarm.Way{{Name: "mail", Sender: b}}}}})

@@ -2,6 +2,8 @@ package alarm_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -15,6 +17,22 @@ import (
 )
 
 var start = time.Date(2026, 5, 4, 6, 52, 0, 0, time.UTC)
+
+// keys tags rows as a vault would.
+type keys struct{}
+
+func (keys) Index(domain string, parts ...[]byte) (out [16]byte) {
+	h := sha256.New()
+	for _, p := range append([][]byte{[]byte(domain)}, parts...) {
+		fmt.Fprintf(h, "%d:%s", len(p), p)
+	}
+	copy(out[:], h.Sum(nil))
+	return out
+}
+
+func (k keys) IndexVersions(domain string, parts ...[]byte) [][16]byte {
+	return [][16]byte{k.Index(domain, parts...)}
+}
 
 // clock is a clock that a test moves.
 type clock struct {
@@ -100,7 +118,7 @@ func (r *rig) open(open storetest.Opener) {
 	r.log, err = bus.New("test")
 	check(r.t, err)
 	r.log.Attach(r.db)
-	r.desk, err = alarm.New(r.t.Context(), r.db, r.clock.now, slog.New(slog.DiscardHandler))
+	r.desk, err = alarm.New(r.t.Context(), r.db, keys{}, r.clock.now, slog.New(slog.DiscardHandler))
 	check(r.t, err)
 	r.desk.SetPlan(r.plan())
 }

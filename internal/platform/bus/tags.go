@@ -19,10 +19,14 @@ type Keys interface {
 }
 
 // Tagged names the columns of a table that neither the ledger nor a seal binds.
-// Key is the column that names the row: an integer, bytes or a text.
+// Key is the column that names the row: an integer, bytes or a text. Columns may
+// be expressions.
 type Tagged struct {
 	Table, Key string
 	Columns    []string
+	// Many: Key names several rows, told apart by Columns. One tag binds all of
+	// them together, in the order of Columns.
+	Many bool
 	// Fresh, where it is set, says that a row may be without a tag: it is as it
 	// was made.
 	Fresh func(row []any) bool
@@ -85,10 +89,27 @@ func (t *Tags) Drop(ctx context.Context, tx *store.Tx, d *Tagged, key any) error
 	return tx.Queue(ctx, "DELETE FROM row_tags WHERE tbl = $1 AND row = $2", d.Table, rowName(key))
 }
 
+// read returns the row's columns; of several rows, one after the other. It is
+// store.ErrNoRows where there is none.
 func (d *Tagged) read(ctx context.Context, q store.Queryer, key any) ([]any, error) {
-	row := make([]any, len(d.Columns))
-	err := q.QueryRow(ctx, "SELECT "+strings.Join(d.Columns, ", ")+" FROM "+d.Table+" WHERE "+d.Key+" = $1", key).Scan(pointers(row)...)
-	return row, err
+	columns := strings.Join(d.Columns, ", ")
+	query := "SELECT " + columns + " FROM " + d.Table + " WHERE " + d.Key + " = $1"
+	if !d.Many {
+		row := make([]any, len(d.Columns))
+		err := q.QueryRow(ctx, query, key).Scan(pointers(row)...)
+		return row, err
+	}
+	var rows []any
+	err := q.Query(ctx, query+" ORDER BY "+columns, []any{key}, func(s store.Scanner) error {
+		row := make([]any, len(d.Columns))
+		err := s.Scan(pointers(row)...)
+		rows = append(rows, row...)
+		return err
+	})
+	if err == nil && len(rows) == 0 {
+		err = store.ErrNoRows
+	}
+	return rows, err
 }
 
 func pointers(row []any) []any {
@@ -102,8 +123,8 @@ func pointers(row []any) []any {
 // parts spells a row so that no two rows, or the same row elsewhere, are alike.
 func (d *Tagged) parts(key any, row []any) [][]byte {
 	out := [][]byte{[]byte(d.Table), value(key)}
-	for i, c := range d.Columns {
-		out = append(out, []byte(c), value(row[i]))
+	for i, v := range row {
+		out = append(out, []byte(d.Columns[i%len(d.Columns)]), value(v))
 	}
 	return out
 }
@@ -156,7 +177,7 @@ func (t *Tags) Audit(ctx context.Context, q store.Queryer, d *Tagged, found func
 		}
 		n := 0
 		var doubtful []any
-		err := q.Query(ctx, "SELECT "+d.Key+" FROM "+d.Table+where+" ORDER BY "+d.Key+" LIMIT $1", args, func(s store.Scanner) error {
+		err := q.Query(ctx, "SELECT DISTINCT "+d.Key+" FROM "+d.Table+where+" ORDER BY "+d.Key+" LIMIT $1", args, func(s store.Scanner) error {
 			n++
 			var key any
 			err := s.Scan(&key)
@@ -237,7 +258,7 @@ func (t *Tags) gone(ctx context.Context, q store.Queryer, d *Tagged, name string
 	for range 2 { // row, tag, row: what is removed meanwhile loses its tag too
 		for _, key := range keysNamed(name) {
 			var one int64
-			err := q.QueryRow(ctx, "SELECT 1 FROM "+d.Table+" WHERE "+d.Key+" = $1", key).Scan(&one)
+			err := q.QueryRow(ctx, "SELECT 1 FROM "+d.Table+" WHERE "+d.Key+" = $1 LIMIT 1", key).Scan(&one)
 			if err == nil {
 				return false, nil
 			}
