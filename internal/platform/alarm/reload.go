@@ -9,8 +9,8 @@ import "context"
 func (d *Desk) Reload(ctx context.Context) error {
 	d.saving.Lock()
 	defer d.saving.Unlock()
-	fresh, err := New(ctx, d.db, d.now, d.slog)
-	if err != nil {
+	fresh := &Desk{db: d.db, tags: d.tags, now: d.now, slog: d.slog, last: map[Key]*record{}, records: map[int64]*record{}}
+	if err := fresh.load(ctx); err != nil {
 		return err
 	}
 	d.mu.Lock()
