@@ -53,6 +53,8 @@ type pgWriter struct {
 	cfg   *pgx.ConnConfig
 	conn  *pgx.Conn
 	batch *pgx.Batch
+	begun *pgx.Conn // the connection of the running transaction
+	sent  bool      // its COMMIT was sent
 }
 
 func (w *pgWriter) connect(ctx context.Context) error {
@@ -72,6 +74,7 @@ func (w *pgWriter) begin(ctx context.Context) error {
 			return err
 		}
 	}
+	w.begun, w.sent = w.conn, false
 	w.batch = &pgx.Batch{}
 	w.batch.Queue("BEGIN")
 	w.batch.Queue("SELECT pg_advisory_xact_lock($1, hashtext(current_schema()))", int32(writerLock))
@@ -82,6 +85,7 @@ func (w *pgWriter) commit(ctx context.Context) error {
 	if w.batch == nil {
 		w.batch = &pgx.Batch{}
 	}
+	w.sent = true
 	w.batch.Queue("COMMIT").Exec(func(tag pgconn.CommandTag) error {
 		if tag.String() != "COMMIT" {
 			return fmt.Errorf("the database answered %s", tag)
@@ -108,6 +112,10 @@ func (w *pgWriter) rollback(ctx context.Context) error {
 	}
 	return nil
 }
+
+// lost: the connection is gone and the transaction with it; its COMMIT had not
+// been sent, so none of it is written.
+func (w *pgWriter) lost() bool { return !w.sent && w.begun != nil && w.begun.IsClosed() }
 
 func (w *pgWriter) savepoint(ctx context.Context) error { return w.plain(ctx, "SAVEPOINT item") }
 func (w *pgWriter) release(ctx context.Context) error   { return w.plain(ctx, "RELEASE item") }

@@ -97,6 +97,7 @@ func (w *sqliteWriter) savepoint(ctx context.Context) error  { return w.plain(ct
 func (w *sqliteWriter) release(ctx context.Context) error    { return w.plain(ctx, "RELEASE item") }
 func (w *sqliteWriter) rollbackTo(ctx context.Context) error { return w.plain(ctx, "ROLLBACK TO item") }
 func (w *sqliteWriter) flush(context.Context) error          { return nil }
+func (w *sqliteWriter) lost() bool                           { return false }
 
 func (w *sqliteWriter) exec(ctx context.Context, query string, args []any) (int64, error) {
 	p, err := w.prepare(ctx, query)

@@ -95,6 +95,9 @@ type backend interface {
 	// queueCount does the like with the number of rows the statement touched.
 	queueCount(ctx context.Context, query string, args []any, count func(int64) error) error
 	flush(ctx context.Context) error
+	// lost says of the transaction that failed just now that its connection broke
+	// and that nothing of it is written.
+	lost() bool
 	close() error
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"testing/fstest"
@@ -252,4 +253,41 @@ func TestOpeningWritesNothing(t *testing.T) {
 	if !bytes.Equal(before, after) {
 		t.Error("opening changed the file")
 	}
+}
+
+// The server lets go of a writer that stood still, or is restarted: what had
+// not been committed is done again, and the caller does not notice.
+func TestBrokenConnectionBeforeTheCommitIsRepeated(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
+		db := open(store.Options{})
+		if db.Engine() != store.Postgres {
+			t.Skip("only PostgreSQL has a connection that breaks")
+		}
+		if err := db.Migrate(t.Context(), schema); err != nil {
+			t.Fatal(err)
+		}
+		runs, outcomes := 0, []bool{}
+		err := db.Do(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+			runs++
+			tx.After(func(committed bool) { outcomes = append(outcomes, committed) })
+			var pid int64
+			if err := tx.QueryRow(ctx, "SELECT pg_backend_pid()").Scan(&pid); err != nil {
+				return err
+			}
+			if runs == 1 {
+				var ended bool
+				if err := db.QueryRow(ctx, "SELECT pg_terminate_backend($1, 5000)", pid).Scan(&ended); err != nil || !ended {
+					t.Errorf("end the session: %v %v", ended, err)
+				}
+			}
+			_, err := tx.Exec(ctx, "INSERT INTO test_b (id) VALUES ($1)", int64(1))
+			return err
+		})
+		if err != nil || runs != 2 || !slices.Equal(outcomes, []bool{false, true}) {
+			t.Fatalf("%v after %d runs, outcomes %v; want it done at the second", err, runs, outcomes)
+		}
+		if n := count(t, db, "SELECT count(*) FROM test_b"); n != 1 {
+			t.Errorf("%d rows", n)
+		}
+	})
 }

@@ -120,7 +120,9 @@ func (db *DB) run(group []*work) {
 	db.stats.groups.Add(1)
 	db.stats.items.Add(int64(len(live)))
 	err := db.together(live)
-	if err == nil || len(live) == 1 {
+	// One that failed alone would fail again, but for a connection that broke,
+	// as it does when this process stood still and the server let go of it.
+	if err == nil || len(live) == 1 && !db.w.lost() {
 		for _, w := range live {
 			w.done <- err
 		}
