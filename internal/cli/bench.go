@@ -25,7 +25,7 @@ within one run; absolute figures are this machine's at this moment.`,
 	o := bench.Options{}
 	f := c.Flags()
 	f.StringVar(&o.Engine, "engine", "sqlite", "sqlite or postgres")
-	f.StringVar(&o.DSN, "dsn", "", "for postgres: the address of an empty database")
+	f.StringVar(&o.DSN, "dsn", "", "for postgres: the address of a database; schemas are made in it and dropped")
 	f.IntVar(&o.Conns, "connections", 64, "connections")
 	f.IntVar(&o.Partners, "destinations", 1, "destinations of each message")
 	f.DurationVar(&o.Travel, "travel", 0, "also measure intake and delivery together for this long")

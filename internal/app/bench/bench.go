@@ -25,8 +25,8 @@ import (
 
 // Options of a run.
 type Options struct {
-	// Engine is sqlite or postgres; DSN is the address of an empty PostgreSQL
-	// database or schema.
+	// Engine is sqlite or postgres; DSN is the address of a PostgreSQL database in
+	// which schemas may be made; they are dropped at the end.
 	Engine, DSN string
 	Conns       int
 	Time        time.Duration // of each measurement
@@ -41,6 +41,8 @@ type Options struct {
 	// Load is the command that runs as the load generator with the arguments of
 	// LoadArgs added.
 	Load []string
+
+	schemas *[]string // made in this run
 }
 
 // Report is what a run found.
@@ -75,6 +77,8 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		}
 		defer os.RemoveAll(dir)
 	}
+	o.schemas = new([]string)
+	defer o.tidy()
 	r := &Report{Engine: o.Engine, CPUs: runtime.NumCPU(), Conns: o.Conns, Destinations: o.Partners, Before: o.Before}
 	if err := intake(ctx, o, filepath.Join(dir, "intake"), r); err != nil {
 		return nil, err
@@ -165,7 +169,11 @@ func bare(ctx context.Context, o Options, dir string, writers int) (float64, err
 
 func openBare(ctx context.Context, o Options, dir string) (*store.DB, error) {
 	if o.Engine == "postgres" {
-		return store.OpenPostgres(ctx, o.DSN, store.Options{})
+		dsn, err := o.schema(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return store.OpenPostgres(ctx, dsn, store.Options{})
 	}
 	return store.OpenSQLite(ctx, filepath.Join(dir, "bare.db"), store.Options{})
 }

@@ -41,7 +41,7 @@ func makeCerts(dir string) (string, error) {
 // all of them, or with turns each to one of them.
 func startLab(ctx context.Context, o Options, dir string, partners []string, turns bool) (*lab, error) {
 	if o.Engine == "postgres" {
-		dsn, err := schema(ctx, o.DSN, "lab_"+filepath.Base(dir))
+		dsn, err := o.schema(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -116,21 +116,15 @@ func first(ctx context.Context, h *app.Hub, c *config.Config) (*config.Config, e
 	return start.Config, nil
 }
 
-// schema makes an empty schema and returns the address that uses it.
-func schema(ctx context.Context, dsn, name string) (string, error) {
-	db, err := store.OpenPostgres(ctx, dsn, store.Options{Readers: 1})
-	if err != nil {
-		return "", err
+// schema makes an empty schema and returns the address that uses it. Run drops
+// it at the end.
+func (o *Options) schema(ctx context.Context) (string, error) {
+	name := fmt.Sprintf("labwarden_bench_%x", time.Now().UnixNano())
+	if err := o.sql(ctx, "CREATE SCHEMA "+name); err != nil {
+		return "", fmt.Errorf("make a schema: %w", err)
 	}
-	defer db.Close()
-	err = db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
-		_, err := tx.Exec(ctx, "CREATE SCHEMA "+name)
-		return err
-	})
-	if err != nil {
-		return "", fmt.Errorf("make a schema (the database must be an empty one): %w", err)
-	}
-	u, err := url.Parse(dsn)
+	*o.schemas = append(*o.schemas, name)
+	u, err := url.Parse(o.DSN)
 	if err != nil {
 		return "", fmt.Errorf("read the database address: %w", err)
 	}
@@ -138,6 +132,34 @@ func schema(ctx context.Context, dsn, name string) (string, error) {
 	q.Set("search_path", name)
 	u.RawQuery = q.Encode()
 	return u.String(), nil
+}
+
+func (o *Options) sql(ctx context.Context, statements ...string) error {
+	db, err := store.OpenPostgres(ctx, o.DSN, store.Options{Readers: 1})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	for _, q := range statements {
+		if err := db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
+			_, err := tx.Exec(ctx, q)
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tidy drops what schema made.
+func (o *Options) tidy() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for _, name := range *o.schemas {
+		if err := o.sql(ctx, "DROP SCHEMA "+name+" CASCADE"); err != nil {
+			fmt.Fprintf(o.Out, "schema %s could not be dropped: %v\n", name, err)
+		}
+	}
 }
 
 func configuration(o Options, dir, certs string, partners []string, turns bool) string {
