@@ -162,8 +162,10 @@ func (s *Service) find(ctx context.Context, lists [][]searchKey) ([]int64, error
 	for i, keys := range lists {
 		var have []int64
 		for _, k := range keys {
-			err := s.db.Query(ctx, `SELECT r.first, d.data FROM results_search_runs r JOIN results_search d
-				ON d.run = r.first AND d.block = (CAST($1 AS BIGINT) >> CAST(63 - r.bits AS INTEGER))`, []any{int64(k)}, func(row store.Scanner) error {
+			// CROSS JOIN: SQLite then goes through the runs and looks a block up for each;
+			// left to choose it reads the whole index.
+			err := s.db.Query(ctx, `SELECT r.first, d.data FROM results_search_runs r CROSS JOIN results_search d
+				WHERE d.run = r.first AND d.block = (CAST($1 AS BIGINT) >> CAST(63 - r.bits AS INTEGER))`, []any{int64(k)}, func(row store.Scanner) error {
 				var first int64
 				var data []byte
 				if err := row.Scan(&first, &data); err != nil {
