@@ -13,7 +13,7 @@ import (
 )
 
 func alarmsCommand() *cobra.Command {
-	c := group(&cobra.Command{Use: "alarms", Short: "What needs a person, and who was told"})
+	c := &cobra.Command{Use: "alarms", Short: "What needs a person, and who was told"}
 	c.AddCommand(alarmsListCommand(), alarmsShowCommand(), alarmsTestCommand(),
 		alarmsActCommand("accept", "Take an alarm on: nobody else is told",
 			"Take an alarm on. Nobody else is told of it until it is over, becomes worse, or the\nacceptance ends (alarms.accepted_for). Your name becomes a fact in the ledger.", false),

@@ -27,7 +27,6 @@ its database and keys. The laboratory's system connects where it always does. It
 gets its acknowledgement when every partner has accepted; what cannot be delivered
 stays with it. docs/operate/bypass.md has a card to print.`,
 	}
-	group(c)
 	c.AddCommand(bypassOpenCommand(), bypassStatusCommand(), bypassExtendCommand(), bypassCloseCommand(), bypassReconcileCommand(), bypassKeyCommand())
 	return c
 }

@@ -13,7 +13,7 @@ import (
 )
 
 func callsCommand() *cobra.Command {
-	c := group(&cobra.Command{Use: "calls", Short: "Who must be telephoned because a result was not acknowledged in time"})
+	c := &cobra.Command{Use: "calls", Short: "Who must be telephoned because a result was not acknowledged in time"}
 	c.AddCommand(callsListCommand(), callsShowCommand(), callsTakeCommand(), callsLogCommand(), callsCloseCommand())
 	return c
 }

@@ -24,9 +24,6 @@ func configCommand() *cobra.Command {
 nothing until it is applied. Every revision stays, with its text, who applied it
 and why, and its hash stands in the ledger and in every proof.`,
 	}
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		return usageError{c.CommandPath(), errors.New("choose history, show, diff, apply or rollback")}
-	}
 	c.AddCommand(historyCommand(), showCommand(), diffCommand(), applyCommand(), rollbackCommand())
 	return c
 }

@@ -12,7 +12,7 @@ import (
 )
 
 func countsCommand() *cobra.Command {
-	c := group(&cobra.Command{Use: "counts", Short: "What partners say they have, held against what was delivered"})
+	c := &cobra.Command{Use: "counts", Short: "What partners say they have, held against what was delivered"}
 	c.AddCommand(countsAddCommand(), countsListCommand())
 	return c
 }

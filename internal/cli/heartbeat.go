@@ -23,7 +23,7 @@ import (
 )
 
 func heartbeatCommand() *cobra.Command {
-	c := group(&cobra.Command{Use: "heartbeat", Short: "Notice from outside that a hub is dead"})
+	c := &cobra.Command{Use: "heartbeat", Short: "Notice from outside that a hub is dead"}
 	c.AddCommand(heartbeatWatchCommand())
 	return c
 }

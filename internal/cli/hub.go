@@ -119,7 +119,7 @@ func clock(t time.Time) string {
 
 // group makes a command that only holds others: without a subcommand it shows
 // its help, with a mistyped one it says which was meant.
-func group(c *cobra.Command) *cobra.Command {
+func group(c *cobra.Command) {
 	c.Args = cobra.ArbitraryArgs
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {
@@ -128,11 +128,10 @@ func group(c *cobra.Command) *cobra.Command {
 		text := fmt.Sprintf("there is no command %q here", args[0])
 		c.SuggestionsMinimumDistance = 2
 		if s := c.SuggestionsFor(args[0]); len(s) > 0 {
-			text += fmt.Sprintf("; did you mean %q?", strings.Join(s, `" or "`))
+			text += `; did you mean "` + strings.Join(s, `" or "`) + `"?`
 		}
 		return usageError{c.CommandPath(), errors.New(text)}
 	}
-	return c
 }
 
 func printJSONLine(w io.Writer, v any) error {

@@ -13,7 +13,7 @@ import (
 )
 
 func keysCommand() *cobra.Command {
-	c := group(&cobra.Command{Use: "keys", Short: "The keys: what there is, new ones, getting back in"})
+	c := &cobra.Command{Use: "keys", Short: "The keys: what there is, new ones, getting back in"}
 	c.AddCommand(keysStatusCommand(), keysRotateCommand(), keysRecoverCommand(), keysPublicCommand())
 	return c
 }

@@ -8,7 +8,7 @@ import (
 )
 
 func ledgerCommand() *cobra.Command {
-	c := group(&cobra.Command{Use: "ledger", Short: "The ledger of everything that happened"})
+	c := &cobra.Command{Use: "ledger", Short: "The ledger of everything that happened"}
 	c.AddCommand(ledgerVerifyCommand(), ledgerDecideCommand())
 	return c
 }

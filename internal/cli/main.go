@@ -69,16 +69,16 @@ func command() *cobra.Command {
 	root.AddCommand(initCommand(), serveCommand(), demoCommand(), demoLISCommand(), demoClinicCommand(), benchCommand(), benchLoadCommand(),
 		statusCommand(), resultsCommand(), routeCommand(), callsCommand(), stopsCommand(), countsCommand(), quarantineCommand(), keysCommand(), ledgerCommand(), reloadCommand(), extendCommand(), sendCommand(), receiveCommand(), manCommand(),
 		checkCommand(), configCommand(), secretCommand(), verifyCommand(), witnessCommand(), alarmsCommand(), heartbeatCommand(), bypassCommand())
-	group(root)
-	for _, c := range root.Commands() {
-		usageArgs(c)
-	}
+	usageArgs(root)
 	return root
 }
 
 // usageArgs makes a wrong number of arguments a usage error, so that the exit
-// status tells it from a failure.
+// status tells it from a failure, and groups of those that hold others.
 func usageArgs(c *cobra.Command) {
+	if c.HasSubCommands() && c.RunE == nil { // witness runs by itself as well
+		group(c)
+	}
 	check := c.Args
 	if check == nil {
 		check = cobra.NoArgs

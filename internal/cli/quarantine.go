@@ -8,7 +8,7 @@ import (
 )
 
 func quarantineCommand() *cobra.Command {
-	c := group(&cobra.Command{Use: "quarantine", Short: "What was not taken and waits for a person"})
+	c := &cobra.Command{Use: "quarantine", Short: "What was not taken and waits for a person"}
 	c.AddCommand(quarantineListCommand(), quarantineShowCommand())
 	for _, a := range decisions() {
 		c.AddCommand(decideCommand(a))

@@ -12,7 +12,7 @@ import (
 )
 
 func resultsCommand() *cobra.Command {
-	c := group(&cobra.Command{Use: "results", Short: "The results the hub carries: list, look, hold, release, send again"})
+	c := &cobra.Command{Use: "results", Short: "The results the hub carries: list, look, hold, release, send again"}
 	c.AddCommand(resultsListCommand(), resultsShowCommand(), resultsFindCommand(), resultsExportCommand(), resultsProofCommand())
 	for _, a := range acts() {
 		c.AddCommand(actCommand(a))

@@ -12,7 +12,7 @@ import (
 )
 
 func routeCommand() *cobra.Command {
-	c := group(&cobra.Command{
+	c := &cobra.Command{
 		Use:   "route",
 		Short: "Adopt a route in stages: compare it with the old path, approve it, take it forward or back",
 		Long: `A route begins in shadow: it takes a copy and sends nothing. What it would send is
@@ -20,7 +20,7 @@ compared, message by message, with what the old path sent. In parallel it sends
 beside the old path; at carry it is the path. Carry needs days of comparison
 without an unexplained difference and the laboratory director's approval; a step
 back needs nobody and works at once.`,
-	})
+	}
 	c.AddCommand(routeListCommand(), routeShowCommand(), routeCompareCommand(), routeExplainCommand(), routeApproveCommand(),
 		routeMoveCommand(true), routeMoveCommand(false))
 	return c

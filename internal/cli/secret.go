@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -18,9 +17,6 @@ func secretCommand() *cobra.Command {
 		Short: "Secrets the configuration refers to as vault:NAME",
 		Long: `Tokens and private keys do not stand in the configuration: it names them as
 vault:NAME, and their values are kept here, sealed. No command shows a value.`,
-	}
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		return usageError{c.CommandPath(), errors.New("choose set, list or remove")}
 	}
 	c.AddCommand(secretSetCommand(), secretListCommand(), secretRemoveCommand())
 	return c

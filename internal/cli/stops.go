@@ -12,7 +12,7 @@ import (
 )
 
 func stopsCommand() *cobra.Command {
-	c := group(&cobra.Command{Use: "stops", Short: "What is kept from going out, by whom, why and until when"})
+	c := &cobra.Command{Use: "stops", Short: "What is kept from going out, by whom, why and until when"}
 	c.AddCommand(stopsListCommand(), stopsPlaceCommand(),
 		stopAct("lift", "Lift a stop, or ask for it", `Lift a stop. When more than one result would go it is only asked for: another person
 confirms with labwarden stops confirm.`),

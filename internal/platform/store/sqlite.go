@@ -9,7 +9,8 @@ import (
 	"os"
 	"sync"
 
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite" // the driver "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // OpenSQLite opens (or creates) the database file at path. Every commit is
@@ -46,7 +47,7 @@ func OpenSQLite(ctx context.Context, path string, opts Options) (*DB, error) {
 	wdb.SetMaxOpenConns(1)
 	conn, err := wdb.Conn(ctx)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), wdb.Close())
+		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, onDisk(err)), wdb.Close())
 	}
 	if opts.Readers == 0 {
 		opts.Readers = 4
@@ -59,6 +60,20 @@ func OpenSQLite(ctx context.Context, path string, opts Options) (*DB, error) {
 	rdb.SetMaxIdleConns(opts.Readers)
 	w := &sqliteWriter{db: wdb, conn: conn, cache: map[string]prepared{}}
 	return start(SQLite, w, &sqliteReader{db: rdb}, opts), nil
+}
+
+// onDisk says of an error that the disk caused what a person can do about it:
+// the library gives a number.
+func onDisk(err error) error {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch e.Code() & 0xff { // the primary result code, https://sqlite.org/rescode.html
+	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
+		return fmt.Errorf("%w: the disk may be full, read-only or failing; free space in the data folder or look at the system's log, then start again", err)
+	}
+	return err
 }
 
 type prepared struct {
