@@ -80,8 +80,8 @@ func (l *lines) newMessage(start, end, after int) (lineEnd, lineAfter int) {
 
 // segmentAt reports whether a segment, or nothing more, follows at i.
 func (l *lines) segmentAt(i int) bool {
-	if i >= len(l.b) {
-		return true
+	if n := len(l.b) - len(bytes.TrimLeft(l.b[min(i, len(l.b)):], "\x1c")); n == len(l.b) || n > i && (l.b[n] == '\r' || l.b[n] == '\n') {
+		return true // the end, or the end block of the transport
 	}
 	return i+3 < len(l.b) && validSegmentID(l.b[i:i+3]) && (l.b[i+3] == l.fs || headerAt(l.b[i:]))
 }

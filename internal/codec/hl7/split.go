@@ -81,7 +81,7 @@ func (s *splitter) run() {
 		if bare := bytes.TrimRight(t, "\x1c"); len(bare) < len(t) { // an MLLP end block right behind the last segment
 			t, after = bare, start+len(bare)
 		}
-		if len(bytes.TrimLeft(t, " \t")) == 0 {
+		if len(bytes.TrimLeft(t, " \t\n")) == 0 { // an LF in a message of CR ends is data, and still nothing to see
 			continue
 		}
 		switch kind {
