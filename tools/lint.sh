@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 tool() { go tool -modfile=tools/go.mod "$@"; }
 status=0
 
-mapfile -t files < <(git ls-files --cached --others --exclude-standard '*.go')
+mapfile -t files < <(git ls-files --cached --others --exclude-standard '*.go' ':!*_templ.go')
 unformatted=$(tool gofumpt -l "${files[@]}")
 if [ -n "$unformatted" ]; then
 	printf 'lint: not gofumpt-formatted (go tool -modfile=tools/go.mod gofumpt -w FILE):\n%s\n' "$unformatted"

@@ -68,9 +68,16 @@ var table = []rule{
 	{layer: "internal/platform/vault", ours: onPlatform, modules: []string{
 		"golang.org/x/mod", "golang.org/x/crypto", "golang.org/x/text", // text: a name is normalised before its blind index
 	}},
+	{layer: "internal/platform/web", ours: onPlatform, modules: []string{"github.com/a-h/templ"}},
 	{layer: "internal/platform/*", ours: onPlatform},
 
+	{layer: "internal/domain/access", ours: onDomain, modules: []string{
+		"github.com/a-h/templ", "github.com/go-webauthn/webauthn", "github.com/descope/virtualwebauthn", "github.com/pquerna/otp",
+		"github.com/coreos/go-oidc/v3", "golang.org/x/oauth2", "golang.org/x/crypto",
+	}},
+	{layer: "internal/domain/setup", ours: onDomain, modules: []string{"github.com/a-h/templ"}},
 	{layer: "internal/domain/results", ours: onDomain, modules: []string{
+		"github.com/a-h/templ",
 		"github.com/expr-lang/expr", "go.starlark.net", "github.com/klauspost/compress", "golang.org/x/mod",
 	}},
 	{layer: "internal/domain/firewall", ours: onDomain, modules: []string{"github.com/google/nftables"}},

@@ -1,0 +1,192 @@
+package authz
+
+// Permission names something that can be done. Every page, API operation and
+// command asks for one.
+type Permission string
+
+// The permissions. A new page or operation adds its own here and to the
+// catalogue below.
+const (
+	TodaySee Permission = "today.see"
+
+	ResultsFind    Permission = "results.find"      // lists, search and journeys; identity masked
+	ResultsReveal  Permission = "results.reveal"    // identity, message and values, recorded
+	ResultsExport  Permission = "results.export"    // a message or many leave as a file
+	ResultsProof   Permission = "results.proof"     // proof files
+	ResultsResend  Permission = "results.resend"    // deliver again
+	ClinicalStop   Permission = "results.hold"      // hold and release: clinical stop
+	TransportStop  Permission = "transport.stop"    // place and lift a transport stop
+	QuarantineSee  Permission = "quarantine.see"    // causes, counts
+	QuarantineRead Permission = "quarantine.read"   // what was kept apart, recorded
+	QuarantineAct  Permission = "quarantine.decide" // replay, take, refuse
+	CallsSee       Permission = "calls.see"
+	CallsAct       Permission = "calls.act" // take, log and close a phone task
+	SendAlone      Permission = "results.send_alone"
+	PartnersSee    Permission = "partners.see"
+	PartnersTest   Permission = "partners.test" // send a test message
+	RoutesApprove  Permission = "routes.approve"
+	RoutesExplain  Permission = "routes.explain" // explain differences to the old path
+	LegalHold      Permission = "results.legal_hold"
+
+	AlarmsSee    Permission = "alarms.see"
+	AlarmsAct    Permission = "alarms.act"
+	Maintenance  Permission = "maintenance.open"
+	ConfigSee    Permission = "config.see"
+	ConfigDraft  Permission = "config.draft"
+	ConfigApply  Permission = "config.apply"
+	SecretsSet   Permission = "secrets.set"
+	KeysSee      Permission = "keys.see"
+	KeysRotate   Permission = "keys.rotate"
+	LedgerDecide Permission = "ledger.decide"
+	SupportMake  Permission = "support.bundle"
+
+	PeopleSee      Permission = "people.see"
+	PeopleChange   Permission = "people.change"
+	Delegate       Permission = "delegations.write"
+	DelegationsSee Permission = "delegations.see"
+	SessionsEnd    Permission = "sessions.end" // anybody's
+	TokensManage   Permission = "tokens.manage"
+	BreakGlass     Permission = "break_glass.open"
+	ReviewActs     Permission = "acts.review"     // break-glass and administrators' acts
+	AccessReview   Permission = "access.review"   // quarterly
+	AccountsSee    Permission = "accounts.see"    // other systems' accounts
+	AccountsImport Permission = "accounts.import" // their lists
+	VendorsSee     Permission = "vendors.see"
+	VendorsChange  Permission = "vendors.change"
+	RecordSee      Permission = "record.see"    // the record of acts and views
+	RecordExport   Permission = "record.export" // AuditEvents, disclosure reports
+	OwnSecurity    Permission = "own.security"  // one's own devices and sessions
+	APIDescribe    Permission = "api.describe"  // the description of the API
+)
+
+// Info describes a permission.
+type Info struct {
+	Permission Permission
+	// What completes "may ...".
+	What string
+	// Fresh asks for a proof of identity within the last StepUp.
+	Fresh bool
+	// Patient: shows or moves patient data. Never for a masked role.
+	Patient bool
+	// Delegated: a clinical act. Only the director, and whom the director
+	// delegated it to in writing.
+	Delegated bool
+	// Scoped: it is about one partner's or site's things, so a grant may narrow it.
+	Scoped bool
+}
+
+var (
+	adm, sec, com, dir, tec, fro = Administrator, SecurityOfficer, ComplianceOfficer, Director, Technologist, FrontDesk
+	itp, aud, cou, pro           = ITPartner, Auditor, Counsel, Provider
+)
+
+// row is one line of the matrix: a permission and the roles that have it.
+type row struct {
+	Info
+	roles []Role
+}
+
+// matrix is the whole of it: what is not here is nobody's.
+var matrix = []row{
+	{Info{Permission: TodaySee, What: "open Today"}, []Role{adm, sec, com, dir, tec, fro, itp, aud, cou, pro}},
+	{Info{Permission: OwnSecurity, What: "see and end one's own sessions, and change one's own ways to sign in"}, []Role{adm, sec, com, dir, tec, fro, itp, aud, cou, pro}},
+	{Info{Permission: APIDescribe, What: "read the description of the API"}, []Role{adm, sec, com, itp, Service}},
+
+	{Info{Permission: ResultsFind, What: "find results and follow their journey, identity masked", Scoped: true}, []Role{adm, sec, com, dir, tec, fro, aud, pro, Service}},
+	{Info{Permission: ResultsReveal, What: "see a patient's identity and values, recorded", Scoped: true, Patient: true}, []Role{com, dir, tec, fro, pro, Service}},
+	{Info{Permission: ResultsExport, What: "take a message out as a file, recorded", Scoped: true, Patient: true, Fresh: true}, []Role{com, dir, pro, Service}},
+	{Info{Permission: ResultsProof, What: "download a proof", Scoped: true}, []Role{adm, sec, com, dir, tec, aud, cou, pro, Service}},
+	{Info{Permission: ResultsResend, What: "send a result again", Scoped: true}, []Role{adm, dir, tec, Service}},
+	{Info{Permission: ClinicalStop, What: "hold and release results (clinical stop)", Scoped: true, Delegated: true}, nil},
+	{Info{Permission: SendAlone, What: "send a correction alone", Scoped: true, Delegated: true}, nil},
+	{Info{Permission: TransportStop, What: "place and lift a transport stop", Scoped: true, Fresh: true}, []Role{adm, sec}},
+	{Info{Permission: LegalHold, What: "place and lift a legal hold"}, []Role{com, cou}},
+	{Info{Permission: QuarantineSee, What: "see what was not taken, and why", Scoped: true}, []Role{adm, sec, com, dir, tec, itp, aud}},
+	{Info{Permission: QuarantineRead, What: "read a quarantined message, recorded", Scoped: true, Patient: true}, []Role{adm, dir, tec}},
+	{Info{Permission: QuarantineAct, What: "replay, take or refuse a quarantined message", Scoped: true}, []Role{adm, dir, tec}},
+	{Info{Permission: CallsSee, What: "see phone tasks", Scoped: true}, []Role{adm, com, dir, tec, fro}},
+	{Info{Permission: CallsAct, What: "make and write down a phone call", Scoped: true, Patient: true}, []Role{dir, tec, fro}},
+	{Info{Permission: PartnersSee, What: "see partners and their channels", Scoped: true}, []Role{adm, sec, com, dir, tec, fro, itp, aud, pro}},
+	{Info{Permission: PartnersTest, What: "send a test message to a partner", Scoped: true}, []Role{adm, itp, tec}},
+	{Info{Permission: RoutesApprove, What: "approve that a route begins to carry", Delegated: true}, nil},
+	{Info{Permission: RoutesExplain, What: "explain differences to the old path"}, []Role{adm, dir, tec}},
+
+	{Info{Permission: AlarmsSee, What: "see alarms"}, []Role{adm, sec, com, dir, tec, itp, aud}},
+	{Info{Permission: AlarmsAct, What: "accept and close alarms"}, []Role{adm, sec, tec, itp}},
+	{Info{Permission: Maintenance, What: "open a maintenance window"}, []Role{adm, sec}},
+	{Info{Permission: ConfigSee, What: "read the configuration and its history"}, []Role{adm, sec, com, dir, itp, aud}},
+	{Info{Permission: ConfigDraft, What: "draft a change of the configuration"}, []Role{adm, itp}},
+	{Info{Permission: ConfigApply, What: "apply a draft that somebody else wrote", Fresh: true}, []Role{adm, sec}},
+	{Info{Permission: SecretsSet, What: "set and remove secrets", Fresh: true}, []Role{adm}},
+	{Info{Permission: KeysSee, What: "see what keys there are"}, []Role{adm, sec, com, aud}},
+	{Info{Permission: KeysRotate, What: "rotate keys", Fresh: true}, []Role{adm, sec}},
+	{Info{Permission: LedgerDecide, What: "decide about an alarm of the ledger", Fresh: true}, []Role{sec, com}},
+	{Info{Permission: SupportMake, What: "make a support bundle"}, []Role{adm, sec, itp}},
+
+	{Info{Permission: PeopleSee, What: "see people and their roles"}, []Role{adm, sec, com, dir, aud}},
+	{Info{Permission: PeopleChange, What: "add, change and end people", Fresh: true}, []Role{adm}},
+	{Info{Permission: DelegationsSee, What: "see the director's delegations"}, []Role{adm, sec, com, dir, tec, aud}},
+	{Info{Permission: Delegate, What: "write the laboratory director's delegations", Fresh: true}, []Role{dir}},
+	{Info{Permission: SessionsEnd, What: "list and end anybody's sessions", Fresh: true}, []Role{adm, sec}},
+	{Info{Permission: TokensManage, What: "make and revoke tokens of service accounts", Fresh: true}, []Role{adm}},
+	{Info{Permission: BreakGlass, What: "open break-glass access, which others are told of and review"}, []Role{adm, sec, com, dir, tec}},
+	{Info{Permission: ReviewActs, What: "review what administrators and break-glass did; never one's own"}, []Role{sec, com, dir}},
+	{Info{Permission: AccessReview, What: "hold and sign the access review"}, []Role{sec, com}},
+	{Info{Permission: AccountsSee, What: "see the accounts of other systems"}, []Role{adm, sec, com, aud}},
+	{Info{Permission: AccountsImport, What: "import account lists of other systems"}, []Role{adm, sec, com}},
+	{Info{Permission: VendorsSee, What: "see business associates and vendors"}, []Role{adm, sec, com, dir, cou, aud}},
+	{Info{Permission: VendorsChange, What: "change the register of business associates and vendors"}, []Role{adm, com}},
+	{Info{Permission: RecordSee, What: "read the record of sign-ins, acts and views"}, []Role{sec, com, cou, aud}},
+	{Info{Permission: RecordExport, What: "export the record and disclosure reports", Fresh: true}, []Role{com, cou, aud}},
+}
+
+// Permissions lists the catalogue in the order in which it is shown.
+func Permissions() []Info {
+	out := make([]Info, len(matrix))
+	for i, r := range matrix {
+		out[i] = r.Info
+	}
+	return out
+}
+
+// Of returns what is known of a permission; false for one nobody has.
+func Of(p Permission) (Info, bool) {
+	i, ok := known[p]
+	return i.Info, ok
+}
+
+// Has says whether the matrix gives a role a permission (delegations apart).
+func Has(r Role, p Permission) bool {
+	c, ok := known[p]
+	return ok && c.roles&bit(r) != 0
+}
+
+// cell is a row of the matrix as it is asked: roles as bits.
+type cell struct {
+	Info
+	roles uint32
+}
+
+var known = func() map[Permission]cell {
+	m := make(map[Permission]cell, len(matrix))
+	for _, r := range matrix {
+		c := cell{Info: r.Info}
+		for _, role := range r.roles {
+			c.roles |= bit(role)
+		}
+		if _, twice := m[r.Permission]; twice {
+			panic("permission " + string(r.Permission) + " stands twice in the matrix")
+		}
+		m[r.Permission] = c
+	}
+	return m
+}()
+
+func bit(r Role) uint32 {
+	for i, info := range roles {
+		if info.Role == r {
+			return 1 << i
+		}
+	}
+	return 0
+}

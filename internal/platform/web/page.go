@@ -1,0 +1,122 @@
+package web
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/labwarden/labwarden/internal/platform/authz"
+	"github.com/labwarden/labwarden/internal/platform/web/kit"
+)
+
+// Render writes a whole page within the shell of who asks. It is drawn in memory
+// first: a page that cannot be drawn is an error, not half a page.
+func Render(w http.ResponseWriter, r *http.Request, p kit.Page) error {
+	q := of(r)
+	sh := q.s.Shell(r, q.who)
+	sh.Nonce, sh.Path = q.nonce, r.URL.Path
+	if p.Notice == "" {
+		p.Notice = takeNotice(w, r)
+	}
+	var b bytes.Buffer
+	if err := kit.Layout(sh, p).Render(r.Context(), &b); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	status := p.Status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	w.WriteHeader(status)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	if _, err := w.Write(b.Bytes()); err != nil {
+		q.s.Log.Debug("a page did not reach its reader", "error", err)
+	}
+	return nil
+}
+
+// Nonce is the one that scripts of this answer carry.
+func Nonce(r *http.Request) string { return of(r).nonce }
+
+const (
+	noticeCookie = "__Host-lw-notice"
+	maxNotice    = 400
+)
+
+// Done ends a form that worked: the browser goes to path, which says notice once.
+// Neither may hold patient data. path must be of this site.
+func Done(w http.ResponseWriter, r *http.Request, path, notice string) error {
+	if notice != "" && len(notice) <= maxNotice {
+		http.SetCookie(w, &http.Cookie{
+			Name: noticeCookie, Value: base64.RawURLEncoding.EncodeToString([]byte(notice)), Path: "/", MaxAge: 60,
+			Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		})
+	}
+	http.Redirect(w, r, Local(path), http.StatusSeeOther)
+	return nil
+}
+
+func takeNotice(w http.ResponseWriter, r *http.Request) string {
+	c, err := r.Cookie(noticeCookie)
+	if err != nil {
+		return ""
+	}
+	http.SetCookie(w, &http.Cookie{Name: noticeCookie, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	b, err := base64.RawURLEncoding.DecodeString(c.Value)
+	if err != nil || len(b) > maxNotice {
+		return ""
+	}
+	return string(b)
+}
+
+// Local returns path where it is a path of this site, else "/": what came with a
+// request must not lead anybody elsewhere.
+func Local(path string) string {
+	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n\t\x00") {
+		return "/"
+	}
+	return path
+}
+
+// To reads where a sign-in or step-up leads back to.
+func To(r *http.Request) string {
+	v := r.FormValue("to")
+	b, err := base64.RawURLEncoding.DecodeString(v)
+	if err != nil || len(b) > 2000 {
+		return "/"
+	}
+	return Local(string(b))
+}
+
+func stepUp(err error) bool {
+	var d *authz.Denied
+	return errors.As(err, &d) && (d.StepUp || d.Strong)
+}
+
+// back is the one thing a person can do about a refusal.
+func back(s *Server, r *http.Request, err error, e *Error) kit.Action {
+	here := "?to=" + base64.RawURLEncoding.EncodeToString([]byte(Local(refererPath(r))))
+	switch {
+	case e.Kind == KindSignIn:
+		return kit.Action{Text: "Sign in", Href: s.SignIn + here}
+	case stepUp(err):
+		return kit.Action{Text: "Confirm that it is you", Href: s.StepUp + here}
+	}
+	return kit.Action{Text: "Go to Today", Href: "/"}
+}
+
+// refererPath is the page a form was on. Referrer-Policy no-referrer leaves it
+// out as a rule; the form's own address then is the best there is.
+func refererPath(r *http.Request) string {
+	if r.Method == http.MethodGet {
+		return r.URL.RequestURI()
+	}
+	return r.URL.Path
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
