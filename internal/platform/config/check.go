@@ -20,6 +20,7 @@ func (d *decoder) check(c *Config) {
 	if l := c.Node.Metrics.Listen; !strings.HasSuffix(string(l), ":0") {
 		taken[l] = "node.metrics"
 	}
+	d.checkPages(c.Node.Web, taken)
 	for _, name := range sorted(c.Sources) {
 		d.checkSource(c, name, taken)
 	}
@@ -34,6 +35,29 @@ func (d *decoder) check(c *Config) {
 			d.add("retention.messages", "write at least "+r.Minimum.Reports.String(),
 				"%s is less than retention.minimum.reports, %s", r.Messages, r.Minimum.Reports)
 		}
+	}
+}
+
+// checkPages: the pages carry patient data and cookies that only TLS keeps.
+func (d *decoder) checkPages(w *Web, taken map[Listen]string) {
+	if w == nil || d.bad("node.web") {
+		return
+	}
+	if l := w.Listen; !strings.HasSuffix(string(l), ":0") {
+		if other, twice := taken[l]; twice {
+			d.add("node.web.listen", "write another port", "%s has this address already", other)
+		}
+		taken[l] = "node.web"
+	}
+	u, err := url.Parse(string(w.PublicURL))
+	switch {
+	case err != nil || u.Scheme != "https":
+		d.add("node.web.public_url", "write https://HOST or https://HOST:PORT", "pages are only served over TLS")
+	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
+		d.add("node.web.public_url", "write https://HOST or https://HOST:PORT, nothing behind it", "the pages stand at the root of their address")
+	}
+	if w.TLS != nil {
+		d.pair("node.web.tls", w.TLS.Certificate, w.TLS.Key)
 	}
 }
 

@@ -46,6 +46,7 @@ type Node struct {
 	Seals    []Seal            `yaml:"seals" rule:"required" more:"{kind: passphrase}" doc:"What opens the vault at start. Use at least two, one of which needs no person, so that results flow again after a power cut."`
 	Metrics  Metrics           `yaml:"metrics" doc:"Metrics and health, on an address of their own."`
 	Control  Control           `yaml:"control" doc:"How the command line reaches a running hub."`
+	Web      *Web              `yaml:"web" doc:"The pages and the JSON API. Without this section there are none."`
 	Bypass   Bypass            `yaml:"bypass" doc:"The way round a hub that does not run: docs/operate/bypass.md."`
 	TLS      *KeyPair          `yaml:"tls" doc:"Our certificate, used by every listener and destination that names no other."`
 	Listen   map[string]Listen `yaml:"listen" key:"lis" sample:"off" ex:"192.0.2.10:2575" rule:"ref=source" doc:"Addresses of this machine for the listeners of sources, by the name of the source. They replace sources.NAME.mllp.listen."`
@@ -73,6 +74,14 @@ type Metrics struct {
 // Control is the local command socket.
 type Control struct {
 	Socket Path `yaml:"socket" default:"./data/labwarden.sock" doc:"Unix socket; the kernel tells us which user calls."`
+}
+
+// Web is where the pages and the JSON API are.
+type Web struct {
+	Listen    Listen   `yaml:"listen" default:"127.0.0.1:8443" doc:"IP:PORT of the pages. The default answers this machine only; give an address of the laboratory's network to let others in."`
+	PublicURL URL      `yaml:"public_url" default:"https://localhost:8443" doc:"How people's browsers reach the pages. Passkeys are tied to its host: choose it once."`
+	TLS       *KeyPair `yaml:"tls" doc:"Certificate of the pages. Without it the hub makes one with a small authority of its own, whose root labwarden access root prints for your browsers."`
+	ClientCA  Path     `yaml:"client_ca" rule:"file" sample:"off" ex:"./tls/services-ca.pem" doc:"PEM file with the authorities whose certificates service accounts may sign in with. A browser that holds such a certificate is asked for it."`
 }
 
 // Bypass is what the way round a dead hub needs.

@@ -153,4 +153,3 @@ func set(f reflect.Value, text string) error {
 func wantsJSON(rt *Route, r *http.Request) bool {
 	return rt != nil && rt.Doc != nil || strings.HasPrefix(r.URL.Path, "/api/")
 }
-
