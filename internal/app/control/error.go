@@ -73,3 +73,13 @@ func (k Kind) status() int {
 	}
 	return http.StatusInternalServerError
 }
+
+// Classify is what err means for a caller, and what the caller may read of it;
+// empty where nothing of it was written for one.
+func Classify(err error) (Kind, string) {
+	k := kindOf(err)
+	if k == Internal || k == Unavailable {
+		return k, ""
+	}
+	return k, err.Error()
+}

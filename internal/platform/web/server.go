@@ -38,6 +38,7 @@ type Server struct {
 	Live           *Live
 	Now            func() time.Time
 	Log            *slog.Logger
+	Version string // the program's, for the API's description
 	// Active bounds the requests under way; 0 is 256. Live hints do not count.
 	Active int
 
@@ -117,7 +118,8 @@ func (s *Server) Handler() http.Handler {
 	if s.Live == nil {
 		s.Live = NewLive()
 	}
-	s.Add(s.liveRoute())
+	s.Add(s.liveRoute(), s.describeRoute())
+	s.Add(s.explorerRoutes()...)
 	s.Add(assetRoutes()...)
 	mux := http.NewServeMux()
 	for i := range s.routes {
