@@ -4,8 +4,11 @@
 //
 // Guarantees: what is not granted is refused. A permission that the catalogue
 // does not name is refused to everyone. A scoped grant gives nothing outside of
-// its partners and sites. A delegated permission (a clinical act) is given only
-// by the director's delegation, whatever the roles say. May allocates nothing
+// its partners and sites, nor what is the whole laboratory's. A grant that is not
+// as its role asks (without an end, without a partner) gives nothing. A delegated permission (a clinical act) is given only
+// by the director's role or delegation; a delegation reaches where the person's
+// grants reach and ends with the last of them. Break-glass opens only what the
+// catalogue marks for it. May allocates nothing
 // when it allows and takes less than a microsecond.
 //
 // It does not know how somebody proved who they are (domain/access does) and

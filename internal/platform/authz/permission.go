@@ -42,6 +42,7 @@ const (
 
 	PeopleSee      Permission = "people.see"
 	PeopleChange   Permission = "people.change"
+	Provision      Permission = "people.provision" // joiners, movers and leavers from another system
 	Delegate       Permission = "delegations.write"
 	DelegationsSee Permission = "delegations.see"
 	SessionsEnd    Permission = "sessions.end" // anybody's
@@ -73,6 +74,13 @@ type Info struct {
 	Delegated bool
 	// Scoped: it is about one partner's or site's things, so a grant may narrow it.
 	Scoped bool
+	// Narrow: it is about nobody else's things, so a grant that is narrowed to
+	// partners or sites gives it too. What is neither Scoped nor Narrow is the
+	// whole laboratory's, and a narrowed grant does not give it.
+	Narrow bool
+	// Glass: open break-glass access may give it. Never configuration, keys,
+	// people or the record.
+	Glass bool
 }
 
 var (
@@ -88,12 +96,12 @@ type row struct {
 
 // matrix is the whole of it: what is not here is nobody's.
 var matrix = []row{
-	{Info{Permission: TodaySee, What: "open Today"}, []Role{adm, sec, com, dir, tec, fro, itp, aud, cou, pro}},
-	{Info{Permission: OwnSecurity, What: "see and end one's own sessions, and change one's own ways to sign in"}, []Role{adm, sec, com, dir, tec, fro, itp, aud, cou, pro}},
-	{Info{Permission: APIDescribe, What: "read the description of the API"}, []Role{adm, sec, com, itp, Service}},
+	{Info{Permission: TodaySee, What: "open Today", Narrow: true}, []Role{adm, sec, com, dir, tec, fro, itp, aud, cou, pro}},
+	{Info{Permission: OwnSecurity, What: "see and end one's own sessions, and change one's own ways to sign in", Narrow: true}, []Role{adm, sec, com, dir, tec, fro, itp, aud, cou, pro}},
+	{Info{Permission: APIDescribe, What: "read the description of the API", Narrow: true}, []Role{adm, sec, com, itp, Service}},
 
-	{Info{Permission: ResultsFind, What: "find results and follow their journey, identity masked", Scoped: true}, []Role{adm, sec, com, dir, tec, fro, aud, pro, Service}},
-	{Info{Permission: ResultsReveal, What: "see a patient's identity and values, recorded", Scoped: true, Patient: true}, []Role{com, dir, tec, fro, pro, Service}},
+	{Info{Permission: ResultsFind, What: "find results and follow their journey, identity masked", Scoped: true, Glass: true}, []Role{adm, sec, com, dir, tec, fro, aud, pro, Service}},
+	{Info{Permission: ResultsReveal, What: "see a patient's identity and values, recorded", Scoped: true, Patient: true, Glass: true}, []Role{com, dir, tec, fro, pro, Service}},
 	{Info{Permission: ResultsExport, What: "take a message out as a file, recorded", Scoped: true, Patient: true, Fresh: true}, []Role{com, dir, pro, Service}},
 	{Info{Permission: ResultsProof, What: "download a proof", Scoped: true}, []Role{adm, sec, com, dir, tec, aud, cou, pro, Service}},
 	{Info{Permission: ResultsResend, What: "send a result again", Scoped: true}, []Role{adm, dir, tec, Service}},
@@ -101,11 +109,11 @@ var matrix = []row{
 	{Info{Permission: SendAlone, What: "send a correction alone", Scoped: true, Delegated: true}, nil},
 	{Info{Permission: TransportStop, What: "place and lift a transport stop", Scoped: true, Fresh: true}, []Role{adm, sec}},
 	{Info{Permission: LegalHold, What: "place and lift a legal hold"}, []Role{com, cou}},
-	{Info{Permission: QuarantineSee, What: "see what was not taken, and why", Scoped: true}, []Role{adm, sec, com, dir, tec, itp, aud}},
-	{Info{Permission: QuarantineRead, What: "read a quarantined message, recorded", Scoped: true, Patient: true}, []Role{adm, dir, tec}},
+	{Info{Permission: QuarantineSee, What: "see what was not taken, and why", Scoped: true, Glass: true}, []Role{adm, sec, com, dir, tec, itp, aud}},
+	{Info{Permission: QuarantineRead, What: "read a quarantined message, recorded", Scoped: true, Patient: true, Glass: true}, []Role{adm, dir, tec}},
 	{Info{Permission: QuarantineAct, What: "replay, take or refuse a quarantined message", Scoped: true}, []Role{adm, dir, tec}},
-	{Info{Permission: CallsSee, What: "see phone tasks", Scoped: true}, []Role{adm, com, dir, tec, fro}},
-	{Info{Permission: CallsAct, What: "make and write down a phone call", Scoped: true, Patient: true}, []Role{dir, tec, fro}},
+	{Info{Permission: CallsSee, What: "see phone tasks", Scoped: true, Glass: true}, []Role{adm, com, dir, tec, fro}},
+	{Info{Permission: CallsAct, What: "make and write down a phone call", Scoped: true, Patient: true, Glass: true}, []Role{dir, tec, fro}},
 	{Info{Permission: PartnersSee, What: "see partners and their channels", Scoped: true}, []Role{adm, sec, com, dir, tec, fro, itp, aud, pro}},
 	{Info{Permission: PartnersTest, What: "send a test message to a partner", Scoped: true}, []Role{adm, itp, tec}},
 	{Info{Permission: RoutesApprove, What: "approve that a route begins to carry", Delegated: true}, nil},
@@ -125,11 +133,12 @@ var matrix = []row{
 
 	{Info{Permission: PeopleSee, What: "see people and their roles"}, []Role{adm, sec, com, dir, aud}},
 	{Info{Permission: PeopleChange, What: "add, change and end people", Fresh: true}, []Role{adm}},
+	{Info{Permission: Provision, What: "add, change and end people from another system (SCIM)"}, []Role{Service}},
 	{Info{Permission: DelegationsSee, What: "see the director's delegations"}, []Role{adm, sec, com, dir, tec, aud}},
 	{Info{Permission: Delegate, What: "write the laboratory director's delegations", Fresh: true}, []Role{dir}},
 	{Info{Permission: SessionsEnd, What: "list and end anybody's sessions", Fresh: true}, []Role{adm, sec}},
 	{Info{Permission: TokensManage, What: "make and revoke tokens of service accounts", Fresh: true}, []Role{adm}},
-	{Info{Permission: BreakGlass, What: "open break-glass access, which others are told of and review"}, []Role{adm, sec, com, dir, tec}},
+	{Info{Permission: BreakGlass, What: "open break-glass access, which others are told of and review", Narrow: true}, []Role{adm, sec, com, dir, tec}},
 	{Info{Permission: ReviewActs, What: "review what administrators and break-glass did; never one's own"}, []Role{sec, com, dir}},
 	{Info{Permission: AccessReview, What: "hold and sign the access review"}, []Role{sec, com}},
 	{Info{Permission: AccountsSee, What: "see the accounts of other systems"}, []Role{adm, sec, com, aud}},
@@ -158,7 +167,8 @@ func Of(p Permission) (Info, bool) {
 // Has says whether the matrix gives a role a permission (delegations apart).
 func Has(r Role, p Permission) bool {
 	c, ok := known[p]
-	return ok && c.roles&bit(r) != 0
+	i := infoOf(r)
+	return ok && i != nil && c.roles&i.bit != 0
 }
 
 // cell is a row of the matrix as it is asked: roles as bits.
@@ -172,7 +182,7 @@ var known = func() map[Permission]cell {
 	for _, r := range matrix {
 		c := cell{Info: r.Info}
 		for _, role := range r.roles {
-			c.roles |= bit(role)
+			c.roles |= byRole[role].bit
 		}
 		if _, twice := m[r.Permission]; twice {
 			panic("permission " + string(r.Permission) + " stands twice in the matrix")
@@ -181,12 +191,3 @@ var known = func() map[Permission]cell {
 	}
 	return m
 }()
-
-func bit(r Role) uint32 {
-	for i, info := range roles {
-		if info.Role == r {
-			return 1 << i
-		}
-	}
-	return 0
-}

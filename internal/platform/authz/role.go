@@ -31,14 +31,19 @@ type RoleInfo struct {
 	Scoped bool
 	// Masked: patient identity is never shown to it, not even recorded.
 	Masked bool
+	// Delegable: the laboratory director may delegate clinical acts to it. Never to
+	// a program, an outside firm or a practice.
+	Delegable bool
+
+	bit uint32 // of the matrix
 }
 
 var roles = []RoleInfo{
-	{Role: Administrator, Name: "Administrator", What: "Runs Labwarden: configuration, channels, keys, people. Sees no patient data without a recorded reason.", Strong: true},
-	{Role: SecurityOfficer, Name: "Security officer", What: "Transport stops, sessions, tokens, reviews what administrators did.", Strong: true},
-	{Role: ComplianceOfficer, Name: "Compliance officer", What: "Access reviews, disclosure reports, records, business associates.", Strong: true},
-	{Role: Director, Name: "Laboratory director", What: "Delegates clinical acts in writing; approves routes, transformations and interface verification."},
-	{Role: Technologist, Name: "Technologist", What: "Follows results, phone tasks and quarantine. Clinical stops by the director's delegation."},
+	{Role: Administrator, Name: "Administrator", What: "Runs Labwarden: configuration, channels, keys, people. Sees no patient data without a recorded reason.", Strong: true, Delegable: true},
+	{Role: SecurityOfficer, Name: "Security officer", What: "Transport stops, sessions, tokens, reviews what administrators did.", Strong: true, Delegable: true},
+	{Role: ComplianceOfficer, Name: "Compliance officer", What: "Access reviews, disclosure reports, records, business associates.", Strong: true, Delegable: true},
+	{Role: Director, Name: "Laboratory director", What: "Delegates clinical acts in writing; approves routes, transformations and interface verification.", Delegable: true},
+	{Role: Technologist, Name: "Technologist", What: "Follows results, phone tasks and quarantine. Clinical stops by the director's delegation.", Delegable: true},
 	{Role: FrontDesk, Name: "Phlebotomist or front desk", What: "Finds whether a result has left, takes phone tasks, reports problems."},
 	{Role: ITPartner, Name: "IT partner", What: "An outside firm: sees channels, alarms and configuration, never patient data.", Strong: true, Boxed: true},
 	{Role: Auditor, Name: "Auditor", What: "Reads records and evidence for a limited time, patient identity masked; every query is recorded and handed to them.", Boxed: true, Masked: true},
@@ -52,10 +57,20 @@ func Roles() []RoleInfo { return append([]RoleInfo(nil), roles...) }
 
 // RoleOf returns how a role reads; false for one that does not exist.
 func RoleOf(r Role) (RoleInfo, bool) {
-	for _, i := range roles {
-		if i.Role == r {
-			return i, true
-		}
+	if i := infoOf(r); i != nil {
+		return *i, true
 	}
 	return RoleInfo{}, false
 }
+
+// infoOf returns the role's entry; nil for one that does not exist.
+func infoOf(r Role) *RoleInfo { return byRole[r] }
+
+var byRole = func() map[Role]*RoleInfo {
+	m := make(map[Role]*RoleInfo, len(roles))
+	for i := range roles {
+		roles[i].bit = 1 << i
+		m[roles[i].Role] = &roles[i]
+	}
+	return m
+}()

@@ -7,8 +7,13 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/event"
 )
 
-// StepUp is how long a proof of identity counts as fresh.
-const StepUp = 15 * time.Minute
+const (
+	// StepUp is how long a proof of identity counts as fresh.
+	StepUp = 15 * time.Minute
+	// skew is how far the clocks of two nodes may differ: a proof from further in
+	// the future is none (somebody has set a clock back).
+	skew = time.Minute
+)
 
 // Level is how well somebody proved who they are.
 type Level int
@@ -98,10 +103,15 @@ func (s *Subject) May(p Permission, o Object, now time.Time) error {
 	if strong && s.Level < LevelPasskey {
 		return &Denied{Permission: p, Strong: true}
 	}
-	if c.Fresh && s.Only == nil && now.Sub(s.FreshAt) > StepUp {
+	if c.Fresh && s.Only == nil && !s.fresh(now) {
 		return &Denied{Permission: p, StepUp: true}
 	}
 	return nil
+}
+
+func (s *Subject) fresh(now time.Time) bool {
+	age := now.Sub(s.FreshAt)
+	return age <= StepUp && age >= -skew
 }
 
 // granted says whether a grant, a delegation or open break-glass access gives
@@ -110,27 +120,16 @@ func (s *Subject) granted(c *cell, o Object, now time.Time) (ok, strong bool) {
 	if c.Patient && s.masked(now) {
 		return false, false
 	}
-	if s.Glass != (event.ID{}) && slices.Contains(s.Glassed, c.Permission) {
+	if s.glassed(c) {
 		return true, false
 	}
-	if c.Delegated {
-		if s.holds(Director, now) {
-			return true, false
-		}
-		for i := range s.Delegations {
-			d := &s.Delegations[i]
-			if d.Permission == c.Permission && within(d.From, d.Until, now) {
-				return true, false
-			}
-		}
-		return false, false
-	}
+	delegated := c.Delegated && s.delegated(c.Permission, now)
 	for i := range s.Grants {
 		g := &s.Grants[i]
-		if c.roles&bit(g.Role) == 0 || !within(g.From, g.Until, now) || !g.reaches(c.Scoped, o) {
+		info := infoOf(g.Role)
+		if !g.counts(info, now) || !g.gives(c, info, delegated) || !g.reaches(c, o) {
 			continue
 		}
-		info, _ := RoleOf(g.Role)
 		if !info.Strong {
 			return true, false
 		}
@@ -139,42 +138,79 @@ func (s *Subject) granted(c *cell, o Object, now time.Time) (ok, strong bool) {
 	return ok, strong
 }
 
-// reaches: a grant narrowed to partners or sites gives scoped permissions there,
-// and of the others only those that show nothing of anybody else.
-func (g *Grant) reaches(scoped bool, o Object) bool {
-	if !scoped {
-		return true
-	}
-	if len(g.Partners) > 0 && !slices.Contains(g.Partners, o.Partner) {
-		return false
-	}
-	if g.Role == Provider && len(g.Partners) == 0 {
-		return false // a provider without a practice has no results
-	}
-	return len(g.Sites) == 0 || slices.Contains(g.Sites, o.Site)
+// glassed: open break-glass access gives it.
+func (s *Subject) glassed(c *cell) bool {
+	return c.Glass && s.Glass != (event.ID{}) && slices.Contains(s.Glassed, c.Permission)
 }
 
-func within(from, until, now time.Time) bool {
-	return (from.IsZero() || !now.Before(from)) && (until.IsZero() || now.Before(until))
-}
-
-func (s *Subject) holds(r Role, now time.Time) bool {
-	for i := range s.Grants {
-		if g := &s.Grants[i]; g.Role == r && within(g.From, g.Until, now) {
+// delegated: the director gave it to this person, for now.
+func (s *Subject) delegated(p Permission, now time.Time) bool {
+	for i := range s.Delegations {
+		d := &s.Delegations[i]
+		if d.Permission == p && within(d.From, d.Until, now) {
 			return true
 		}
 	}
 	return false
 }
 
-// Holds says whether the subject has the role now.
-func (s *Subject) Holds(r Role, now time.Time) bool { return s != nil && s.holds(r, now) }
+// counts: the grant is of a role, is in force, and is as its role asks: one
+// that must have an end and has none gives nothing.
+func (g *Grant) counts(info *RoleInfo, now time.Time) bool {
+	return info != nil && within(g.From, g.Until, now) &&
+		(!info.Boxed || !g.Until.IsZero()) && (!info.Scoped || len(g.Partners) > 0)
+}
 
-// masked: an auditor sees no patient, whatever else they are.
+// gives: the matrix, or for a clinical act the director's role or delegation.
+// A delegation is no role: it lives where a grant of the person reaches, and
+// ends with the last of them.
+func (g *Grant) gives(c *cell, info *RoleInfo, delegated bool) bool {
+	if c.Delegated {
+		return g.Role == Director || delegated && info.Delegable
+	}
+	return c.roles&info.bit != 0
+}
+
+// narrowed: to partners or sites.
+func (g *Grant) narrowed() bool { return len(g.Partners) > 0 || len(g.Sites) > 0 }
+
+// reaches: a grant narrowed to partners or sites gives scoped permissions there,
+// and of the others only those that show nothing of anybody else.
+func (g *Grant) reaches(c *cell, o Object) bool {
+	if !c.Scoped {
+		return c.Narrow || !g.narrowed()
+	}
+	return g.holds(o)
+}
+
+func (g *Grant) holds(o Object) bool {
+	return (len(g.Partners) == 0 || slices.Contains(g.Partners, o.Partner)) &&
+		(len(g.Sites) == 0 || slices.Contains(g.Sites, o.Site))
+}
+
+func within(from, until, now time.Time) bool {
+	return (from.IsZero() || !now.Before(from)) && (until.IsZero() || now.Before(until))
+}
+
+// Holds says whether the subject has the role now.
+func (s *Subject) Holds(r Role, now time.Time) bool {
+	if s == nil {
+		return false
+	}
+	for i := range s.Grants {
+		if g := &s.Grants[i]; g.Role == r && g.counts(infoOf(r), now) {
+			return true
+		}
+	}
+	return false
+}
+
+// masked: an auditor sees no patient, whatever else they are. A grant that
+// gives nothing because it has no end masks all the same.
 func (s *Subject) masked(now time.Time) bool {
 	for i := range s.Grants {
 		g := &s.Grants[i]
-		if info, _ := RoleOf(g.Role); info.Masked && within(g.From, g.Until, now) {
+		if info := infoOf(g.Role); info != nil && info.Masked && within(g.From, g.Until, now) {
 			return true
 		}
 	}
@@ -196,26 +232,23 @@ func (s *Subject) Scope(p Permission, now time.Time) Scope {
 	if s == nil || !ok || s.Only != nil && !slices.Contains(s.Only, p) || c.Patient && s.masked(now) {
 		return Scope{}
 	}
-	if s.Glass != (event.ID{}) && slices.Contains(s.Glassed, p) {
+	if s.glassed(&c) {
 		return Scope{All: true}
 	}
-	if c.Delegated {
-		ok, _ := s.granted(&c, Object{}, now)
-		return Scope{All: ok}
-	}
+	delegated := c.Delegated && s.delegated(p, now)
 	var out Scope
-	for _, g := range s.Grants {
-		info, _ := RoleOf(g.Role)
-		if c.roles&bit(g.Role) == 0 || !within(g.From, g.Until, now) || info.Strong && s.Level < LevelPasskey {
+	for i := range s.Grants {
+		g := &s.Grants[i]
+		info := infoOf(g.Role)
+		if !g.counts(info, now) || !g.gives(&c, info, delegated) || info.Strong && s.Level < LevelPasskey {
 			continue
 		}
-		if !c.Scoped || len(g.Partners) == 0 && len(g.Sites) == 0 && g.Role != Provider {
+		switch {
+		case !g.narrowed(), !c.Scoped && c.Narrow:
 			return Scope{All: true}
+		case c.Scoped:
+			out.Grants = append(out.Grants, *g)
 		}
-		if g.Role == Provider && len(g.Partners) == 0 {
-			continue
-		}
-		out.Grants = append(out.Grants, g)
 	}
 	return out
 }
@@ -228,5 +261,5 @@ func (s Scope) Holds(o Object) bool {
 	if s.All {
 		return true
 	}
-	return slices.ContainsFunc(s.Grants, func(g Grant) bool { return g.reaches(true, o) })
+	return slices.ContainsFunc(s.Grants, func(g Grant) bool { return g.holds(o) })
 }
