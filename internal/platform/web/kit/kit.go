@@ -47,12 +47,15 @@ type Page struct {
 	// Tools stand beside the heading; nil for none.
 	Tools templ.Component
 	Body  templ.Component
-	// Live are the topics whose change draws the page again; none: a still page.
+	// Live are the topics whose change draws the page again, by a GET of the same
+	// address; none: a still page. An answer to a POST must be still.
 	Live []string
 	// Status is the answer's; 0 is 200.
 	Status int
-	// Notice says once what was just done; NoticeState is its state (Fine).
-	Notice string
+	// Notice says once what was just done; NoticeState is its state, Fine where
+	// nothing is said.
+	Notice      string
+	NoticeState State
 	// Bare is a page without menu: sign-in, the first administrator, a printed sheet.
 	Bare bool
 }

@@ -1,0 +1,157 @@
+package kit
+
+import (
+	"slices"
+	"strings"
+)
+
+// Field is one question of a form.
+type Field struct {
+	Name, Label string
+	Hint        string
+	Value       string
+	// Error stands beside the field: what is wrong and what to do.
+	Error string
+	Kind  FieldKind
+	// Options are of a select or radio group.
+	Options []Option
+	// Checked is a checkbox's.
+	Checked  bool
+	Required bool
+	// Optional is said in the label. Neither: nothing is said.
+	Optional bool
+	// Autocomplete as HTML names it: "username", "new-password", "one-time-code".
+	Autocomplete string
+	// InputMode: "numeric", "email", "url".
+	InputMode string
+	Max       int // characters
+	Rows      int // of a textarea
+	Mono      bool
+	// Narrow is as wide as what goes in: codes, ports, dates.
+	Narrow    bool
+	Accept    string // of a file
+	Autofocus bool
+	Disabled  bool
+	// Spell lets the browser check the spelling; identifiers are left alone.
+	Spell bool
+	// ID where two forms of a page have a field of the same name.
+	ID string
+}
+
+// FieldKind is how it is answered.
+type FieldKind int
+
+// The kinds.
+const (
+	TextField FieldKind = iota
+	PasswordField
+	SelectField
+	CheckboxField
+	RadioField
+	TextareaField
+	DateField
+	TimeField
+	DateTimeField
+	NumberField
+	EmailField
+	URLField
+	FileField
+	SearchField
+	HiddenField
+)
+
+func (k FieldKind) input() string {
+	switch k {
+	case PasswordField:
+		return "password"
+	case DateField:
+		return "date"
+	case TimeField:
+		return "time"
+	case DateTimeField:
+		return "datetime-local"
+	case NumberField:
+		return "number"
+	case EmailField:
+		return "email"
+	case URLField:
+		return "url"
+	case FileField:
+		return "file"
+	case SearchField:
+		return "search"
+	case HiddenField:
+		return "hidden"
+	}
+	return "text"
+}
+
+// Option is an answer to choose.
+type Option struct{ Value, Text, Hint string }
+
+// FormOpts are a form's frame. The fields are children, or Fields.
+type FormOpts struct {
+	Action string
+	Method string // POST where empty
+	Fields []Field
+	Submit string // the button; empty draws none
+	Cancel string // where "Cancel" leads; empty draws none
+	// Hidden goes along.
+	Hidden map[string]string
+	// Files lets files be sent.
+	Files bool
+	// Wrong is what is wrong with the form as a whole.
+	Wrong string
+	// Quick is a form of one line.
+	Quick bool
+	Bad   bool // a dangerous button
+}
+
+func (f Field) id() string {
+	if f.ID != "" {
+		return f.ID
+	}
+	return "f-" + f.Name
+}
+
+func (f Field) describedBy() string {
+	var ids []string
+	if f.Hint != "" {
+		ids = append(ids, f.id()+"-hint")
+	}
+	if f.Error != "" {
+		ids = append(ids, f.id()+"-error")
+	}
+	return strings.Join(ids, " ")
+}
+
+// WithErrors puts each message beside its field, by name: what web.Error.Fields
+// holds.
+func WithErrors(fields []Field, errs map[string]string) []Field {
+	out := slices.Clone(fields)
+	for i := range out {
+		if e, ok := errs[out[i].Name]; ok {
+			out[i].Error = e
+		}
+	}
+	return out
+}
+
+func wrong(fields []Field) []Field {
+	var out []Field
+	for _, f := range fields {
+		if f.Error != "" {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func keys(m map[string]string) []string {
+	out := make([]string, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
+}
