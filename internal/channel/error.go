@@ -24,6 +24,10 @@ const (
 	Rejected
 	// Misconfigured: our side cannot send at all (bad key, missing folder).
 	Misconfigured
+	// Unfit: this one message cannot go this way, whatever is tried (MLLP's framing
+	// bytes in its body). Nothing was handed over; others are not concerned, and
+	// a person must look.
+	Unfit
 )
 
 func (c Class) String() string {
@@ -38,6 +42,8 @@ func (c Class) String() string {
 		return "rejected"
 	case Misconfigured:
 		return "misconfigured"
+	case Unfit:
+		return "unfit"
 	}
 	return "unknown"
 }

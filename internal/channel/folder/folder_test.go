@@ -133,7 +133,7 @@ func TestRefusedNames(t *testing.T) {
 	s := newSender(t, Config{Dir: dir})
 	for _, n := range []string{"", ".", "..", "../x", "a/b", `a\b`, "/etc/x", "c:x", ".hidden", "a\nb", "a\x00", "\xff", strings.Repeat("x", 201)} {
 		_, err := s.Send(t.Context(), channel.Message{Name: n, Body: []byte("x")})
-		if channel.ClassOf(err) != channel.Misconfigured {
+		if channel.ClassOf(err) != channel.Unfit {
 			t.Errorf("%q: %v", n, err)
 		}
 	}

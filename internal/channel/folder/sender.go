@@ -90,8 +90,8 @@ func (s *Sender) Close() error {
 // Send places m.Body under m.Name. The receipt's code is "renamed", or "present"
 // when an earlier try had placed it; its peer address is the file's path.
 //
-// Errors: Misconfigured for a directory that is missing or may not be written
-// and for an unusable name; Busy when there is no space left; Unreachable for
+// Errors: Misconfigured for a directory that is missing or may not be written;
+// Unfit for an unusable name; Busy when there is no space left; Unreachable for
 // any other failure before the rename, Unanswered after it.
 func (s *Sender) Send(ctx context.Context, m channel.Message) (channel.Receipt, error) {
 	s.state.RLock()
@@ -100,7 +100,7 @@ func (s *Sender) Send(ctx context.Context, m channel.Message) (channel.Receipt, 
 		return channel.Receipt{}, s.fail(channel.Unreachable, errors.New("sender is closed"))
 	}
 	if err := checkName(m.Name); err != nil {
-		return channel.Receipt{}, s.fail(channel.Misconfigured, err)
+		return channel.Receipt{}, s.fail(channel.Unfit, err)
 	}
 	if err := ctx.Err(); err != nil {
 		return channel.Receipt{}, s.fail(channel.Unreachable, err)

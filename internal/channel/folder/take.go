@@ -20,25 +20,25 @@ func (w *Watcher) take(ctx context.Context, root *os.Root, name string) error {
 	if err := w.stop("read"); err != nil {
 		return err
 	}
-	b, tooLarge, err := w.readWhole(root, name)
+	b, st, err := w.readWhole(root, name)
 	if err != nil {
 		return err
 	}
-	if tooLarge {
-		return w.away(root, name, failedDir, []byte(fmt.Sprintf("The file is larger than %d bytes. Nothing of it was taken.\n", w.cfg.MaxFile)))
+	if b == nil {
+		return w.away(root, name, st, failedDir, []byte(fmt.Sprintf("The file is larger than %d bytes. Nothing of it was taken.\n", w.cfg.MaxFile)))
 	}
 	parts, err := hl7.SplitAll(b)
 	switch {
 	case err != nil:
 		// A batch whose trailer is missing or counts differently may have been cut
 		// off in the middle of a message: half a result is worse than none.
-		return w.away(root, name, failedDir, []byte("The file is not whole. Nothing of it was taken.\n"+err.Error()+"\n"))
+		return w.away(root, name, st, failedDir, []byte("The file is not whole. Nothing of it was taken.\n"+err.Error()+"\n"))
 	case len(parts) == 0:
-		return w.away(root, name, failedDir, []byte("The file holds no HL7 message.\n"))
+		return w.away(root, name, st, failedDir, []byte("The file holds no HL7 message.\n"))
 	}
 	for _, p := range parts {
 		if int64(len(p.Body)) > w.cfg.MaxMessage {
-			return w.away(root, name, failedDir, []byte(fmt.Sprintf("Message %d (line %d) is larger than %d bytes. Nothing of the file was taken.\n", p.Index, p.Line, w.cfg.MaxMessage)))
+			return w.away(root, name, st, failedDir, []byte(fmt.Sprintf("Message %d (line %d) is larger than %d bytes. Nothing of the file was taken.\n", p.Index, p.Line, w.cfg.MaxMessage)))
 		}
 	}
 	var side bytes.Buffer
@@ -71,13 +71,15 @@ func (w *Watcher) take(ctx context.Context, root *os.Root, name string) error {
 		to = failedDir
 		w.cfg.Log.Warn("messages of a file were refused and kept in quarantine", "messages", len(parts), "refused", refused)
 	}
-	return w.away(root, name, to, side.Bytes())
+	return w.away(root, name, st, to, side.Bytes())
 }
 
 // away moves a file to dir and puts the answer beside it, NAME.ack. The answer
 // is written under a name of its own first, so that after a crash finish
-// knows what is missing.
-func (w *Watcher) away(root *os.Root, name, dir string, answer []byte) error {
+// knows what is missing. A file that is no longer the one that was read (st)
+// stays, or comes back, and is errChanged: a sender may use one name again and
+// again, and what it put there meanwhile was not taken.
+func (w *Watcher) away(root *os.Root, name string, st fs.FileInfo, dir string, answer []byte) error {
 	target, err := free(root, dir, name)
 	if err != nil {
 		return err
@@ -89,8 +91,17 @@ func (w *Watcher) away(root *os.Root, name, dir string, answer []byte) error {
 	if err := w.stop("answer"); err != nil {
 		return err
 	}
+	if err := unchanged(root, name, st); err != nil {
+		return errors.Join(err, root.Remove(part))
+	}
+	if err := w.stop("move"); err != nil {
+		return err
+	}
 	if err := root.Rename(name, dir+"/"+target); err != nil {
 		return fmt.Errorf("move a taken file to %s: %w", dir, plain(err))
+	}
+	if err := unchanged(root, dir+"/"+target, st); err != nil {
+		return errors.Join(err, root.Remove(part), back(root, dir+"/"+target, name))
 	}
 	if err := w.stop("moved"); err != nil {
 		return err
@@ -103,6 +114,18 @@ func (w *Watcher) away(root *os.Root, name, dir string, answer []byte) error {
 	}
 	delete(w.seen, name)
 	return errors.Join(syncPath(root, dir), syncPath(root, "."))
+}
+
+// back puts a file that was moved by mistake where it came from.
+func back(root *os.Root, from, name string) error {
+	to, err := free(root, ".", name)
+	if err != nil {
+		return err
+	}
+	if err := root.Rename(from, to); err != nil {
+		return fmt.Errorf("move a file back: %w", plain(err))
+	}
+	return nil
 }
 
 func partOf(dir, target string) string { return dir + "/." + target + ackSuffix + tmpSuffix }

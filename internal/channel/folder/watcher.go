@@ -143,6 +143,9 @@ func (w *Watcher) Serve(ctx context.Context) error {
 
 var (
 	errHeld = errors.New("another process watches this folder")
+	// errChanged: somebody wrote the file, or put another in its place, while it
+	// was taken.
+	errChanged = errors.New("a file changed while it was taken")
 	// ErrAgain: a message could not be stored; the file stays and is presented again.
 	ErrAgain = errors.New("a message could not be stored; the file stays and is presented again")
 )
@@ -179,7 +182,12 @@ func (w *Watcher) Look(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := w.take(ctx, root, name); err != nil {
+		err := w.take(ctx, root, name)
+		if errors.Is(err, errChanged) {
+			w.cfg.Log.Warn("a file was written or replaced while it was taken; what is there now is taken anew", "folder", w.cfg.Name)
+			return nil // nothing overtakes it
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -247,24 +255,40 @@ func unfinished(name string) bool {
 	return false
 }
 
-// readWhole reads a file that may not be larger than the limit. tooLarge tells
-// that from an error of the disk.
-func (w *Watcher) readWhole(root *os.Root, name string) (b []byte, tooLarge bool, err error) {
+// readWhole reads a file that may not be larger than the limit; it is larger
+// where b is nil without an error. st is how the file is.
+func (w *Watcher) readWhole(root *os.Root, name string) (b []byte, st fs.FileInfo, err error) {
 	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, false, fmt.Errorf("open a file of the watched folder: %w", plain(err))
+		return nil, nil, fmt.Errorf("open a file of the watched folder: %w", plain(err))
 	}
 	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, false, fmt.Errorf("read a file of the watched folder: %w", plain(err))
+	if st, err = f.Stat(); err != nil {
+		return nil, nil, fmt.Errorf("read a file of the watched folder: %w", plain(err))
 	}
 	if st.Size() > w.cfg.MaxFile {
-		return nil, true, nil
+		return nil, st, nil
 	}
-	b, err = io.ReadAll(io.LimitReader(f, w.cfg.MaxFile+1))
+	b, err = io.ReadAll(io.LimitReader(f, st.Size()+1))
 	if err != nil {
-		return nil, false, fmt.Errorf("read a file of the watched folder: %w", plain(err))
+		return nil, nil, fmt.Errorf("read a file of the watched folder: %w", plain(err))
 	}
-	return b, int64(len(b)) > w.cfg.MaxFile, nil
+	if int64(len(b)) != st.Size() {
+		return nil, nil, errChanged
+	}
+	return b, st, nil
+}
+
+// unchanged says that the file at name is still the one that st describes.
+func unchanged(root *os.Root, name string, st fs.FileInfo) error {
+	now, err := root.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errChanged
+	case err != nil:
+		return fmt.Errorf("look at a file of the watched folder: %w", plain(err))
+	case !os.SameFile(st, now) || now.Size() != st.Size() || !now.ModTime().Equal(st.ModTime()):
+		return errChanged
+	}
+	return nil
 }

@@ -276,6 +276,42 @@ func TestWatcherStoppedAtAnyStepLosesAndDoublesNothing(t *testing.T) {
 	}
 }
 
+// TestWatcherTakesWhatWasPutInPlaceOfAFile: a sender that uses one name again
+// and again puts the next message there while the one before is being taken.
+func TestWatcherTakesWhatWasPutInPlaceOfAFile(t *testing.T) {
+	for _, at := range []string{"read", "present", "taken", "answer", "move"} {
+		for name, next := range map[string]func(r *rig){
+			"renamed into place": func(r *rig) {
+				r.put("new.part", msg("2"), 2)
+				if err := os.Rename(filepath.Join(r.dir, "new.part"), filepath.Join(r.dir, "result.hl7")); err != nil {
+					t.Error(err)
+				}
+			},
+			"appended": func(r *rig) { r.put("result.hl7", msg("1")+msg("2"), 2) },
+		} {
+			t.Run(name+" at "+at, func(t *testing.T) {
+				r := newRig(t)
+				r.put("result.hl7", msg("1"), 1)
+				w := r.watcher()
+				w.stop = func(step string) error {
+					if step == at {
+						w.stop = func(string) error { return nil }
+						next(r)
+					}
+					return nil
+				}
+				r.look(w)
+				r.look(w)
+				got := r.taker.list()
+				if !slices.Contains(got, "2") || at != "read" && !slices.Contains(got, "1") {
+					t.Errorf("took %q", got)
+				}
+				r.want(".")
+			})
+		}
+	}
+}
+
 func TestOneWatcherAtATime(t *testing.T) {
 	r := newRig(t)
 	first, second := r.watcher(), r.watcher()

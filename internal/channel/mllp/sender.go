@@ -128,13 +128,13 @@ func NewSender(c Config) (*Sender, error) {
 //
 // Its errors are *channel.Error: Unreachable before anything was written,
 // Unanswered after, Busy and Rejected by the partner's word (DefaultClass),
-// Misconfigured when m cannot be carried at all.
+// Unfit when m cannot be carried at all.
 func (s *Sender) Send(ctx context.Context, m channel.Message) (channel.Receipt, error) {
 	if m.ControlID == "" {
-		return channel.Receipt{}, s.fail(channel.Misconfigured, errors.New("message has no control id (MSH-10): no reply could name it"))
+		return channel.Receipt{}, s.fail(channel.Unfit, errors.New("message has no control id (MSH-10): no reply could name it"))
 	}
 	if len(m.Body) == 0 || !Fits(m.Body) {
-		return channel.Receipt{}, s.fail(channel.Misconfigured, errors.New("message is empty or holds MLLP framing bytes"))
+		return channel.Receipt{}, s.fail(channel.Unfit, errors.New("message is empty or holds MLLP framing bytes"))
 	}
 	select { // a closed sender must not be outrun by a free lane
 	case <-s.closed:

@@ -227,7 +227,7 @@ func TestRefusesWhatCannotBeCarried(t *testing.T) {
 		{ControlID: "1"},
 		{Body: []byte("MSH|")},
 	} {
-		if _, err := s.Send(t.Context(), m); channel.ClassOf(err) != channel.Misconfigured {
+		if _, err := s.Send(t.Context(), m); channel.ClassOf(err) != channel.Unfit {
 			t.Errorf("%q: %v", m.Body, err)
 		}
 	}

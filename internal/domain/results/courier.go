@@ -364,6 +364,9 @@ func (c *courier) failed(ctx context.Context, p *Partner, d *delivery, err error
 	if class == channel.Rejected {
 		return c.stop(ctx, d, "the partner's system refused it ("+ledger.Code(code)+")", d.seq)
 	}
+	if class == channel.Unfit {
+		return c.stop(ctx, d, "it cannot be carried to this partner: it holds control characters that the transport uses itself, or lacks what an answer would name", d.seq)
+	}
 	if !silent && s.steady.now().Sub(first) > r.GiveUpAfter {
 		return c.stop(ctx, d, "no usable answer for longer than the policy allows", d.seq)
 	}

@@ -93,6 +93,35 @@ func TestRejectedNeedsAPersonAndItsLaneStaysClosed(t *testing.T) {
 	})
 }
 
+// TestUnfitNeedsAPersonAndIsNoOutage: a message that cannot be carried is no sign
+// that the partner is away.
+func TestUnfitNeedsAPersonAndIsNoOutage(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		box := l.boxes["north"]
+		box.set(func(m channel.Message) error {
+			if m.ControlID == "C1" {
+				return &channel.Error{Class: channel.Unfit}
+			}
+			return nil
+		})
+		m := l.taken(oru("C1", "4711", "100"))
+		l.taken(oru("C2", "9999", "101"))
+		l.run()
+		pass(time.Second)
+		d := to(t, m, "north")
+		if d = l.delivery(d.Seq); d.State != NeedsPerson || !slices.Equal(box.list(), []string{"C2"}) {
+			t.Fatalf("delivery %+v, north got %v", d, box.list())
+		}
+		ps, err := l.Partners(t.Context())
+		if err != nil || !ps[0].DownSince.IsZero() {
+			t.Errorf("%+v, %v", ps, err)
+		}
+		if n := len(l.events(KindStopped)); n != 1 {
+			t.Errorf("%d events", n)
+		}
+	})
+}
+
 func TestBusyPartnerIsTriedAgainWithGrowingPauses(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
 		var at []time.Time

@@ -1,7 +1,6 @@
 package results
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/labwarden/labwarden/internal/codec/hl7"
@@ -27,13 +26,8 @@ func ByProvider(owns map[string]Belonging) func(string, Look) (string, error) {
 			return "", err
 		}
 		named := false
-		for s := range m.Segments("OBR") {
-			found, ours := orderedBy(s.Field(16), owns[partner])
-			if !found {
-				if orc, ok := segment(m, "ORC", s.Occurrence()); ok {
-					found, ours = orderedBy(orc.Field(12), owns[partner])
-				}
-			}
+		for _, v := range orderers(m) {
+			found, ours := orderedBy(v, owns[partner])
 			named = named || found
 			if found && !ours {
 				return "the ordering provider is not one of this partner's", nil
@@ -60,13 +54,53 @@ func orderedBy(v hl7.Value, b Belonging) (named, ours bool) {
 	return named, ours
 }
 
-func segment(m *hl7.Message, name string, n int) (hl7.Segment, bool) {
-	for s := range m.Segments(name) {
-		if s.Occurrence() == n {
-			return s, true
+// orderers is, for each order (OBR), the field that names who ordered it: OBR-16,
+// or where that names nobody ORC-12 of the same order. An ORC may be missing; it
+// stands before its OBR (HL7 v2.5.1 7.3.1), in OUL^R22 to R24 right behind it or
+// before it, by version.
+func orderers(m *hl7.Message) []hl7.Value {
+	var out []hl7.Value
+	var lines []int // of the OBR
+	all := true
+	for s := range m.Segments("OBR") {
+		v := s.Field(16)
+		out, lines, all = append(out, v), append(lines, s.Line()), all && names(v)
+	}
+	if all {
+		return out
+	}
+	either, n := orcEitherWay(m), 0 // n is the first OBR behind the ORC
+	for s := range m.Segments("ORC") {
+		for n < len(lines) && lines[n] < s.Line() {
+			n++
+		}
+		i := n
+		if either && n > 0 && lines[n-1] == s.Line()-1 {
+			i = n - 1
+		}
+		if i < len(out) && !names(out[i]) {
+			out[i] = s.Field(12)
 		}
 	}
-	return hl7.Segment{}, false
+	return out
+}
+
+func orcEitherWay(m *hl7.Message) bool {
+	h := m.Header()
+	switch string(h.Trigger()) {
+	case "R22", "R23", "R24":
+		return string(h.Code()) == "OUL"
+	}
+	return false
+}
+
+func names(v hl7.Value) bool {
+	for _, r := range v.Repetitions() {
+		if r.Part(1).Text() != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // ByAccount checks that the message's account (PID-18) belongs to the partner.
@@ -117,21 +151,12 @@ func (b Belonging) has(id, authority string) bool {
 
 // providers lists who ordered, without authorities, each once.
 func providers(m *hl7.Message) []string {
-	out := []string{}
-	add := func(v hl7.Value) (found bool) {
+	out, seen := []string{}, map[string]bool{}
+	for _, v := range orderers(m) {
 		for _, r := range v.Repetitions() {
-			id := r.Part(1).Text()
-			found = found || id != ""
-			if id != "" && !slices.Contains(out, id) {
+			if id := r.Part(1).Text(); id != "" && !seen[id] {
+				seen[id] = true
 				out = append(out, id)
-			}
-		}
-		return found
-	}
-	for s := range m.Segments("OBR") {
-		if !add(s.Field(16)) {
-			if orc, ok := segment(m, "ORC", s.Occurrence()); ok {
-				add(orc.Field(12))
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/labwarden/labwarden/internal/codec/hl7"
 )
@@ -142,6 +143,7 @@ func TestPlan(t *testing.T) {
 	cannot := func(Look) (bool, error) { return false, ErrInvalid }
 	anonymous := strings.Replace(sample, "1234567893^Smith^^^^^^^NPI", "", 1)
 	nobodys := strings.Replace(anonymous, "|ACC1", "", 1)
+	orc := func(id string) string { return "ORC|RE" + strings.Repeat("|", 11) + id + "^X^^^^^^^NPI\r" }
 	for name, c := range map[string]struct {
 		routes []Route
 		body   string
@@ -154,6 +156,9 @@ func TestPlan(t *testing.T) {
 		"nothing says whose it is":         {[]Route{{Name: "a", To: []string{"mine"}, Stage: Carry, Owner: ByProvider(owns)}}, nobodys, "mine:a:held"},
 		"account":                          {[]Route{{Name: "a", To: []string{"mine", "theirs"}, Stage: Carry, Owner: ByAccount(owns)}}, sample, "mine:a:waiting theirs:a:held"},
 		"two providers, one not his":       {[]Route{{Name: "a", To: []string{"mine"}, Stage: Carry, Owner: ByProvider(owns)}}, sample + "OBR|2" + strings.Repeat("|", 15) + "9999999999^X^^^^^^^NPI\r", "mine:a:held"},
+		"the ORC of the second order":      {[]Route{{Name: "a", To: []string{"mine"}, Stage: Carry, Owner: ByProvider(owns)}}, sample + orc("9999999999") + "OBR|2\r", "mine:a:held"},
+		"an order without an ORC":          {[]Route{{Name: "a", To: []string{"mine"}, Stage: Carry, Owner: ByProvider(owns)}}, sample + "OBR|2\r" + orc("1234567893") + "OBR|3\r", "mine:a:waiting"},
+		"an ORC behind its OBR":            {[]Route{{Name: "a", To: []string{"mine"}, Stage: Carry, Owner: ByProvider(owns)}}, strings.Replace(sample, "ORU^R01", "OUL^R22", 1) + "OBR|2\r" + orc("9999999999") + "OBX|2\r", "mine:a:held"},
 		"shadow":                           {[]Route{{Name: "a", To: []string{"theirs"}, Stage: Shadow, Owner: ByProvider(owns)}}, sample, "theirs:a:shadow"},
 		"parallel sends":                   {[]Route{{Name: "a", To: []string{"mine"}, Stage: Parallel}}, sample, "mine:a:waiting"},
 		"several routes send once":         {[]Route{{Name: "a", To: []string{"mine"}, Stage: Carry}, {Name: "b", To: []string{"theirs", "mine"}, Stage: Carry}}, sample, "mine:a:waiting theirs:b:waiting"},
@@ -177,6 +182,22 @@ func TestPlan(t *testing.T) {
 		if out != c.want {
 			t.Errorf("%s: %q, want %q", name, out, c.want)
 		}
+	}
+}
+
+// TestOrderersAreFoundInLinearTime: as many orders as a message may have, none
+// of which names anybody, must not hold the intake up.
+func TestOrderersAreFoundInLinearTime(t *testing.T) {
+	m, err := hl7.Parse([]byte("MSH|^~\\&|LIS|LAB|||20260101||ORU^R01|1|P|2.5.1\r" + strings.Repeat("OBR|1\r", 150_000) + strings.Repeat("ORC|RE\r", 40_000)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if got := providers(m); len(got) != 0 {
+		t.Errorf("%d providers", len(got))
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }
 

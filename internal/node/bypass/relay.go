@@ -171,7 +171,7 @@ func (r *Relay) carry(ctx context.Context, source string, k *known, h *hl7.Heade
 			continue
 		}
 		tried.Failures = append(tried.Failures, *o.failure)
-		if o.failure.Class == channel.Rejected.String() {
+		if c := o.failure.Class; c == channel.Rejected.String() || c == channel.Unfit.String() {
 			if tried.Answer == "AA" {
 				tried.Answer = "AE"
 			}

@@ -150,6 +150,8 @@ func TestPartnerThatIsAwayAndRepeats(t *testing.T) {
 		r.want(oru("C1"), "AA", 1, 1)
 		r.south.err = &channel.Error{Class: channel.Rejected, Code: "AE", Err: errors.New("no")}
 		r.want(oru("C2"), "AE", 2, 1)
+		r.south.err = &channel.Error{Class: channel.Unfit, Err: errors.New("no")}
+		r.want(oru("C3"), "AE", 3, 1)
 	}
 }
 
