@@ -3,10 +3,12 @@ package app
 import (
 	"context"
 	"errors"
+	"slices"
 	"fmt"
 	"time"
 
 	"github.com/labwarden/labwarden/internal/app/control"
+	"github.com/labwarden/labwarden/internal/domain/access"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/bus"
@@ -70,15 +72,18 @@ func (h *Hub) auditOwn(ctx context.Context, found func(table, row, what string))
 		return err
 	}
 	tags := bus.NewTags(h.Vault)
-	for _, d := range []*bus.Tagged{taggedRevisions, taggedSecrets, taggedExtended} {
+	for _, d := range []*bus.Tagged{taggedRevisions, taggedSecrets, taggedExtended, taggedPages} {
 		if err := tags.Audit(ctx, h.DB, d, in(d.Table)); err != nil {
 			return err
 		}
 	}
-	if err := h.Alarms.Audit(ctx, found); err != nil {
-		return err
+	for _, room := range []func(context.Context, func(table, row, what string)) error{h.Alarms.Audit, h.Access.Audit} {
+		if err := room(ctx, found); err != nil {
+			return err
+		}
 	}
-	tables := append(append(append([]string{taggedRevisions.Table, taggedSecrets.Table, taggedExtended.Table}, bus.TaggedTables()...), results.TaggedTables()...), alarm.TaggedTables()...)
+	tables := slices.Concat([]string{taggedRevisions.Table, taggedSecrets.Table, taggedExtended.Table, taggedPages.Table},
+		bus.TaggedTables(), results.TaggedTables(), alarm.TaggedTables(), access.TaggedTables())
 	if err := tags.AuditStrays(ctx, h.DB, tables, in("row_tags")); err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/labwarden/labwarden/internal/app/control"
 	"github.com/labwarden/labwarden/internal/channel/folder"
+	"github.com/labwarden/labwarden/internal/domain/access"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/lease"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
@@ -184,6 +185,8 @@ func (h *Hub) hear(ctx context.Context) {
 		switch {
 		case word == lease.Hint:
 			h.lease.Poke()
+		case word == access.Hint:
+			h.Access.Poke()
 		case strings.HasPrefix(word, wordWork):
 			h.Results.Told(word[len(wordWork):], false)
 		case strings.HasPrefix(word, wordChanged):

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/labwarden/labwarden/internal/app/watch"
+	"github.com/labwarden/labwarden/internal/domain/access"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/bus"
@@ -23,6 +24,7 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/lease"
 	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/vault"
+	"github.com/labwarden/labwarden/internal/platform/web"
 )
 
 //go:embed migrations/*.sql
@@ -33,7 +35,7 @@ func migrations() []store.Migrations {
 	if err != nil {
 		panic(err) // the folder is embedded above
 	}
-	return []store.Migrations{{Domain: "hub", Files: sub}, bus.Migrations(), lease.Migrations(), results.Migrations(), watch.Migrations(), alarm.Migrations()}
+	return []store.Migrations{{Domain: "hub", Files: sub}, bus.Migrations(), lease.Migrations(), results.Migrations(), watch.Migrations(), alarm.Migrations(), access.Migrations()}
 }
 
 // purposes are the keys the hub needs besides those every vault has.
@@ -46,6 +48,7 @@ type Hub struct {
 	Vault   *vault.Vault
 	Results *results.Service
 	Alarms  *alarm.Desk
+	Access  *access.Service
 
 	now           func() time.Time
 	slog          *slog.Logger
@@ -67,6 +70,8 @@ type Hub struct {
 	lease   *lease.Lease
 	trouble atomic.Pointer[string]            // why this node does no work; nil while it does
 	doors   atomic.Pointer[map[string]string] // open doors' addresses; nil while nothing runs
+	live    *web.Live                         // tells open pages what has changed
+	pages   atomic.Pointer[string]            // where the pages are; nil while they are not
 }
 
 // Deps are the inputs from outside.
@@ -195,8 +200,9 @@ func open(ctx context.Context, db *store.DB, seals []vault.Seal, d Deps) (*Hub, 
 		v.Close()
 		return nil, err
 	}
+	people := access.New(access.Deps{DB: db, Ledger: log, Keys: v, Now: d.Now, Log: d.Log, Raise: alarms})
 	return &Hub{
-		DB: db, Log: log, Vault: v, Results: svc, Alarms: alarms, now: d.Now, slog: d.Log, node: d.Node, version: d.Version, file: d.File,
+		Access: people, live: web.NewLive(), DB: db, Log: log, Vault: v, Results: svc, Alarms: alarms, now: d.Now, slog: d.Log, node: d.Node, version: d.Version, file: d.File,
 		probe: &watch.Probe{DB: db, Now: d.Now}, dates: ends, lease: newLease(db, d),
 	}, nil
 }
