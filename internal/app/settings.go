@@ -45,7 +45,7 @@ func (h *Hub) settings(c *config.Config, senders map[string]results.Sender) (*re
 			Key: key, Name: p.Name, Sender: senders[key], Render: h.render(c, key), AlarmAfter: p.AlarmAfter.Std(), Parallel: parallel(p.Destination),
 			CriticalAfter: p.CriticalAfter.Std(),
 			Retry: results.Retry{
-				First: p.Retry.First.Std(), Max: p.Retry.Max.Std(), GiveUpAfter: p.Retry.GiveUpAfter.Std(), Breaker: p.Retry.Breaker.Failures,
+				First: p.Retry.First.Std(), Max: p.Retry.Max.Std(), GiveUpAfter: p.Retry.GiveUpAfter.Std(), Breaker: p.Retry.Breaker.Failures, Pause: p.Retry.Breaker.Pause.Std(),
 			},
 		}
 	}

@@ -388,7 +388,7 @@ func (c *courier) failed(ctx context.Context, p *Partner, d *delivery, err error
 				c.down.since = now
 				s.slog.Warn("the partner is down; results wait and the connection is probed", "partner", c.partner, "class", class.String())
 			}
-			c.down.until = now.Add(max(backoff(r, int64(c.down.failures-1)), asked))
+			c.down.until = now.Add(max(min(backoff(r, int64(c.down.failures-1)), r.Pause), asked))
 			c.q.again(d.seq, c.down.until)
 		}
 	}

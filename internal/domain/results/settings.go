@@ -80,6 +80,9 @@ type Retry struct {
 	// Breaker is after how many failures in a row the partner counts as down
 	// and is only probed; 0 means 3.
 	Breaker int
+	// Pause is the longest time between two probes of a partner that is down; 0
+	// means Max.
+	Pause time.Duration
 }
 
 func (r Retry) defaults() Retry {
@@ -94,6 +97,9 @@ func (r Retry) defaults() Retry {
 	}
 	if r.Breaker <= 0 {
 		r.Breaker = 3
+	}
+	if r.Pause <= 0 {
+		r.Pause = r.Max
 	}
 	return r
 }
