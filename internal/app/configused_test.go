@@ -18,7 +18,6 @@ import (
 // their Go name alone, so that this finds the plain cases.
 func TestEverySettingIsUsed(t *testing.T) {
 	unused := []string{
-		"Charset",
 		"CheckReason", // for who reads the revision
 		"Site",        // roles and stations of a site come with the web interface
 	}
