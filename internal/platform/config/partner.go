@@ -91,12 +91,12 @@ type Encrypt struct {
 type Retry struct {
 	First       Duration `yaml:"first" default:"5s" rule:"min=100ms,max=1h" doc:"Wait before the second attempt; it doubles, with jitter."`
 	Max         Duration `yaml:"max" default:"10m" rule:"min=1s,max=24h" doc:"The longest wait between attempts."`
-	GiveUpAfter Duration `yaml:"give_up_after" default:"72h" rule:"min=1m,max=366d" doc:"After this time a delivery goes to quarantine, where a person decides. Nothing is dropped."`
+	GiveUpAfter Duration `yaml:"give_up_after" default:"72h" rule:"min=1m,max=366d" doc:"A result that the partner keeps answering badly is tried for this time; then it needs a person. A partner that cannot be reached is never given up. Nothing is dropped."`
 	Breaker     Breaker  `yaml:"breaker" doc:"Stops trying for a while when nothing gets through."`
 }
 
 // Breaker is the circuit breaker of one partner.
 type Breaker struct {
 	Failures int      `yaml:"failures" default:"5" rule:"min=1,max=1000" doc:"Failures in a row that open it."`
-	Pause    Duration `yaml:"pause" default:"30s" rule:"min=1s,max=1h" doc:"How long it stays open before one delivery tries again."`
+	Pause    Duration `yaml:"pause" default:"30s" rule:"min=1s,max=1h" doc:"The longest it stays open before one delivery tries again."`
 }
