@@ -59,7 +59,7 @@ func partsPage(*http.Request) kit.Page {
 			kit.Sheet(kit.SheetOpts{Title: "Last restore", Body: kit.UnknownState("No restore was ever tried here, so nobody knows whether one would work.")}),
 		), all(
 			kit.Sheet(kit.SheetOpts{Title: "Break-glass", Pad: true, Body: kit.Form(kit.FormOpts{Action: "/parts", Submit: "Ask for it", Fields: []kit.Field{kit.ReasonField("", "")}})}),
-			kit.Sheet(kit.SheetOpts{Title: "Icons", Pad: true, Body: all(kit.Button(kit.Action{Text: "New token", Href: "/parts", Icon: "token"}), kit.Button(kit.Action{Text: "End", Href: "/parts", Post: true, Icon: "out"}))}),
+			kit.Sheet(kit.SheetOpts{Title: "Icons", Pad: true, Body: kit.Buttons(kit.Action{Text: "New token", Href: "/parts", Icon: "token"}, kit.Action{Text: "End", Href: "/parts", Post: true, Icon: "out"})}),
 		)),
 	}
 }
@@ -76,11 +76,12 @@ func signInPage(*http.Request) kit.Page {
 func sheetPage(*http.Request) kit.Page {
 	return kit.Page{
 		Title: "Delegations", Bare: true, Lead: "Who may do what for the director", Tools: kit.PrintButton("Print"),
-		Body: all(
-			kit.PrintSheet([]kit.KV{{Key: "Laboratory", Value: "Millbrook Laboratory"}, {Key: "Printed", Value: "21 Nov 2026, 07:40:12 UTC"}, {Key: "Record", Value: "481,992"}}, "Laboratory director, date"),
+		Body: kit.PrintSheet(
+			[]kit.KV{{Key: "Laboratory", Value: "Millbrook Laboratory"}, {Key: "Printed", Value: "21 Nov 2026, 07:40:12 UTC"}, {Key: "Record", Value: "481,992"}},
 			kit.Sheet(kit.SheetOpts{Title: "Delegations", Body: kit.DataTable(kit.Table{Caption: "Delegations", Columns: []kit.Column{{Name: "Who"}, {Name: "May"}, {Name: "From"}}, Rows: []kit.Row{
 				{Cells: []kit.Cell{kit.C("M. Okafor"), kit.C("hold and release results"), kit.C("1 Nov 2026")}}, {Cells: []kit.Cell{kit.C("L. Hahn"), kit.C("sign off the access review"), kit.C("1 Nov 2026")}},
 			}})}),
+			"Laboratory director, date",
 		),
 	}
 }
@@ -121,4 +122,3 @@ func liveRows(n string) []kit.Row {
 	}
 	return rows
 }
-

@@ -136,7 +136,8 @@ func tablePage(r *http.Request) kit.Page {
 		{"26-118209", "<script>alert(1)</script>", "Harbor Reference Lab", "Accepted", kit.Fine},
 	} {
 		rows = append(rows, kit.Row{Key: l.order, Cells: []kit.Cell{
-			{Text: l.order, Href: "/results/one", Mono: true}, kit.C(l.test), kit.CLink(l.partner, "/partners/x"),
+			{Text: l.order, Href: "/results/one", Mono: true},
+			kit.C(l.test), kit.CLink(l.partner, "/partners/x"),
 			kit.CState(l.s, l.state, l.state), kit.CMono(kit.Second(noon().Add(-time.Duration(i)*7*time.Minute), noon())),
 		}})
 	}
@@ -183,7 +184,8 @@ func resultPage(*http.Request) kit.Page {
 			kit.Verdict(kit.Fine, "Riverside’s system accepted this result.", "Acknowledged at 07:38:42, thirty seconds after release. Same values as the LIS sent.", &kit.Action{Text: "Download proof", Href: "/results/one", Primary: true, Icon: "proof"}),
 			kit.Facts([]kit.KV{
 				{Key: "Patient", Body: kit.Masked(kit.MaskedOpts{Masked: "J. M., born 1961", Reveal: "/results/one"})},
-				{Key: "Ordered by", Value: "Dr. P. Sandoval, Riverside"}, {Key: "Collected", Value: "06:55, tube " + kit.Mono("L0O1-7I88")},
+				{Key: "Ordered by", Value: "Dr. P. Sandoval, Riverside"},
+				{Key: "Collected", Value: "06:55, tube " + kit.Mono("L0O1-7I88")},
 			}),
 			kit.Columns(all(journey, sent), proof),
 		),
