@@ -46,6 +46,7 @@ type Server struct {
 	closing chan struct{}
 	once    sync.Once
 	panics  func()
+	gzip    squeezers
 }
 
 type ctxKey int

@@ -1062,7 +1062,7 @@ func Refusal(message string, a Action) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = StateIcon(Warn, "").Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = StateIcon(Warn, "Refused").Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -142,6 +142,8 @@
       again();
     });
     addEventListener("pagehide", close);
+    addEventListener("beforeprint", () => clock(false)); // paper is not live
+    addEventListener("afterprint", () => clock(source?.readyState === 1));
     addEventListener("pageshow", e => { if (e.persisted) { open(); again(); } });
     main.addEventListener("input", e => touched.add(e.target));
     main.addEventListener("change", e => touched.add(e.target));
