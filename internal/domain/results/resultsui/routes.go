@@ -13,12 +13,6 @@ import (
 func Routes(d Deps) []web.Route {
 	var out []web.Route
 	for _, part := range []func(Deps) []web.Route{
-		todayRoutes,
-		partnerRoutes,
-		alarmRoutes,
-		callRoutes,
-		stopRoutes,
-		routeRoutes,
 	} {
 		out = append(out, part(d)...)
 	}
