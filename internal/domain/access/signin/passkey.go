@@ -2,10 +2,12 @@ package signin
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -38,19 +40,20 @@ type Challenge struct {
 type key struct {
 	Passkey
 	person  event.ID
+	handle  []byte
 	record  webauthn.Credential
 	counter int64
 }
 
 func (s *Service) passkeys(ctx context.Context, q store.Queryer, where string, arg any) ([]key, error) {
 	var out []key
-	err := q.Query(ctx, "SELECT id, person, record, counter, name, made_at, used_at, cloned FROM signin_passkeys WHERE "+where+" ORDER BY made_at, id", []any{arg},
+	err := q.Query(ctx, "SELECT id, person, handle, record, counter, name, made_at, used_at, cloned FROM signin_passkeys WHERE "+where+" ORDER BY made_at, id", []any{arg},
 		func(row store.Scanner) error {
 			var id, person []byte
 			var record string
 			var made, used, cloned int64
 			k := key{}
-			err := row.Scan(&id, &person, &record, &k.counter, &k.Name, &made, &used, &cloned)
+			err := row.Scan(&id, &person, &k.handle, &record, &k.counter, &k.Name, &made, &used, &cloned)
 			if err != nil {
 				return err
 			}
@@ -71,16 +74,17 @@ func (s *Service) passkeys(ctx context.Context, q store.Queryer, where string, a
 	return out, nil
 }
 
-// user is a person as the WebAuthn library sees one. The handle is the person's id:
-// it says nothing about them (WebAuthn level 3, 14.6.1).
+// user is a person as the WebAuthn library sees one. The handle is random and says
+// nothing about them (WebAuthn level 3, 14.6.1).
 type user struct {
-	p    PersonInfo
-	keys []key
+	handle        []byte
+	account, name string
+	keys          []key
 }
 
-func (u *user) WebAuthnID() []byte          { return u.p.ID[:] }
-func (u *user) WebAuthnName() string        { return u.p.Account }
-func (u *user) WebAuthnDisplayName() string { return u.p.Name }
+func (u *user) WebAuthnID() []byte          { return u.handle }
+func (u *user) WebAuthnName() string        { return u.account }
+func (u *user) WebAuthnDisplayName() string { return u.name }
 func (u *user) WebAuthnCredentials() []webauthn.Credential {
 	out := make([]webauthn.Credential, len(u.keys))
 	for i := range u.keys {
@@ -100,10 +104,6 @@ func (s *Service) BeginPasskey(ctx context.Context, person event.ID, proof Proof
 	if err != nil {
 		return Challenge{}, err
 	}
-	site := s.site.Load()
-	if site.rp == nil {
-		return Challenge{}, site.no
-	}
 	keys, err := s.passkeys(ctx, s.DB, "person = $1", person[:])
 	if err != nil {
 		return Challenge{}, err
@@ -111,13 +111,34 @@ func (s *Service) BeginPasskey(ctx context.Context, person event.ID, proof Proof
 	if len(keys) >= maxPasskeys {
 		return Challenge{}, &BadName{fmt.Sprintf("You have %d passkeys. Remove one you no longer use.", len(keys))}
 	}
-	u := &user{p, keys}
+	u := &user{account: p.Account, name: p.Name, keys: keys}
+	if len(keys) > 0 {
+		u.handle = keys[0].handle
+	}
+	return s.register(ctx, u, person, proof.ask())
+}
+
+// FirstPasskey draws a challenge for somebody who came by a one-time link, and who
+// may not be known yet: then p has no ID.
+func (s *Service) FirstPasskey(ctx context.Context, p PersonInfo, ask Ask) (Challenge, error) {
+	return s.register(ctx, &user{account: p.Account, name: p.Name}, p.ID, ask)
+}
+
+func (s *Service) register(ctx context.Context, u *user, person event.ID, ask Ask) (Challenge, error) {
+	site := s.site.Load()
+	if site.rp == nil {
+		return Challenge{}, site.no
+	}
+	if u.handle == nil {
+		u.handle = make([]byte, 32)
+		_, _ = rand.Read(u.handle) // never fails
+	}
 	options, session, err := site.rp.BeginRegistration(u, webauthn.WithExclusions(webauthn.Credentials(u.WebAuthnCredentials()).CredentialDescriptors()),
 		webauthn.WithConveyancePreference(protocol.PreferNoAttestation))
 	if err != nil {
 		return Challenge{}, fmt.Errorf("draw a challenge: %w", err)
 	}
-	return s.challenge(ctx, &pending{Kind: stepRegister, Person: person[:]}, options, session, proof.ask())
+	return s.challenge(ctx, &pending{Kind: stepRegister, Person: person[:]}, options, session, ask)
 }
 
 // challenge keeps the library's session and returns what the browser needs.
@@ -150,72 +171,108 @@ func name(s string) (string, error) {
 
 // FinishPasskey takes the browser's answer and enrols the passkey under a name.
 func (s *Service) FinishPasskey(ctx context.Context, person event.ID, proof Proof, token, called string, answer []byte) (Passkey, error) {
-	called, err := name(called)
+	if _, _, err := s.allow(ctx, person, proof); err != nil {
+		return Passkey{}, err
+	}
+	m, err := s.ProvedPasskey(ctx, person, proof.ask(), token, called, answer)
 	if err != nil {
 		return Passkey{}, err
 	}
-	p, _, err := s.allow(ctx, person, proof)
-	if err != nil {
-		return Passkey{}, err
-	}
-	w, err := s.take(ctx, token, stepRegister)
-	if err != nil {
-		return Passkey{}, err
-	}
-	site := s.site.Load()
-	if w.person() != person || site.rp == nil {
-		return Passkey{}, &Refused{Reason: Gone}
-	}
-	cred, err := s.created(site, p, w, answer)
-	if err != nil {
-		s.Log.Info("a new passkey was not taken", "person", person.String(), "error", detail(err))
+	err = s.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error { return s.Keep(ctx, tx, person, m, proof.ask()) })
+	if errors.Is(err, errTaken) {
 		return Passkey{}, s.notTaken(ctx, proof.ask(), person, NoMatch)
 	}
-	record, err := json.Marshal(cred)
-	if err != nil {
-		return Passkey{}, fmt.Errorf("write a passkey: %w", err)
-	}
-	k := Passkey{ID: event.NewID(), Name: called, Made: s.Now(), Synced: cred.Flags.BackupState}
-	taken := false
-	err = s.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
-		taken = false
-		var n int64
-		if err := tx.QueryRow(ctx, "SELECT count(*) FROM signin_passkeys WHERE credential = $1", cred.ID).Scan(&n); err != nil || n > 0 {
-			taken = n > 0
-			return err
-		}
-		_, err := s.tags.Exec(ctx, tx, taggedPasskeys, k.ID[:], `INSERT INTO signin_passkeys (id, person, credential, record, counter, name, made_at, used_at, cloned)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0)`,
-			k.ID[:], person[:], cred.ID, string(record), int64(cred.Authenticator.SignCount), called, micro(k.Made))
-		if err != nil {
-			return err
-		}
-		return s.fact(ctx, tx, KindEnrolled, person, proof.ask(), ledger.Pairs{{K: "way", V: string(ByPasskey)}, {K: "id", V: k.ID.String()}})
-	})
 	if err != nil {
 		return Passkey{}, fmt.Errorf("enrol a passkey: %w", err)
 	}
-	if taken {
-		// WebAuthn level 3, 7.1 step 26: a credential belongs to one account.
-		return Passkey{}, s.notTaken(ctx, proof.ask(), person, NoMatch)
-	}
-	return k, nil
+	return Passkey{ID: m.id, Name: m.called, Made: m.at, Synced: m.cred.Flags.BackupState}, nil
 }
 
-func (s *Service) created(site *site, p PersonInfo, w *pending, answer []byte) (*webauthn.Credential, error) {
-	var session webauthn.SessionData
-	if err := json.Unmarshal(w.Data, &session); err != nil {
-		return nil, err
-	}
-	parsed, err := protocol.ParseCredentialCreationResponseBytes(answer)
+// Made is a way to sign in that was proved and is not stored yet. Keep stores it.
+type Made struct {
+	way     Way
+	account string
+	phc     string // a password's
+	long    bool
+	id      event.ID // a passkey's
+	called  string
+	at      time.Time
+	handle  []byte
+	cred    *webauthn.Credential
+}
+
+// ProvedPasskey takes the browser's answer to a challenge for a new passkey: it is
+// good for one answer, right or wrong. person is zero where FirstPasskey knew none.
+func (s *Service) ProvedPasskey(ctx context.Context, person event.ID, ask Ask, token, called string, answer []byte) (*Made, error) {
+	called, err := name(called)
 	if err != nil {
 		return nil, err
 	}
-	cred, err := site.rp.CreateCredential(&user{p: p}, session, parsed)
+	w, err := s.take(ctx, token, stepRegister)
+	if err != nil {
+		return nil, err
+	}
+	site := s.site.Load()
+	if w.person() != person || site.rp == nil {
+		return nil, &Refused{Reason: Gone}
+	}
+	m := &Made{way: ByPasskey, id: event.NewID(), called: called, at: s.Now()}
+	if m.cred, m.handle, err = s.created(site, w, answer); err != nil {
+		s.Log.Info("a new passkey was not taken", "person", person.String(), "error", detail(err))
+		return nil, s.notTaken(ctx, ask, person, NoMatch)
+	}
+	return m, nil
+}
+
+// created verifies the answer (WebAuthn level 3, 7.1).
+func (s *Service) created(site *site, w *pending, answer []byte) (*webauthn.Credential, []byte, error) {
+	var session webauthn.SessionData
+	if err := json.Unmarshal(w.Data, &session); err != nil {
+		return nil, nil, err
+	}
+	parsed, err := protocol.ParseCredentialCreationResponseBytes(answer)
+	if err != nil {
+		return nil, nil, err
+	}
+	cred, err := site.rp.CreateCredential(&user{handle: session.UserID}, session, parsed)
 	if err == nil && len(cred.ID) > 1023 { // WebAuthn level 3, 7.1 step 25
 		err = errors.New("its id is too long")
 	}
-	return cred, err
+	return cred, session.UserID, err
+}
+
+// errTaken: WebAuthn level 3, 7.1 step 26: a credential belongs to one account.
+var errTaken = errors.New("this passkey is enrolled already")
+
+// Keep stores a way that was made, within the caller's transaction.
+func (s *Service) Keep(ctx context.Context, tx *store.Tx, person event.ID, m *Made, ask Ask) error {
+	codes := ledger.Pairs{{K: "way", V: string(m.way)}}
+	keep := s.keepPassword
+	if m.way == ByPasskey {
+		codes, keep = append(codes, ledger.Pair{K: "id", V: m.id.String()}), s.keepPasskey
+	}
+	if err := keep(ctx, tx, person, m); err != nil {
+		return err
+	}
+	return s.fact(ctx, tx, KindEnrolled, person, Ask{From: ask.From}, codes)
+}
+
+func (s *Service) keepPasskey(ctx context.Context, tx *store.Tx, person event.ID, m *Made) error {
+	record, err := json.Marshal(m.cred)
+	if err != nil {
+		return fmt.Errorf("write a passkey: %w", err)
+	}
+	var n int64
+	if err := tx.QueryRow(ctx, "SELECT count(*) FROM signin_passkeys WHERE credential = $1", m.cred.ID).Scan(&n); err != nil {
+		return err
+	}
+	if n > 0 {
+		return errTaken
+	}
+	_, err = s.tags.Exec(ctx, tx, taggedPasskeys, m.id[:], `INSERT INTO signin_passkeys (id, person, credential, handle, record, counter, name, made_at, used_at, cloned)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0)`,
+		m.id[:], person[:], m.cred.ID, m.handle, string(record), int64(m.cred.Authenticator.SignCount), m.called, micro(m.at))
+	return err
 }
 
 // detail is what the library says besides its sentence; it holds no secret.

@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ type virtual struct {
 	id   event.ID
 }
 
-func newVirtual(p PersonInfo) *virtual {
+func newVirtual() *virtual {
 	cred := virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
 	// The library leaves leading zeros of a coordinate out (RFC 9053 7.1.1 wants
 	// them), so one key in 128 would be refused.
@@ -32,7 +33,7 @@ func newVirtual(p PersonInfo) *virtual {
 		cred = virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
 	}
 	return &virtual{
-		auth: virtualwebauthn.NewAuthenticatorWithOptions(virtualwebauthn.AuthenticatorOptions{UserHandle: p.ID[:]}),
+		auth: virtualwebauthn.NewAuthenticator(),
 		cred: cred,
 		rp:   virtualwebauthn.RelyingParty{ID: "labwarden.millbrook.example", Name: "Millbrook", Origin: publicURL},
 	}
@@ -42,6 +43,10 @@ func (v *virtual) made(options json.RawMessage) []byte {
 	o, err := virtualwebauthn.ParseAttestationOptions(string(options))
 	if err != nil {
 		panic(err)
+	}
+	v.auth.Options.UserHandle, err = base64.RawURLEncoding.DecodeString(o.UserID)
+	if err != nil {
+		v.auth.Options.UserHandle = []byte(o.UserID)
 	}
 	return []byte(virtualwebauthn.CreateAttestationResponse(v.rp, v.auth, v.cred, *o))
 }
@@ -59,10 +64,10 @@ func (v *virtual) signed(options json.RawMessage) []byte {
 // passkey enrols one.
 func (r *rig) passkey(p PersonInfo) *virtual {
 	r.t.Helper()
-	v := newVirtual(p)
-	c, err := r.BeginPasskey(r.t.Context(), p.ID, Proof{Welcome: true})
+	v := newVirtual()
+	c, err := r.BeginPasskey(r.t.Context(), p.ID, r.fresh(authz.LevelPasskey))
 	r.must(err)
-	k, err := r.FinishPasskey(r.t.Context(), p.ID, Proof{Welcome: true}, c.Token, "blue key", v.made(c.Options))
+	k, err := r.FinishPasskey(r.t.Context(), p.ID, r.fresh(authz.LevelPasskey), c.Token, "blue key", v.made(c.Options))
 	r.must(err)
 	v.id = k.ID
 	return v
@@ -201,13 +206,13 @@ func TestPasskeyAttacks(t *testing.T) {
 		{
 			c := challenge(desk)
 			w := *tv
-			w.auth.Options.UserHandle = p.ID[:]
+			w.auth.Options.UserHandle = v.auth.Options.UserHandle
 			refused("one's own passkey with somebody else's handle", desk, c.Token, w.signed(c.Options), NoMatch)
 			c = challenge(desk)
-			w = *newVirtual(p)
+			w = *newVirtual()
 			refused("an unknown passkey", desk, c.Token, w.signed(c.Options), NoMatch)
 			c = challenge(desk)
-			w = *newVirtual(p)
+			w = *newVirtual()
 			w.cred.ID = v.cred.ID
 			refused("a known id with another key", desk, c.Token, w.signed(c.Options), NoMatch)
 			for _, junk := range []string{"", "{}", "null", "[1", `{"id":"AA","rawId":"AA","type":"public-key","response":{}}`, strings.Repeat("[", 10000)} {
@@ -265,19 +270,19 @@ func TestEnrollingPasskeys(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		p, other := r.person("a.okafor"), r.person("b")
 		begin := func() Challenge {
-			c, err := r.BeginPasskey(t.Context(), p.ID, Proof{Welcome: true})
+			c, err := r.BeginPasskey(t.Context(), p.ID, r.fresh(authz.LevelPasskey))
 			r.must(err)
 			return c
 		}
 		finish := func(who PersonInfo, c Challenge, answer []byte) error {
-			_, err := r.FinishPasskey(t.Context(), who.ID, Proof{Welcome: true}, c.Token, "x", answer)
+			_, err := r.FinishPasskey(t.Context(), who.ID, r.fresh(authz.LevelPasskey), c.Token, "x", answer)
 			return err
 		}
-		v := newVirtual(p)
+		v := newVirtual()
 		c := begin()
 		v.rp.Origin = "https://evil.example"
 		r.want(finish(p, c, v.made(c.Options)), NoMatch)
-		v = newVirtual(p)
+		v = newVirtual()
 		c = begin()
 		answer := v.made(c.Options)
 		r.want(finish(other, c, answer), Gone)
@@ -293,7 +298,7 @@ func TestEnrollingPasskeys(t *testing.T) {
 		// The same credential again, by the same person or by another.
 		c = begin()
 		r.want(finish(p, c, v.made(c.Options)), NoMatch)
-		c, err := r.BeginPasskey(t.Context(), other.ID, Proof{Welcome: true})
+		c, err := r.BeginPasskey(t.Context(), other.ID, r.fresh(authz.LevelPasskey))
 		r.must(err)
 		r.want(finish(other, c, v.made(c.Options)), NoMatch)
 		// Names.
@@ -387,7 +392,7 @@ func TestPasskeysNeedAName(t *testing.T) {
 			if _, err := r.BeginSignIn(t.Context(), desk, ""); err == nil {
 				t.Errorf("%q: a challenge", url)
 			}
-			if _, err := r.BeginPasskey(t.Context(), p.ID, Proof{Welcome: true}); err == nil {
+			if _, err := r.BeginPasskey(t.Context(), p.ID, r.fresh(authz.LevelPasskey)); err == nil {
 				t.Errorf("%q: a challenge", url)
 			}
 		}
@@ -410,7 +415,6 @@ func TestRowsOfAThief(t *testing.T) {
 			}))
 		}
 		do("UPDATE signin_passkeys SET person = $1 WHERE id = $2", p.ID[:], v.id[:])
-		v.auth.Options.UserHandle = p.ID[:]
 		if _, err := r.press(v, desk); !errors.Is(err, errForged) {
 			t.Fatal(err)
 		}
@@ -458,25 +462,44 @@ func TestForgetLeavesNothing(t *testing.T) {
 	})
 }
 
-func TestWelcomeTokens(t *testing.T) {
+// TestNewcomersAreKeptWithTheirLink: the passkey and whatever the caller does are one
+// transaction, also for somebody who was not known when it was made.
+func TestNewcomersAreKeptWithTheirLink(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
-		p := r.person("a")
-		token, err := r.Welcome(t.Context(), p.ID, desk.From)
+		p := PersonInfo{Account: "first", Name: "First Administrator", MustPasskey: true, Active: true}
+		c, err := r.FirstPasskey(t.Context(), p, desk)
 		r.must(err)
-		got, err := r.Welcomed(t.Context(), token)
+		v := newVirtual()
+		answer := v.made(c.Options)
+		_, err = r.ProvedPasskey(t.Context(), event.NewID(), desk, c.Token, "x", answer)
+		r.want(err, Gone)
+		c, err = r.FirstPasskey(t.Context(), p, desk)
 		r.must(err)
-		if got.ID != p.ID {
-			t.Fatal(got)
+		m, err := r.ProvedPasskey(t.Context(), event.ID{}, desk, c.Token, "first key", v.made(c.Options))
+		r.must(err)
+		p.ID = event.NewID()
+		broken := errors.New("the link was used meanwhile")
+		err = r.db.Do(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+			return errors.Join(r.Keep(ctx, tx, p.ID, m, desk), broken)
+		})
+		if !errors.Is(err, broken) {
+			t.Fatal(err)
 		}
-		_, err = r.Code(t.Context(), desk, token, "000000") // of another kind
-		r.want(err, Gone)
-		r.must(r.EndWelcome(t.Context(), token))
-		_, err = r.Welcomed(t.Context(), token)
-		r.want(err, Gone)
-		token, err = r.Welcome(t.Context(), p.ID, desk.From)
+		r.people.set(p)
+		_, err = r.press(v, desk)
+		r.want(err, NoMatch)
+		r.must(r.db.Do(t.Context(), func(ctx context.Context, tx *store.Tx) error { return r.Keep(ctx, tx, p.ID, m, desk) }))
+		step, err := r.press(v, desk)
 		r.must(err)
-		r.clock.forward(welcomeFor + time.Second)
-		_, err = r.Welcomed(t.Context(), token)
-		r.want(err, Gone)
+		if step.Person != p.ID || step.Level != authz.LevelPasskey {
+			t.Fatalf("%+v", step)
+		}
+		second := r.passkey(p)
+		if string(second.auth.Options.UserHandle) != string(v.auth.Options.UserHandle) {
+			t.Fatal("two passkeys of one person have two handles")
+		}
+		if _, err := r.FirstPassword(t.Context(), p, "kT9#vq2L"); err == nil {
+			t.Fatal("a short password stands alone")
+		}
 	})
 }

@@ -52,7 +52,7 @@ func (s *Service) BeginSignIn(ctx context.Context, ask Ask, token string) (Chall
 	if len(keys) == 0 {
 		return Challenge{}, &Refused{Reason: NoMatch}
 	}
-	options, session, err := site.rp.BeginLogin(&user{PersonInfo{ID: who}, keys}, verified)
+	options, session, err := site.rp.BeginLogin(&user{handle: keys[0].handle, keys: keys}, verified)
 	if err != nil {
 		return Challenge{}, fmt.Errorf("draw a challenge: %w", err)
 	}
@@ -135,15 +135,16 @@ func (s *Service) asserted(ctx context.Context, site *site, w *pending, answer [
 		if err != nil {
 			return k, nil, err
 		}
-		cred, err = site.rp.ValidateLogin(&user{PersonInfo{ID: who}, all}, session, parsed)
-		if err == nil && k.person != who {
-			err = errors.New("the passkey is somebody else's")
+		if k.person != who {
+			return k, nil, errors.New("the passkey is somebody else's")
 		}
+		session.UserID = k.handle
+		cred, err = site.rp.ValidateLogin(&user{handle: k.handle, keys: all}, session, parsed)
 		return k, cred, err
 	}
 	_, cred, err = site.rp.ValidatePasskeyLogin(func(_, handle []byte) (webauthn.User, error) {
 		// Whose passkey it is stands in our row; the handle must say the same.
-		return &user{PersonInfo{ID: k.person}, keys}, nil
+		return &user{handle: k.handle, keys: keys}, nil
 	}, session, parsed)
 	return k, cred, err
 }

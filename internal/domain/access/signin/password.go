@@ -214,39 +214,50 @@ func (s *Service) SetPassword(ctx context.Context, person event.ID, proof Proof,
 	if err != nil {
 		return err
 	}
-	prepared, whole := prepare(password)
-	if !whole {
-		return bad("A password has at most %d characters.", MaxLong)
-	}
-	second := e.TOTP || e.strong() > 0
-	if err := s.check(ctx, p, prepared, second); err != nil {
-		return err
-	}
-	phc, err := s.Hasher.Hash(ctx, prepared)
+	m, err := s.newPassword(ctx, p, e.TOTP || e.strong() > 0, password)
 	if err != nil {
 		return err
 	}
-	sealed, err := s.Vault.Seal(vault.PurposeSecrets, passwordPlace(person), nil, []byte(phc))
-	if err != nil {
-		return fmt.Errorf("seal a password: %w", err)
-	}
-	long := flag(len([]rune(prepared)) >= MinAlone)
-	err = s.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
-		_, err := s.tags.Exec(ctx, tx, taggedPasswords, person[:], `INSERT INTO signin_passwords (person, phc, long, changed_at) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (person) DO UPDATE SET phc = excluded.phc, long = excluded.long, changed_at = excluded.changed_at`,
-			person[:], sealed, long, s.Now().UnixMicro())
-		if err != nil {
-			return err
-		}
-		if err := s.ofAccount(p.Account).clear(ctx, tx); err != nil {
-			return err
-		}
-		return s.fact(ctx, tx, KindEnrolled, person, proof.ask(), ledger.Pairs{{K: "way", V: string(ByPassword)}})
-	})
+	err = s.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error { return s.Keep(ctx, tx, person, m, proof.ask()) })
 	if err != nil {
 		return fmt.Errorf("set a password: %w", err)
 	}
 	return nil
+}
+
+// FirstPassword makes what Keep stores of the password of somebody who came by a
+// one-time link: it stands alone, so it is a long one.
+func (s *Service) FirstPassword(ctx context.Context, p PersonInfo, password string) (*Made, error) {
+	return s.newPassword(ctx, p, false, password)
+}
+
+func (s *Service) newPassword(ctx context.Context, p PersonInfo, second bool, password string) (*Made, error) {
+	prepared, whole := prepare(password)
+	if !whole {
+		return nil, bad("A password has at most %d characters.", MaxLong)
+	}
+	if err := s.check(ctx, p, prepared, second); err != nil {
+		return nil, err
+	}
+	phc, err := s.Hasher.Hash(ctx, prepared)
+	if err != nil {
+		return nil, err
+	}
+	return &Made{way: ByPassword, account: p.Account, phc: phc, long: len([]rune(prepared)) >= MinAlone}, nil
+}
+
+func (s *Service) keepPassword(ctx context.Context, tx *store.Tx, person event.ID, m *Made) error {
+	sealed, err := s.Vault.Seal(vault.PurposeSecrets, passwordPlace(person), nil, []byte(m.phc))
+	if err != nil {
+		return fmt.Errorf("seal a password: %w", err)
+	}
+	_, err = s.tags.Exec(ctx, tx, taggedPasswords, person[:], `INSERT INTO signin_passwords (person, phc, long, changed_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (person) DO UPDATE SET phc = excluded.phc, long = excluded.long, changed_at = excluded.changed_at`,
+		person[:], sealed, flag(m.long), s.Now().UnixMicro())
+	if err != nil {
+		return err
+	}
+	return s.ofAccount(m.account).clear(ctx, tx)
 }
 
 // RemovePassword leaves a person with their passkeys.

@@ -37,7 +37,7 @@ func TestPasswordRules(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		p := r.person("a.okafor")
 		set := func(password string) error {
-			return r.SetPassword(t.Context(), p.ID, Proof{Welcome: true}, password)
+			return r.SetPassword(t.Context(), p.ID, r.fresh(authz.LevelPasskey), password)
 		}
 		refused := func(password, part string) {
 			t.Helper()
@@ -104,10 +104,10 @@ func TestKnownPasswordsAreRefused(t *testing.T) {
 		t.Cleanup(func() { _ = b.Close() })
 		r.SetBreached(b)
 		var no *BadPassword
-		if err := r.SetPassword(t.Context(), p.ID, Proof{Welcome: true}, "stolen but long enough 42"); !errors.As(err, &no) || !strings.Contains(no.Message, "stolen elsewhere") {
+		if err := r.SetPassword(t.Context(), p.ID, r.fresh(authz.LevelPasskey), "stolen but long enough 42"); !errors.As(err, &no) || !strings.Contains(no.Message, "stolen elsewhere") {
 			t.Fatal(err)
 		}
-		r.must(r.SetPassword(t.Context(), p.ID, Proof{Welcome: true}, "mine and long enough 42"))
+		r.must(r.SetPassword(t.Context(), p.ID, r.fresh(authz.LevelPasskey), "mine and long enough 42"))
 	})
 }
 

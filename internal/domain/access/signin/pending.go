@@ -22,12 +22,11 @@ const (
 	stepPasskey  = "passkey"  // a challenge to sign in with a passkey
 	stepRegister = "register" // a challenge to make one
 	stepTOTP     = "totp"     // a seed that was shown and not yet confirmed
-	stepWelcome  = "welcome"  // a one-time link was taken; ways may be enrolled
 )
 
 const (
 	pendingFor = 5 * time.Minute
-	welcomeFor = 30 * time.Minute
+	seedFor    = 10 * time.Minute // nothing is pending longer
 	// perNetwork bounds what one network may have pending; the oldest makes room.
 	perNetwork = 2000
 )
@@ -123,7 +122,7 @@ func (s *Service) open(id, body []byte, kind string) (*pending, error) {
 	}
 	// One that ends later than any could was begun before the clock went back.
 	now := s.Now()
-	if p.Kind != kind || p.Expires < now.UnixMicro() || p.Expires > now.Add(welcomeFor).UnixMicro() {
+	if p.Kind != kind || p.Expires < now.UnixMicro() || p.Expires > now.Add(seedFor).UnixMicro() {
 		return nil, &Refused{Reason: Gone}
 	}
 	return p, nil

@@ -138,7 +138,9 @@ func (r *rig) person(account string) PersonInfo {
 	r.t.Helper()
 	p := PersonInfo{ID: event.NewID(), Account: account, Name: "Adaeze Okafor", Active: true}
 	r.people.set(p)
-	r.must(r.SetPassword(r.t.Context(), p.ID, Proof{Welcome: true}, okPassword))
+	m, err := r.FirstPassword(r.t.Context(), p, okPassword)
+	r.must(err)
+	r.must(r.db.Do(r.t.Context(), func(ctx context.Context, tx *store.Tx) error { return r.Keep(ctx, tx, p.ID, m, Ask{}) }))
 	return p
 }
 
@@ -147,10 +149,10 @@ func (r *rig) fresh(level authz.Level) Proof { return Proof{Level: level, FreshA
 // app enrols an authenticator app and returns its seed.
 func (r *rig) app(p PersonInfo) string {
 	r.t.Helper()
-	shown, err := r.BeginTOTP(r.t.Context(), p.ID, Proof{Welcome: true})
+	shown, err := r.BeginTOTP(r.t.Context(), p.ID, r.fresh(authz.LevelPasskey))
 	r.must(err)
 	seed := strings.ReplaceAll(shown.Key, " ", "")
-	r.must(r.ConfirmTOTP(r.t.Context(), p.ID, Proof{Welcome: true}, shown.Token, r.code(seed)))
+	r.must(r.ConfirmTOTP(r.t.Context(), p.ID, r.fresh(authz.LevelPasskey), shown.Token, r.code(seed)))
 	r.clock.forward(30 * time.Second)
 	return seed
 }

@@ -17,7 +17,7 @@ var (
 	taggedPasswords = &bus.Tagged{Table: "signin_passwords", Key: "person", Columns: []string{"long", "changed_at"}}
 	taggedTOTP      = &bus.Tagged{Table: "signin_totp", Key: "person", Columns: []string{"made_at", "last_step"}}
 	taggedPasskeys  = &bus.Tagged{Table: "signin_passkeys", Key: "id", Columns: []string{
-		"person", "credential", "record", "counter", "name", "made_at", "used_at", "cloned",
+		"person", "credential", "handle", "record", "counter", "name", "made_at", "used_at", "cloned",
 	}}
 	taggedRecovery = &bus.Tagged{Table: "signin_recovery", Key: "id", Columns: []string{"person", "made_at", "used_at"}}
 )

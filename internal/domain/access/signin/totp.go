@@ -82,7 +82,7 @@ func (s *Service) BeginTOTP(ctx context.Context, person event.ID, proof Proof) (
 	if err != nil {
 		return Shown{}, fmt.Errorf("draw a seed: %w", err)
 	}
-	token, err := s.begin(ctx, &pending{Kind: stepTOTP, Person: person[:], Data: data}, 2*pendingFor, proof.From)
+	token, err := s.begin(ctx, &pending{Kind: stepTOTP, Person: person[:], Data: data}, seedFor, proof.From)
 	if err != nil {
 		return Shown{}, err
 	}

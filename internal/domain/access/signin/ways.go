@@ -18,9 +18,6 @@ import (
 type Proof struct {
 	Level   authz.Level
 	FreshAt time.Time
-	// Welcome: they came by a one-time link that an administrator or the console
-	// gave, and have no session yet.
-	Welcome bool
 	From    netip.Addr
 }
 
@@ -39,7 +36,7 @@ func (s *Service) allow(ctx context.Context, person event.ID, proof Proof) (Pers
 		return p, Enrolled{}, errNobody
 	}
 	e, err := s.Enrolled(ctx, person)
-	if err != nil || proof.Welcome {
+	if err != nil {
 		return p, e, err
 	}
 	least := authz.LevelPassword
@@ -222,29 +219,4 @@ func (s *Service) Forget(ctx context.Context, tx *store.Tx, person event.ID, by 
 		}
 	}
 	return s.fact(ctx, tx, KindRemoved, person, Ask{}, ledger.Pairs{{K: "way", V: "all"}, {K: "by", V: ledger.Code(by)}})
-}
-
-// Welcome begins the enrolment of somebody whose one-time link was taken just now.
-// The token stands for the person for half an hour.
-func (s *Service) Welcome(ctx context.Context, person event.ID, from netip.Addr) (token string, err error) {
-	return s.begin(ctx, &pending{Kind: stepWelcome, Person: person[:]}, welcomeFor, from)
-}
-
-// Welcomed returns whose the token is.
-func (s *Service) Welcomed(ctx context.Context, token string) (PersonInfo, error) {
-	w, err := s.peek(ctx, token, stepWelcome)
-	if err != nil {
-		return PersonInfo{}, err
-	}
-	p, ok, err := s.People.ByID(ctx, w.person())
-	if err != nil || !ok || !p.Active {
-		return PersonInfo{}, errors.Join(err, &Refused{Reason: Gone})
-	}
-	return p, nil
-}
-
-// EndWelcome makes the token worth nothing.
-func (s *Service) EndWelcome(ctx context.Context, token string) error {
-	_, err := s.take(ctx, token, stepWelcome)
-	return err
 }

@@ -18,12 +18,14 @@ CREATE TABLE signin_totp (
   made_at BIGINT NOT NULL,
   last_step BIGINT NOT NULL
 );
--- record: public key and flags as JSON; counter: the authenticator's. cloned: 1
+-- handle: what the authenticator calls the person, random, the same for all of
+-- theirs. record: public key and flags as JSON; counter: the authenticator's. cloned: 1
 -- when the counter went back: refused from then on.
 CREATE TABLE signin_passkeys (
   id BLOB PRIMARY KEY,
   person BLOB NOT NULL,
   credential BLOB NOT NULL UNIQUE,
+  handle BLOB NOT NULL,
   record TEXT NOT NULL,
   counter BIGINT NOT NULL,
   name TEXT NOT NULL,
