@@ -126,6 +126,12 @@ func one(row store.Scanner) (Request, error) {
 	return r, nil
 }
 
+// Live returns the request for an object that waits or was approved, within the
+// caller's transaction; ErrNotFound where there is none.
+func (d *Desk) Live(ctx context.Context, tx *store.Tx, kind, object string) (Request, error) {
+	return live(ctx, tx, kind, object)
+}
+
 // Of returns the newest request for an object; ErrNotFound where there is none.
 func (d *Desk) Of(ctx context.Context, kind, object string) (Request, error) {
 	return one(d.db.QueryRow(ctx, columns+"WHERE kind = $1 AND object = $2 ORDER BY id DESC LIMIT 1", kind, object))
