@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/labwarden/labwarden/internal/domain/setup"
+	"github.com/labwarden/labwarden/internal/domain/setup/setuptest"
 	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/store/storetest"
@@ -39,8 +40,8 @@ func TestOneWritesAnotherApplies(t *testing.T) {
 		r.want(err, approval.ErrChanged)
 		out, err := r.service.Apply(ctx, d.Number, bob, l.Seen)
 		r.must(err)
-		if out.Number != 2 || r.lab.by[1] != (setup.Why{By: "bob", Reason: why}) || !strings.Contains(r.lab.revisions[1].Source, "# asked for by Dr. Hale") {
-			t.Fatalf("%+v %+v", out, r.lab.by)
+		if out.Number != 2 || r.lab.By[1] != (setup.Why{By: "bob", Reason: why}) || !strings.Contains(r.lab.Revisions[1].Source, "# asked for by Dr. Hale") {
+			t.Fatalf("%+v %+v", out, r.lab.By)
 		}
 		_, err = r.service.Apply(ctx, d.Number, bob, l.Seen)
 		r.want(err, setup.ErrEnded)
@@ -73,12 +74,12 @@ func TestAnEditVoidsWhatWasApproved(t *testing.T) {
 		_, err = r.service.Apply(ctx, d.Number, bob, l.Seen) // wrote a part of it
 		r.want(err, approval.ErrOwn)
 		// Two write at one time: the second's text is not stored.
-		_, err = r.service.Save(ctx, d.Number, d.Version-1, "x", []byte(first), ann)
+		_, err = r.service.Save(ctx, d.Number, d.Version-1, "x", []byte(setuptest.First), ann)
 		r.want(err, setup.ErrEdited)
 		r.must(r.service.Refuse(ctx, d.Number, dir, "not this week"))
 		r.want(r.service.Refuse(ctx, d.Number, dir, "not this week"), approval.ErrMissing)
 		r.must(r.service.Discard(ctx, d.Number, ann))
-		_, err = r.service.Save(ctx, d.Number, d.Version, "x", []byte(first), ann)
+		_, err = r.service.Save(ctx, d.Number, d.Version, "x", []byte(setuptest.First), ann)
 		r.want(err, setup.ErrEnded)
 		r.fits()
 	})
@@ -152,7 +153,7 @@ func TestAWayBack(t *testing.T) {
 		r.want(err, approval.ErrOwn)
 		out, err := r.service.Apply(ctx, d.Number, ann, l.Seen)
 		r.must(err)
-		if out.Number != 3 || out.Hash != r.lab.revisions[0].Hash {
+		if out.Number != 3 || out.Hash != r.lab.Revisions[0].Hash {
 			t.Fatalf("%+v", out)
 		}
 	})
@@ -179,13 +180,13 @@ func TestWhatIsTheDirectorsWaitsForTheDirector(t *testing.T) {
 		r.want(err, approval.ErrChanged)
 		_, err = r.service.Decide(ctx, d.Number, dir, l.Seen, []string{"all"}, "verified")
 		r.must(err)
-		if r.lab.approved["all"] != "dr-lee" {
-			t.Fatal(r.lab.approved)
+		if r.lab.Approved["all"] != "dr-lee" {
+			t.Fatal(r.lab.Approved)
 		}
-		r.lab.approved = map[string]string{} // the fake forgets, the approval stays
+		r.lab.Approved = map[string]string{} // the fake forgets, the approval stays
 		_, err = r.service.Apply(ctx, d.Number, bob, l.Seen)
 		r.must(err)
-		if got := r.lab.by[1]; got.ApprovedBy != "dr-lee" {
+		if got := r.lab.By[1]; got.ApprovedBy != "dr-lee" {
 			t.Fatalf("%+v", got)
 		}
 		r.fits()
@@ -200,11 +201,11 @@ func TestWhatFailedIsTriedAgain(t *testing.T) {
 		d := r.draft(ann, "name: North", "name: N2")
 		l, err := r.service.Ask(ctx, d.Number, ann, why)
 		r.must(err)
-		r.lab.fail = errors.New("the listener cannot be opened")
-		if _, err = r.service.Apply(ctx, d.Number, bob, l.Seen); !errors.Is(err, r.lab.fail) {
+		r.lab.Fail = errors.New("the listener cannot be opened")
+		if _, err = r.service.Apply(ctx, d.Number, bob, l.Seen); !errors.Is(err, r.lab.Fail) {
 			t.Fatal(err)
 		}
-		r.lab.fail = nil
+		r.lab.Fail = nil
 		_, err = r.service.Apply(ctx, d.Number, bob, l.Seen)
 		r.must(err)
 		// A yes that nobody used in time is none.
@@ -228,13 +229,13 @@ func TestTheOnlyAdministratorMayApplyAlone(t *testing.T) {
 		const statement = "I am the only administrator of this laboratory."
 		_, err := r.service.ApplyAlone(ctx, d.Number, ann, seen, false, nil, statement)
 		r.want(err, setup.ErrNotAlone)
-		r.lab.holders[authz.ConfigApply] = []approval.Person{ann}
+		r.lab.Holding[authz.ConfigApply] = []approval.Person{ann}
 		_, err = r.service.ApplyAlone(ctx, d.Number, ann, seen, false, nil, "ok")
 		r.want(err, setup.ErrStatement)
-		r.lab.never = true
+		r.lab.Never = true
 		_, err = r.service.ApplyAlone(ctx, d.Number, ann, seen, false, nil, statement)
 		r.want(err, setup.ErrNever)
-		r.lab.never = false
+		r.lab.Never = false
 		out, err := r.service.ApplyAlone(ctx, d.Number, ann, seen, false, nil, statement)
 		r.must(err)
 		waiting, err := r.service.Alone(ctx, false)
@@ -255,7 +256,7 @@ func TestTheOnlyAdministratorMayApplyAlone(t *testing.T) {
 		r.want(err, setup.ErrDirector)
 		_, err = r.service.ApplyAlone(ctx, d.Number, ann, seen, true, []string{"all"}, statement)
 		r.want(err, setup.ErrDirector) // there is a director
-		r.lab.holders[authz.RoutesApprove] = []approval.Person{ann}
+		r.lab.Holding[authz.RoutesApprove] = []approval.Person{ann}
 		_, err = r.service.ApplyAlone(ctx, d.Number, ann, seen, true, []string{"all"}, statement)
 		r.must(err)
 		r.fits()
@@ -269,7 +270,7 @@ func TestWhoEditsTheDatabaseIsFound(t *testing.T) {
 		ctx := t.Context()
 		d := r.draft(ann, "name: North", "name: N2")
 		r.draft(ann, "name: North", "name: N3")
-		r.lab.holders[authz.ConfigApply] = nil
+		r.lab.Holding[authz.ConfigApply] = nil
 		_, err := r.service.ApplyAlone(ctx, d.Number, ann, r.look(d).Seen, false, nil, "I am the only one who can do this.")
 		r.must(err)
 		r.fits()

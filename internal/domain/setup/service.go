@@ -35,6 +35,7 @@ type Deps struct {
 	Config    Configuration
 	Read      Reader
 	Directing Directing
+	Replayer  Replayer
 	People    People
 	// NeverAlone reads changes.alone of the configuration in force.
 	NeverAlone func(context.Context) (bool, error)
@@ -51,6 +52,8 @@ type Service struct {
 	conf       Configuration
 	read       Reader
 	directing  Directing
+	replayer   Replayer
+	replays    replays
 	people     People
 	neverAlone func(context.Context) (bool, error)
 	now        func() time.Time
@@ -61,7 +64,7 @@ type Service struct {
 func New(d Deps) *Service {
 	return &Service{
 		db: d.DB, vault: d.Vault, tags: bus.NewTags(d.Vault), approvals: d.Approvals, conf: d.Config, read: d.Read,
-		directing: d.Directing, people: d.People, neverAlone: d.NeverAlone, now: d.Now, slog: d.Log,
+		directing: d.Directing, replayer: d.Replayer, replays: replays{runs: map[int64]*Run{}, next: make(chan int64, 10)}, people: d.People, neverAlone: d.NeverAlone, now: d.Now, slog: d.Log,
 	}
 }
 
