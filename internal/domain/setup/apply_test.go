@@ -183,7 +183,6 @@ func TestWhatIsTheDirectorsWaitsForTheDirector(t *testing.T) {
 		if r.lab.Approved["all"] != "dr-lee" {
 			t.Fatal(r.lab.Approved)
 		}
-		r.lab.Approved = map[string]string{} // the fake forgets, the approval stays
 		_, err = r.service.Apply(ctx, d.Number, bob, l.Seen)
 		r.must(err)
 		if got := r.lab.By[1]; got.ApprovedBy != "dr-lee" {

@@ -10,6 +10,7 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/config"
+	"github.com/labwarden/labwarden/internal/platform/event"
 )
 
 // First is the configuration a Lab begins with.
@@ -35,6 +36,19 @@ type Lab struct {
 	Holding   map[authz.Permission][]approval.Person
 	Fail      error
 	Never     bool
+}
+
+// New is a laboratory in which First is in force, ann and bob may apply, and
+// dr-lee is the director.
+func New() *Lab {
+	l := &Lab{Approved: map[string]string{}, Holding: map[authz.Permission][]approval.Person{
+		authz.ConfigApply:   {{ID: event.ID{1}, Account: "ann"}, {ID: event.ID{2}, Account: "bob"}},
+		authz.RoutesApprove: {{ID: event.ID{3}, Account: "dr-lee"}},
+	}}
+	if _, err := l.Apply(context.Background(), setup.Target{Source: []byte(First)}, setup.Why{By: "init", Reason: "first"}); err != nil {
+		panic(err)
+	}
+	return l
 }
 
 // Read reads a text without looking at files.
@@ -84,8 +98,12 @@ func (l *Lab) Compare(_ context.Context, from int64, to setup.Target) (setup.Com
 	}
 	a, b := must(cur.Source), must(l.text(to))
 	out := setup.Comparison{From: cur.Revision, Changes: config.Diff(a, b)}
+	was := map[string]string{}
+	for _, r := range a.Routes {
+		was[r.Name] = r.Stage
+	}
 	for _, r := range b.Routes {
-		if r.Stage == "carry" && l.Approved[r.Name] == "" {
+		if r.Stage == "carry" && was[r.Name] != "carry" {
 			out.NeedApproval = append(out.NeedApproval, "route "+r.Name+" goes from shadow to carry")
 		}
 	}
