@@ -7,9 +7,17 @@ type Partner struct {
 	Accounts    []string    `yaml:"accounts" doc:"Client account numbers that belong to it. A route with check: account sends nothing else."`
 	Destination Destination `yaml:"destination" rule:"required" doc:"Where its results go: exactly one of mllp, fhir, http and folder."`
 	Retry       Retry       `yaml:"retry" doc:"What happens while it cannot be reached."`
+	Contact     *Contact    `yaml:"contact" sample:"off" doc:"Whom to tell at the partner, of maintenance windows for example. Never of a patient."`
 	AlarmAfter  Duration    `yaml:"alarm_after" default:"15m" rule:"min=1m,max=7d" doc:"A result waiting longer than this raises an alarm."`
 
 	CriticalAfter Duration `yaml:"critical_after" rule:"min=1m,max=24h" doc:"For this partner, instead of alarms.critical_after. Where the source has one too, the shorter holds. The laboratory director sets it."`
+}
+
+// Contact is a person or desk at a partner.
+type Contact struct {
+	Name  string `yaml:"name" rule:"required" ex:"Riverside IT desk" doc:"Who it is."`
+	Mail  string `yaml:"mail" ex:"it@riverside.example" doc:"Address that Labwarden writes to, by alarms.mail."`
+	Phone string `yaml:"phone" ex:"+1 555 0100" doc:"For people to call."`
 }
 
 // Provider is an ordering provider's identifier.
