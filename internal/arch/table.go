@@ -74,6 +74,7 @@ var table = []rule{
 	{layer: "internal/domain/access", ours: onDomain, modules: []string{
 		"github.com/a-h/templ", "github.com/go-webauthn/webauthn", "github.com/descope/virtualwebauthn", "github.com/pquerna/otp",
 		"github.com/coreos/go-oidc/v3", "golang.org/x/oauth2", "golang.org/x/crypto",
+		"golang.org/x/text", // names and lists of other systems: accents, Windows-1252
 	}},
 	{layer: "internal/domain/setup", ours: onDomain, modules: []string{"github.com/a-h/templ"}},
 	{layer: "internal/domain/results", ours: onDomain, modules: []string{
