@@ -74,7 +74,7 @@ var table = []rule{
 	{layer: "internal/domain/access", ours: onDomain, modules: []string{
 		"github.com/a-h/templ", "github.com/go-webauthn/webauthn", "github.com/descope/virtualwebauthn", "github.com/pquerna/otp",
 		"github.com/coreos/go-oidc/v3", "golang.org/x/oauth2", "golang.org/x/crypto",
-		"golang.org/x/text",            // a password is normalised before it is hashed
+		"golang.org/x/text",            // passwords are normalised, names and lists of other systems read
 		"github.com/boombuler/barcode", // the QR code of an authenticator app, drawn as SVG
 	}},
 	{layer: "internal/domain/setup", ours: onDomain, modules: []string{"github.com/a-h/templ"}},
