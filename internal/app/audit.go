@@ -3,14 +3,19 @@ package app
 import (
 	"context"
 	"errors"
-	"slices"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/labwarden/labwarden/internal/app/control"
 	"github.com/labwarden/labwarden/internal/domain/access"
+	"github.com/labwarden/labwarden/internal/domain/access/accounts"
+	"github.com/labwarden/labwarden/internal/domain/access/record"
+	"github.com/labwarden/labwarden/internal/domain/access/signin"
 	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/domain/setup"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
+	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
@@ -77,20 +82,42 @@ func (h *Hub) auditOwn(ctx context.Context, found func(table, row, what string))
 			return err
 		}
 	}
-	for _, room := range []func(context.Context, func(table, row, what string)) error{h.Alarms.Audit, h.Access.Audit} {
+	for _, room := range []func(context.Context, func(table, row, what string)) error{
+		h.Alarms.Audit, h.Access.Audit, h.rooms.signin.Audit, h.rooms.accounts.Audit, h.rooms.record.Audit, h.rooms.approvals.Audit, h.rooms.setup.Audit,
+	} {
 		if err := room(ctx, found); err != nil {
 			return err
 		}
 	}
 	tables := slices.Concat([]string{taggedRevisions.Table, taggedSecrets.Table, taggedExtended.Table, taggedPages.Table},
-		bus.TaggedTables(), results.TaggedTables(), alarm.TaggedTables(), access.TaggedTables())
+		bus.TaggedTables(), results.TaggedTables(), alarm.TaggedTables(), access.TaggedTables(),
+		signin.TaggedTables(), accounts.TaggedTables(), record.TaggedTables(), approval.TaggedTables(), setup.TaggedTables())
 	if err := tags.AuditStrays(ctx, h.DB, tables, in("row_tags")); err != nil {
 		return err
 	}
 	if err := h.auditRevisions(ctx, found); err != nil {
 		return err
 	}
+	if err := h.auditPages(ctx, found); err != nil {
+		return err
+	}
 	return h.auditSecrets(ctx, found)
+}
+
+// auditPages opens the authority of the pages.
+func (h *Hub) auditPages(ctx context.Context, found func(table, row, what string)) error {
+	var sealed []byte
+	err := h.DB.QueryRow(ctx, "SELECT authority FROM hub_pages WHERE id = 1").Scan(&sealed)
+	if errors.Is(err, store.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the pages' authority: %w", err)
+	}
+	if _, err := h.Vault.Unseal(vault.PurposeSecrets, pagesWhere(), nil, sealed); err != nil {
+		found("hub_pages", "1", "the authority of the pages does not open")
+	}
+	return nil
 }
 
 // auditRevisions opens every revision and looks for those the ledger knows.

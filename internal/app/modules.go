@@ -3,7 +3,9 @@ package app
 import (
 	"context"
 	"strings"
+	"time"
 
+	"github.com/labwarden/labwarden/internal/domain/setup/setupui"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/web"
@@ -32,8 +34,38 @@ type MenuItem struct {
 
 // modules is the list. What the configuration switches off is not in it.
 func (h *Hub) modules(*config.Config) []Module {
-	return []Module{}
+	return []Module{
+		{
+			Name: "configuration", Routes: setupui.Routes(setupui.Deps{Setup: h.rooms.setup, Config: setupPort{h}}), Run: h.rooms.setup.Run,
+			Menu: []MenuItem{{Name: "Configuration", Href: "/config", Icon: "settings", Needs: authz.ConfigSee}},
+		},
+		{Name: "people", Run: h.keepPeople},
+		{Name: "record", Run: h.rooms.record.Run},
+	}
 }
+
+// keepPeople does what dates and time ask for: reviews that are due, sign-in
+// counters that are old.
+func (h *Hub) keepPeople(ctx context.Context) error {
+	tick := time.NewTicker(peopleEvery)
+	defer tick.Stop()
+	for {
+		for what, do := range map[string]func(context.Context) error{"reviews of access": h.rooms.accounts.Tick, "old sign-in counters": h.rooms.signin.Sweep} {
+			if err := do(ctx); err != nil && ctx.Err() == nil {
+				h.slog.Error("something about people was not done; it is tried again", "what", what, "error", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// peopleEvery is how late a date about people acts at most, where nobody is
+// there to ask (a sign-in asks at once).
+const peopleEvery = time.Minute
 
 // menu is what somebody sees of it.
 func menu(ctx context.Context, all []Module, who *authz.Subject, may func(authz.Permission) bool) []kit.NavItem {

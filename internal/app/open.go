@@ -17,8 +17,13 @@ import (
 
 	"github.com/labwarden/labwarden/internal/app/watch"
 	"github.com/labwarden/labwarden/internal/domain/access"
+	"github.com/labwarden/labwarden/internal/domain/access/accounts"
+	"github.com/labwarden/labwarden/internal/domain/access/record"
+	"github.com/labwarden/labwarden/internal/domain/access/signin"
 	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/domain/setup"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
+	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/lease"
@@ -35,7 +40,11 @@ func migrations() []store.Migrations {
 	if err != nil {
 		panic(err) // the folder is embedded above
 	}
-	return []store.Migrations{{Domain: "hub", Files: sub}, bus.Migrations(), lease.Migrations(), results.Migrations(), watch.Migrations(), alarm.Migrations(), access.Migrations()}
+	return []store.Migrations{
+		{Domain: "hub", Files: sub},
+		bus.Migrations(), lease.Migrations(), results.Migrations(), watch.Migrations(), alarm.Migrations(),
+		access.Migrations(), signin.Migrations(), accounts.Migrations(), record.Migrations(), approval.Migrations(), setup.Migrations(),
+	}
 }
 
 // purposes are the keys the hub needs besides those every vault has.
@@ -49,6 +58,8 @@ type Hub struct {
 	Results *results.Service
 	Alarms  *alarm.Desk
 	Access  *access.Service
+
+	rooms rooms
 
 	now           func() time.Time
 	slog          *slog.Logger
@@ -201,10 +212,15 @@ func open(ctx context.Context, db *store.DB, seals []vault.Seal, d Deps) (*Hub, 
 		return nil, err
 	}
 	people := access.New(access.Deps{DB: db, Ledger: log, Keys: v, Now: d.Now, Log: d.Log, Raise: alarms})
-	return &Hub{
+	h := &Hub{
 		Access: people, live: web.NewLive(), DB: db, Log: log, Vault: v, Results: svc, Alarms: alarms, now: d.Now, slog: d.Log, node: d.Node, version: d.Version, file: d.File,
 		probe: &watch.Probe{DB: db, Now: d.Now}, dates: ends, lease: newLease(db, d),
-	}, nil
+	}
+	if err := h.furnish(); err != nil {
+		v.Close()
+		return nil, err
+	}
+	return h, nil
 }
 
 // Close ends the hub; what Serve started must have ended before.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/labwarden/labwarden/internal/app/control"
+	"github.com/labwarden/labwarden/internal/domain/access/signin"
+	"github.com/labwarden/labwarden/internal/domain/setup/setupui"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/event"
@@ -46,6 +48,7 @@ func (h *Hub) openPages(ctx context.Context, c *config.Config) (*pages, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the pages' address: %w", err)
 	}
+	h.welcome(c)
 	s := h.newWeb(c)
 	p := &pages{web: s, ln: tls.NewListener(limitConns(ln, pagesConns), conf)}
 	p.http = &http.Server{
@@ -55,6 +58,14 @@ func (h *Hub) openPages(ctx context.Context, c *config.Config) (*pages, error) {
 	}
 	h.slog.Info("pages", "address", ln.Addr().String(), "url", string(w.PublicURL))
 	return p, nil
+}
+
+// welcome tells sign-in where the pages are.
+func (h *Hub) welcome(c *config.Config) {
+	h.rooms.signin.Apply(signin.Settings{PublicURL: string(c.Node.Web.PublicURL), Lab: c.Lab.Name})
+	if err := h.rooms.signin.PasskeysWork(); err != nil {
+		h.slog.Warn("nobody can use a passkey", "error", err)
+	}
 }
 
 // newWeb puts the server of the pages together.
@@ -106,8 +117,14 @@ func (p *pages) serve(ctx context.Context) error {
 	return nil
 }
 
-// webKind maps what domains return by the same table as the command line's.
+// webKind maps what domains return: each knows its own, the rest is told by the
+// same table as the command line's.
 func webKind(err error) *web.Error {
+	for _, of := range []func(error) *web.Error{setupui.Kinds} {
+		if e := of(err); e != nil {
+			return e
+		}
+	}
 	kind, text := control.Classify(err)
 	kinds := map[control.Kind]web.Kind{
 		control.Invalid: web.KindInvalid, control.Denied: web.KindDenied, control.NotFound: web.KindNotFound,
