@@ -72,21 +72,27 @@ func (h *Hub) keepBypassCard(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		now, err := h.Results.StandingNow(ctx)
-		if err != nil {
-			continue // the store is away, which is said elsewhere; the card stays
-		}
-		h.bypassed.mu.Lock()
-		same := h.bypassed.stops == now
-		h.bypassed.mu.Unlock()
-		if same {
-			continue
-		}
-		h.applying.Lock()
-		if h.running != nil && ctx.Err() == nil {
-			h.writeBypassCard(ctx, h.running.conf)
-		}
-		h.applying.Unlock()
+		h.freshBypassCard(ctx)
+	}
+}
+
+func (h *Hub) freshBypassCard(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second) // a database that hangs must not keep others from applying
+	defer cancel()
+	now, err := h.Results.StandingNow(ctx)
+	if err != nil {
+		return // the store is away, which is said elsewhere; the card stays
+	}
+	h.bypassed.mu.Lock()
+	same := h.bypassed.stops == now
+	h.bypassed.mu.Unlock()
+	if same {
+		return
+	}
+	h.applying.Lock()
+	defer h.applying.Unlock()
+	if h.running != nil && ctx.Err() == nil {
+		h.writeBypassCard(ctx, h.running.conf)
 	}
 }
 
