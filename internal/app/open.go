@@ -121,6 +121,16 @@ func openStore(ctx context.Context, n *config.Node) (*store.DB, error) {
 	return store.OpenSQLite(ctx, filepath.Join(string(n.Data), "labwarden.db"), store.Options{})
 }
 
+// TryPostgres connects to the database whose connection string stands in the
+// file, and changes nothing.
+func TryPostgres(ctx context.Context, dsnFile string) error {
+	db, err := openStore(ctx, &config.Node{Database: config.Database{Engine: "postgres", DSNFile: config.Path(dsnFile)}})
+	if err != nil {
+		return err
+	}
+	return db.Close()
+}
+
 // Create makes a new laboratory: schema and keys. The shares are shown once
 // and stored nowhere.
 func Create(ctx context.Context, c *config.Config, seals []vault.Seal, shares, threshold int, d Deps) ([]vault.Share, error) {
