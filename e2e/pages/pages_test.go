@@ -48,6 +48,9 @@ func TestPagesLive(t *testing.T) {
 			{Do: "visible", At: "[data-key=row-first][data-my-mark=same]"},
 			{Do: "see", At: "[data-key=row-2]", Text: "drawn 2"},
 			{Do: "gone", At: "[data-key=row-1]"},
+			// What was said stays where it stands: on top.
+			{Do: "visible", At: ".notice:first-child:has-text('Said once.')"},
+			{Do: "visible", At: "main > .notice + .head"},
 			// Said once, and not again within 30 seconds.
 			{Do: "text", At: "#say", Is: "Drawn 2 times."},
 			{Do: "poke", Path: "/poke"},
@@ -61,6 +64,22 @@ func TestPagesLive(t *testing.T) {
 			{Do: "eval", Code: "Object.defineProperty(document,'hidden',{configurable:true,get:()=>false}); document.dispatchEvent(new Event('visibilitychange'))"},
 			{Do: "see", Text: "Drawn 4 times.", Within: 1000},
 			{Do: "value", At: "#f-a", Is: "half a sentence"},
+		}},
+	}})
+}
+
+// The button that has the focus does not become another's when something more
+// urgent comes before it.
+func TestPagesLiveFocusStays(t *testing.T) {
+	Look(t, Plan{Base: serve(t), Jobs: []Job{
+		{Name: "live, focus on a link", Steps: []Step{
+			{Do: "goto", Path: "/live-page"},
+			{Do: "see", At: ".live", Text: "Live, 07:40"},
+			{Do: "not", At: ".todo", Text: "More urgent"},
+			{Do: "focus", At: ".todo a[href='/parts']"},
+			{Do: "poke", Path: "/poke"},
+			{Do: "see", At: ".todo", Text: "More urgent", Within: 1000},
+			{Do: "focused", At: ".todo a[href='/parts']"},
 		}},
 	}})
 }

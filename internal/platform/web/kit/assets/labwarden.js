@@ -13,6 +13,7 @@
 
   const key = n => n.nodeType === 1 ? n.id || n.dataset?.key || "" : "";
   const alike = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName && key(a) === key(b);
+  const keeps = n => n.nodeType === 1 && n.hasAttribute("data-keep");
   const touched = new WeakSet(); // fields and forms somebody has typed in
 
   const mine = n => n === document.activeElement && n.matches("input,select,textarea");
@@ -38,6 +39,7 @@
     let at = old.firstChild;
     for (const want of [...now.childNodes]) {
       if (want.nodeName === "SCRIPT") continue;
+      while (at && keeps(at) && !alike(at, want)) at = at.nextSibling;
       let found = at;
       if (!(at && alike(at, want))) {
         found = null;
@@ -57,7 +59,7 @@
     }
     while (at) {
       const next = at.nextSibling;
-      if (!(at.nodeType === 1 && (at.hasAttribute("data-keep") || at.contains(document.activeElement) && mine(document.activeElement)))) at.remove();
+      if (!keeps(at) && !(at.contains(document.activeElement) && mine(document.activeElement))) at.remove();
       at = next;
     }
   }
