@@ -2,7 +2,7 @@
 "use strict";
 const crypto = require("node:crypto");
 
-// totp is RFC 6238 with SHA-1, 6 digits, 30 seconds, as authenticators have it.
+// totp is TOTP with SHA-1, 6 digits, 30 seconds, as authenticators have it.
 function totp(secret, at = Date.now()) {
   const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
   let bits = "";
