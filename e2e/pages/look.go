@@ -47,7 +47,7 @@ func Try(t *testing.T, plan Plan) Report {
 	if plan.Shots == "" {
 		plan.Shots = filepath.Join(root, ".test", "screens")
 	}
-	if err := os.MkdirAll(plan.Shots, 0o755); err != nil {
+	if err := os.MkdirAll(plan.Shots, 0o750); err != nil {
 		t.Fatal(err)
 	}
 	in, err := json.Marshal(plan)
@@ -55,7 +55,7 @@ func Try(t *testing.T, plan Plan) Report {
 		t.Fatal(err)
 	}
 	var out, noise bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), node, "pages.js")
+	cmd := exec.CommandContext(t.Context(), node, "pages.js") //nolint:gosec // node as it was found on this machine
 	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, bytes.NewReader(in), &out, &noise
 	failed := cmd.Run()
 	var r Report
