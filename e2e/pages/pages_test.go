@@ -84,6 +84,18 @@ func TestPagesLiveFocusStays(t *testing.T) {
 	}})
 }
 
+// Whoever is signed out sees nothing more: an open page goes to the sign-in.
+func TestPagesLiveSignedOut(t *testing.T) {
+	Look(t, Plan{Base: serve(t), Jobs: []Job{{Name: "signed out", Steps: []Step{
+		{Do: "goto", Path: "/live-page"},
+		{Do: "see", At: ".live", Text: "Live, 07:40"},
+		{Do: "poke", Path: "/end"},
+		{Do: "poke", Path: "/poke"},
+		{Do: "url", Starts: "/sign-in?to=", Within: 2000},
+		{Do: "not", Text: "Typed here"},
+	}}}})
+}
+
 // The ways that need neither mouse nor script.
 func TestPagesByKeyboardAndWithoutScript(t *testing.T) {
 	menu := []Step{

@@ -2,6 +2,8 @@ package web_test
 
 import (
 	"compress/gzip"
+	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -82,5 +84,20 @@ func TestRedrawIsNotAPerson(t *testing.T) {
 	r.Header.Set("Labwarden-Live", "1")
 	if !web.Redraw(r) {
 		t.Error("a page drawn again is taken for a person")
+	}
+}
+
+// Somebody who closes the page has not found an error.
+func TestAReaderWhoLeftIsNoError(t *testing.T) {
+	s := newSite(t, web.Route{Pattern: "GET /page", Access: web.Open, Why: "a test", Handle: func(_ http.ResponseWriter, r *http.Request) error {
+		<-r.Context().Done()
+		return fmt.Errorf("read something: %w", r.Context().Err())
+	}})
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	w := httptest.NewRecorder()
+	s.h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/page", nil).WithContext(ctx))
+	if s.log.Len() > 0 || w.Body.Len() > 0 {
+		t.Errorf("log %q, answer %q", s.log.String(), w.Body)
 	}
 }

@@ -115,9 +115,10 @@
         if (main.querySelector("h1")?.textContent !== before) tell();
       } else {
         lost = true;
-        // Signed out, or no longer there: asking on would not help.
-        if (x.status === 401 || x.status === 403 || x.status === 404 || x.status === 200) stop();
         clock(false);
+        // Signed out, no longer allowed, or gone: what stands on this screen is
+        // no longer this person's to see, so the page is asked for anew.
+        if ([200, 401, 403, 404].includes(x.status)) { stop(); location.reload(); }
       }
       if (wanted) again();
     };
@@ -130,7 +131,7 @@
     if (source || over || document.hidden) return;
     source = new EventSource(main.dataset.live);
     source.onopen = () => { lost = false; clock(true); };
-    source.onerror = () => { clock(false); if (source?.readyState === 2) close(); };
+    source.onerror = () => { clock(false); if (source?.readyState === 2) { close(); again(); } };
     source.addEventListener("changed", again);
   }
 
