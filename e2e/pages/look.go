@@ -3,6 +3,8 @@ package pages
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -49,6 +51,10 @@ func Try(t *testing.T, plan Plan) Report {
 	}
 	if err := os.MkdirAll(plan.Shots, 0o750); err != nil {
 		t.Fatal(err)
+	}
+	for _, c := range plan.Trust {
+		sum := sha256.Sum256(c.RawSubjectPublicKeyInfo)
+		plan.SPKI = append(plan.SPKI, base64.StdEncoding.EncodeToString(sum[:]))
 	}
 	in, err := json.Marshal(plan)
 	if err != nil {

@@ -1,5 +1,7 @@
 package pages
 
+import "crypto/x509"
+
 // Plan is what a browser is to look at. It goes to e2e/npm/pages.js as JSON.
 type Plan struct {
 	Base string `json:"base"` // "https://127.0.0.1:8443"
@@ -13,6 +15,11 @@ type Plan struct {
 	First  int `json:"first,omitempty"`
 	Later  int `json:"later,omitempty"`
 	Script int `json:"script,omitempty"`
+
+	// Trust are the server's certificates, which then count as good ones. Passkeys
+	// need that, and a Base with a name: "https://localhost:8443".
+	Trust []*x509.Certificate `json:"-"`
+	SPKI  []string            `json:"spki,omitempty"`
 
 	Browser string `json:"browser"`
 	Shots   string `json:"shots,omitempty"`
