@@ -143,7 +143,7 @@ async function job(browser, plan, j, state) {
   const name = j.name + (j.still ? " (without script)" : "");
   try {
     const page = await context.newPage();
-    if (!j.still) await watch(page, name, plan);
+    if (!j.still && !j.noisy) await watch(page, name, plan);
     page.setDefaultTimeout(8000);
     await run(page, j.steps, plan);
     out({ done: name });

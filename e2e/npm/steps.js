@@ -86,6 +86,11 @@ const steps = {
     if (await p.locator(s.at).first().isVisible()) throw new Error(`${s.at} is to be seen`);
   },
   wait: (p, s) => p.waitForSelector(s.at, { timeout: s.within || 10000 }),
+  // clock gives the page a clock that only goes on by forward; before goto.
+  clock: (p) => p.clock.install(),
+  forward: (p, s) => p.clock.runFor(s.within),
+  // without cuts the page off from an address.
+  without: (p, s, plan) => p.route(plan.base + s.path, (r) => r.abort()),
   eval: (p, s) => p.evaluate(s.code),
   // passkey gives the browser an authenticator that a test can hold.
   passkey: async (p) => {

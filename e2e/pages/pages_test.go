@@ -84,6 +84,45 @@ func TestPagesLiveFocusStays(t *testing.T) {
 	}})
 }
 
+// Hints may get lost: a page also asks once a minute, and says that it is not
+// live. What changes is read out at most every 30 seconds, and then the latest.
+func TestPagesLiveByTheMinute(t *testing.T) {
+	Look(t, Plan{Base: serve(t), Jobs: []Job{
+		{Name: "no hints", Noisy: true, Steps: []Step{
+			{Do: "clock"},
+			{Do: "without", Path: "/live?**"},
+			{Do: "goto", Path: "/live-page"},
+			{Do: "see", Text: "Drawn 1 times."},
+			{Do: "see", At: "[data-clock]", Text: "As of 07:40"},
+			{Do: "forward", Within: 58000},
+			{Do: "see", Text: "Drawn 1 times.", Within: 1},
+			{Do: "forward", Within: 3000},
+			{Do: "see", Text: "Drawn 2 times."},
+			{Do: "see", At: "[data-clock]", Text: "As of 07:40"},
+			{Do: "without", Path: "/live-page"},
+			{Do: "forward", Within: 61000},
+			{Do: "see", At: "[data-clock]", Text: "Not live: as of 07:40"},
+		}},
+		{Name: "read out", Steps: []Step{
+			{Do: "clock"},
+			{Do: "goto", Path: "/live-page"},
+			{Do: "see", At: ".live", Text: "Live, 07:40"},
+			{Do: "poke", Path: "/poke"},
+			{Do: "see", At: "h1", Text: "Drawn 4 times."},
+			{Do: "text", At: "#say", Is: "Drawn 4 times.", Within: 1000},
+			{Do: "forward", Within: 10000},
+			{Do: "poke", Path: "/poke"},
+			{Do: "see", At: "h1", Text: "Drawn 5 times."},
+			{Do: "forward", Within: 10000},
+			{Do: "poke", Path: "/poke"},
+			{Do: "see", At: "h1", Text: "Drawn 6 times."},
+			{Do: "text", At: "#say", Is: "Drawn 4 times."},
+			{Do: "forward", Within: 11000},
+			{Do: "text", At: "#say", Is: "Drawn 6 times.", Within: 1000},
+		}},
+	}})
+}
+
 // Whoever is signed out sees nothing more: an open page goes to the sign-in.
 func TestPagesLiveSignedOut(t *testing.T) {
 	Look(t, Plan{Base: serve(t), Jobs: []Job{{Name: "signed out", Steps: []Step{

@@ -62,6 +62,9 @@ type Job struct {
 	Name      string `json:"name"`
 	Steps     []Step `json:"steps"`
 	SignedOut bool   `json:"signedOut,omitempty"`
+	// Noisy: what the browser's console says does not count, for jobs that break
+	// something.
+	Noisy bool `json:"noisy,omitempty"`
 	// Still: without JavaScript.
 	Still bool `json:"still,omitempty"`
 	Width int  `json:"width,omitempty"` // 1440 where 0
@@ -73,7 +76,7 @@ type Job struct {
 //	check At · file At Value · click At · press Key · tab At (Most, Back) · focus At ·
 //	size Width · poke Path (Method) · url Is or Starts · see Text (At, Within) ·
 //	not Text (At) · text At Is · value At Is · focused At · visible At · gone At ·
-//	wait At · eval Code · passkey · shot Name
+//	wait At · eval Code · passkey · shot Name · clock · forward Within · without Path
 //
 // At is a CSS selector of Playwright's. Within is in milliseconds.
 type Step struct {
