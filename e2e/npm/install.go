@@ -25,7 +25,7 @@ func Install(t *testing.T, root, notTried string, must bool) (dir, node string) 
 		t.Skip("SKIPPED: node is missing: " + notTried)
 	}
 	dir = filepath.Join(root, ".test", "npm")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
 		t.Fatal(err)
 	}
 	unlock := lock(t, filepath.Join(root, ".test", "npm.lock"))
@@ -44,7 +44,7 @@ func Install(t *testing.T, root, notTried string, must bool) (dir, node string) 
 		if old, err := os.ReadFile(to); err == nil && bytes.Equal(old, b) {
 			continue // another test may be reading it
 		}
-		if err := os.WriteFile(to, b, 0o644); err != nil {
+		if err := os.WriteFile(to, b, 0o600); err != nil { //nolint:gosec // a file of this tree, copied within it
 			t.Fatal(err)
 		}
 	}
@@ -63,7 +63,7 @@ func Install(t *testing.T, root, notTried string, must bool) (dir, node string) 
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("npm ci: %v\n%s", err, out)
 	}
-	if err := os.WriteFile(mark, pinned, 0o644); err != nil {
+	if err := os.WriteFile(mark, pinned, 0o600); err != nil { //nolint:gosec // within this tree
 		t.Fatal(err)
 	}
 	return dir, node
@@ -85,7 +85,7 @@ func Root(t *testing.T) string {
 
 func lock(t *testing.T, path string) (unlock func()) {
 	t.Helper()
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"sync/atomic"
 
+	"github.com/a-h/templ"
+
 	"github.com/labwarden/labwarden/internal/platform/web/kit"
 )
 
@@ -108,7 +110,9 @@ func livePage(drawn *atomic.Int64) kit.Page {
 	n := strconv.FormatInt(drawn.Add(1), 10)
 	return kit.Page{
 		Title: "Live", Lead: "Drawn " + n + " times.", Eyebrow: "Saturday 21 November", Nav: "/alarms", Live: []string{"live"},
+		Notice: liveNotice(n),
 		Body: all(
+			liveTodo(n),
 			kit.Sheet(kit.SheetOpts{Title: "A form", Pad: true, Body: kit.Form(kit.FormOpts{Action: "/live-page", Submit: "Keep", Fields: []kit.Field{{Name: "a", Label: "Typed here", Value: "drawn " + n}, {Name: "b", Label: "Focus here", Value: "drawn " + n}}})}),
 			kit.Sheet(kit.SheetOpts{Title: "Rows", Body: kit.DataTable(kit.Table{Caption: "Rows", Columns: []kit.Column{{Name: "Key"}, {Name: "Value"}}, Rows: liveRows(n)})}),
 		),
@@ -121,4 +125,22 @@ func liveRows(n string) []kit.Row {
 		rows = append(rows, kit.Row{Key: "row-" + k, Cells: []kit.Cell{kit.CLink(k, "/live-page"), kit.C("drawn " + n)}})
 	}
 	return rows
+}
+
+// liveNotice is said once only.
+func liveNotice(n string) string {
+	if n == "1" {
+		return "Said once."
+	}
+	return ""
+}
+
+// liveTodo grows at its top, and stands there from the second time on.
+func liveTodo(n string) templ.Component {
+	items := []kit.TodoItem{{State: kit.Warn, Title: "The oldest", Text: "Drawn " + n, Action: &kit.Action{Text: "Look", Href: "/parts"}}}
+	if n == "1" {
+		return kit.Sheet(kit.SheetOpts{Title: "To do", Body: kit.Todo(items)})
+	}
+	items = append([]kit.TodoItem{{State: kit.Stopped, Title: "More urgent", Text: "New", Action: &kit.Action{Text: "Look", Href: "/results"}}}, items...)
+	return all(kit.Sheet(kit.SheetOpts{Title: "New sheet", Body: kit.UnknownState("It was not there before.")}), kit.Sheet(kit.SheetOpts{Title: "To do", Body: kit.Todo(items)}))
 }

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,12 +16,17 @@ import (
 // serve runs the gallery behind the hub's own server for pages, over TLS.
 func serve(t *testing.T) (base string) {
 	t.Helper()
+	var ended atomic.Bool
 	s := &web.Server{
 		Identify: func(*http.Request) (*authz.Subject, error) {
+			if ended.Load() {
+				return nil, nil
+			}
 			return &authz.Subject{Name: "Dana Reyes", Grants: []authz.Grant{{Role: authz.Technologist}}, Level: authz.LevelPasskey, FreshAt: time.Now()}, nil
 		},
-		Shell: func(*http.Request, *authz.Subject) kit.Shell { return shell() },
-		Live:  web.NewLive(), Now: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Shell:  func(*http.Request, *authz.Subject) kit.Shell { return shell() },
+		SignIn: "/sign-in",
+		Live:   web.NewLive(), Now: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	const why = "the gallery holds nothing of anybody"
 	for _, c := range cards() {
@@ -28,11 +34,20 @@ func serve(t *testing.T) (base string) {
 		if path == "/" {
 			path = "/{$}"
 		}
-		s.Add(web.Route{Pattern: "GET " + path, Access: web.Open, Why: why, Handle: func(w http.ResponseWriter, r *http.Request) error { return web.Render(w, r, c.page(r)) }})
+		rt := web.Route{Pattern: "GET " + path, Needs: authz.TodaySee}
+		if path == "/sign-in" {
+			rt.Needs, rt.Access, rt.Why = "", web.Open, why
+		}
+		rt.Handle = func(w http.ResponseWriter, r *http.Request) error { return web.Render(w, r, c.page(r)) }
+		s.Add(rt)
 	}
 	s.Add(
 		web.Route{Pattern: "GET /poke", Access: web.Open, Why: why, Handle: func(_ http.ResponseWriter, r *http.Request) error {
 			web.Say(r, "live")
+			return nil
+		}},
+		web.Route{Pattern: "GET /end", Access: web.Open, Why: why, Handle: func(http.ResponseWriter, *http.Request) error {
+			ended.Store(true)
 			return nil
 		}},
 		web.Route{Pattern: "POST /forms", Access: web.Open, Why: why, Handle: func(w http.ResponseWriter, r *http.Request) error {

@@ -3,6 +3,8 @@ package pages
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -47,15 +49,19 @@ func Try(t *testing.T, plan Plan) Report {
 	if plan.Shots == "" {
 		plan.Shots = filepath.Join(root, ".test", "screens")
 	}
-	if err := os.MkdirAll(plan.Shots, 0o755); err != nil {
+	if err := os.MkdirAll(plan.Shots, 0o750); err != nil {
 		t.Fatal(err)
+	}
+	for _, c := range plan.Trust {
+		sum := sha256.Sum256(c.RawSubjectPublicKeyInfo)
+		plan.SPKI = append(plan.SPKI, base64.StdEncoding.EncodeToString(sum[:]))
 	}
 	in, err := json.Marshal(plan)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out, noise bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), node, "pages.js")
+	cmd := exec.CommandContext(t.Context(), node, "pages.js") //nolint:gosec // node as it was found on this machine
 	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, bytes.NewReader(in), &out, &noise
 	failed := cmd.Run()
 	var r Report

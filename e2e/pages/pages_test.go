@@ -48,6 +48,9 @@ func TestPagesLive(t *testing.T) {
 			{Do: "visible", At: "[data-key=row-first][data-my-mark=same]"},
 			{Do: "see", At: "[data-key=row-2]", Text: "drawn 2"},
 			{Do: "gone", At: "[data-key=row-1]"},
+			// What was said stays where it stands: on top.
+			{Do: "visible", At: ".notice:first-child:has-text('Said once.')"},
+			{Do: "visible", At: "main > .notice + .head"},
 			// Said once, and not again within 30 seconds.
 			{Do: "text", At: "#say", Is: "Drawn 2 times."},
 			{Do: "poke", Path: "/poke"},
@@ -63,6 +66,73 @@ func TestPagesLive(t *testing.T) {
 			{Do: "value", At: "#f-a", Is: "half a sentence"},
 		}},
 	}})
+}
+
+// The button that has the focus does not become another's when something more
+// urgent comes before it.
+func TestPagesLiveFocusStays(t *testing.T) {
+	Look(t, Plan{Base: serve(t), Jobs: []Job{
+		{Name: "live, focus on a link", Steps: []Step{
+			{Do: "goto", Path: "/live-page"},
+			{Do: "see", At: ".live", Text: "Live, 07:40"},
+			{Do: "not", At: ".todo", Text: "More urgent"},
+			{Do: "focus", At: ".todo a[href='/parts']"},
+			{Do: "poke", Path: "/poke"},
+			{Do: "see", At: ".todo", Text: "More urgent", Within: 1000},
+			{Do: "focused", At: ".todo a[href='/parts']"},
+		}},
+	}})
+}
+
+// Hints may get lost: a page also asks once a minute, and says that it is not
+// live. What changes is read out at most every 30 seconds, and then the latest.
+func TestPagesLiveByTheMinute(t *testing.T) {
+	Look(t, Plan{Base: serve(t), Jobs: []Job{
+		{Name: "no hints", Noisy: true, Steps: []Step{
+			{Do: "clock"},
+			{Do: "without", Path: "/live?**"},
+			{Do: "goto", Path: "/live-page"},
+			{Do: "see", Text: "Drawn 1 times."},
+			{Do: "see", At: "[data-clock]", Text: "As of 07:40"},
+			{Do: "forward", Within: 58000},
+			{Do: "see", Text: "Drawn 1 times.", Within: 1},
+			{Do: "forward", Within: 3000},
+			{Do: "see", Text: "Drawn 2 times."},
+			{Do: "see", At: "[data-clock]", Text: "As of 07:40"},
+			{Do: "without", Path: "/live-page"},
+			{Do: "forward", Within: 61000},
+			{Do: "see", At: "[data-clock]", Text: "Not live: as of 07:40"},
+		}},
+		{Name: "read out", Steps: []Step{
+			{Do: "clock"},
+			{Do: "goto", Path: "/live-page"},
+			{Do: "see", At: ".live", Text: "Live, 07:40"},
+			{Do: "poke", Path: "/poke"},
+			{Do: "see", At: "h1", Text: "Drawn 4 times."},
+			{Do: "text", At: "#say", Is: "Drawn 4 times.", Within: 1000},
+			{Do: "forward", Within: 10000},
+			{Do: "poke", Path: "/poke"},
+			{Do: "see", At: "h1", Text: "Drawn 5 times."},
+			{Do: "forward", Within: 10000},
+			{Do: "poke", Path: "/poke"},
+			{Do: "see", At: "h1", Text: "Drawn 6 times."},
+			{Do: "text", At: "#say", Is: "Drawn 4 times."},
+			{Do: "forward", Within: 11000},
+			{Do: "text", At: "#say", Is: "Drawn 6 times.", Within: 1000},
+		}},
+	}})
+}
+
+// Whoever is signed out sees nothing more: an open page goes to the sign-in.
+func TestPagesLiveSignedOut(t *testing.T) {
+	Look(t, Plan{Base: serve(t), Jobs: []Job{{Name: "signed out", Steps: []Step{
+		{Do: "goto", Path: "/live-page"},
+		{Do: "see", At: ".live", Text: "Live, 07:40"},
+		{Do: "poke", Path: "/end"},
+		{Do: "poke", Path: "/poke"},
+		{Do: "url", Starts: "/sign-in?to=", Within: 2000},
+		{Do: "not", Text: "Typed here"},
+	}}}})
 }
 
 // The ways that need neither mouse nor script.

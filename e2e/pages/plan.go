@@ -1,5 +1,7 @@
 package pages
 
+import "crypto/x509"
+
 // Plan is what a browser is to look at. It goes to e2e/npm/pages.js as JSON.
 type Plan struct {
 	Base string `json:"base"` // "https://127.0.0.1:8443"
@@ -13,6 +15,11 @@ type Plan struct {
 	First  int `json:"first,omitempty"`
 	Later  int `json:"later,omitempty"`
 	Script int `json:"script,omitempty"`
+
+	// Trust are the server's certificates, which then count as good ones. Passkeys
+	// need that, and a Base with a name: "https://localhost:8443".
+	Trust []*x509.Certificate `json:"-"`
+	SPKI  []string            `json:"spki,omitempty"`
 
 	Browser string `json:"browser"`
 	Shots   string `json:"shots,omitempty"`
@@ -55,6 +62,9 @@ type Job struct {
 	Name      string `json:"name"`
 	Steps     []Step `json:"steps"`
 	SignedOut bool   `json:"signedOut,omitempty"`
+	// Noisy: what the browser's console says does not count, for jobs that break
+	// something.
+	Noisy bool `json:"noisy,omitempty"`
 	// Still: without JavaScript.
 	Still bool `json:"still,omitempty"`
 	Width int  `json:"width,omitempty"` // 1440 where 0
@@ -66,7 +76,7 @@ type Job struct {
 //	check At · file At Value · click At · press Key · tab At (Most, Back) · focus At ·
 //	size Width · poke Path (Method) · url Is or Starts · see Text (At, Within) ·
 //	not Text (At) · text At Is · value At Is · focused At · visible At · gone At ·
-//	wait At · eval Code · passkey · shot Name
+//	wait At · eval Code · passkey · shot Name · clock · forward Within · without Path
 //
 // At is a CSS selector of Playwright's. Within is in milliseconds.
 type Step struct {
