@@ -106,9 +106,9 @@ func (x *trial) words(query string, args ...any) []string {
 }
 
 func (x *trial) tables(prefix string) []string {
-	q := "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE $1 ORDER BY name"
+	q := "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE $1 ESCAPE '\\' ORDER BY name"
 	if x.db.Engine() == store.Postgres {
-		q = "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema() AND table_name LIKE $1 ORDER BY table_name"
+		q = "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema() AND table_name LIKE $1 ESCAPE '\\' ORDER BY table_name"
 	}
 	return x.words(q, strings.ReplaceAll(prefix, "_", "\\_")+"%")
 }
