@@ -34,6 +34,7 @@ type cache struct {
 	sessions map[[32]byte]*known
 	programs map[[32]byte]*program
 	used     map[event.ID]*used
+	refused  map[string]*refusals
 
 	looking sync.Mutex
 }
@@ -64,7 +65,7 @@ type used struct {
 }
 
 func newCache() cache {
-	return cache{sessions: map[[32]byte]*known{}, programs: map[[32]byte]*program{}, used: map[event.ID]*used{}}
+	return cache{sessions: map[[32]byte]*known{}, programs: map[[32]byte]*program{}, used: map[event.ID]*used{}, refused: map[string]*refusals{}}
 }
 
 func (c *cache) clear() {

@@ -17,7 +17,7 @@ import (
 
 // Passive is the header with which a page that draws itself again says that no
 // person did that: such a request keeps no session from being idle.
-const Passive = "Lw-Passive"
+const Passive = "Labwarden-Live"
 
 // Identify says who sends a request, for web.Server: by a token or client
 // certificate (the API only), or by the session cookie. Nobody known is nil. An

@@ -168,9 +168,14 @@ func CheckGrant(g authz.Grant, now time.Time) error {
 	case len(g.Partners) > maxScope || len(g.Sites) > maxScope:
 		return invalid("partners", "Name at most %d partners and sites.", maxScope)
 	}
-	for _, k := range slices.Concat(g.Partners, g.Sites) {
+	return checkKeys("partners", slices.Concat(g.Partners, g.Sites))
+}
+
+// checkKeys: keys of the configuration.
+func checkKeys(field string, keys []string) error {
+	for _, k := range keys {
 		if k == "" || len(k) > 80 || strings.ContainsFunc(k, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' }) {
-			return invalid("partners", "Write partners and sites by their keys in the configuration, like riverside.")
+			return invalid(field, "Write partners and sites by their keys in the configuration, like riverside.")
 		}
 	}
 	return nil

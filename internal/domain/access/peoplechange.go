@@ -70,7 +70,7 @@ func (s *Service) add(ctx context.Context, tx *store.Tx, by string, n NewPerson,
 		return p, err
 	}
 	if taken {
-		return p, &Refusal{KindConflict, "account", "This account exists, or existed once: accounts are never given again."}
+		return p, errTaken
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO access_people (id, account, name, mail, state, starts_at, ends_at, origin, external, made_at, made_by, changed_at, ended_at, revision)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, 1)`,
@@ -94,9 +94,12 @@ func (s *Service) add(ctx context.Context, tx *store.Tx, by string, n NewPerson,
 	return p, nil
 }
 
+// errTaken: people and programs share one list of accounts.
+var errTaken = &Refusal{KindConflict, "account", "This account exists, or existed once: accounts are never given again."}
+
 func accountTaken(ctx context.Context, q store.Queryer, account string) (bool, error) {
 	var n int64
-	err := q.QueryRow(ctx, "SELECT count(*) FROM access_people WHERE account = $1", account).Scan(&n)
+	err := q.QueryRow(ctx, "SELECT (SELECT count(*) FROM access_people WHERE account = $1) + (SELECT count(*) FROM access_services WHERE account = $1)", account).Scan(&n)
 	return n > 0, err
 }
 

@@ -172,5 +172,7 @@ var (
 	ErrLink              = &Refusal{Kind: KindNotFound, Text: "This link does not work: it was used, has ended, or is not complete. Ask for a new one."}
 	ErrAdministrator     = &Refusal{Kind: KindConflict, Text: "There is an administrator already. To let one in again, use labwarden access recover."}
 	ErrEnded             = &Refusal{Kind: KindConflict, Text: "This has ended already."}
+	ErrOwnReview         = &Refusal{Kind: KindConflict, Text: "Nobody reviews what they did themselves."}
+	ErrReviewed          = &Refusal{Kind: KindConflict, Text: "This was reviewed already."}
 	ErrWeaker            = &Refusal{Kind: KindInvalid, Text: "Confirm with the way you signed in with, or a stronger one."}
 )

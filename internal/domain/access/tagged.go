@@ -28,11 +28,29 @@ var (
 		"hash", "person", "level", "method", "bench", "device", "network", "made_at", "fresh_at", "ended_at", "ended_by", "ended_why",
 	}}
 	taggedBenches = &bus.Tagged{Table: "access_benches", Key: "id", Columns: []string{"hash", "name", "site", "made_at", "made_by", "ended_at", "ended_by"}}
+	taggedGlass   = &bus.Tagged{Table: "access_glass", Key: "id", Columns: []string{
+		"person", "account", "session", "reason", "permissions", "opened_at", "until_at", "opened_leaf", "closed_at", "closed_by", "closed_leaf",
+		"reviewed_at", "reviewed_by", "verdict", "note",
+	}}
+	taggedServices = &bus.Tagged{Table: "access_services", Key: "id", Columns: []string{
+		"account", "name", "permissions", "partners", "key", "key_until", "made_at", "made_by", "ended_at", "ended_by",
+	}}
+	taggedTokens = &bus.Tagged{Table: "access_tokens", Key: "id", Columns: []string{
+		"hash", "service", "name", "permissions", "partners", "made_at", "made_by", "until_at", "revoked_at", "revoked_by",
+	}}
+	taggedActs     = &bus.Tagged{Table: "access_acts", Key: "leaf", Columns: []string{"at", "kind", "account", "about", "reviewed_at", "reviewed_by", "verdict", "note"}}
+	taggedPosition = &bus.Tagged{Table: "access_position", Key: "name", Columns: []string{"leaf"}}
+	taggedRules    = &bus.Tagged{Table: "access_rules", Key: "id", Columns: []string{
+		"origin", "word", "role", "partners", "sites", "days", "made_at", "made_by", "ended_at", "ended_by",
+	}}
 	taggedNotices = &bus.Tagged{Table: "access_notices", Key: "id", Columns: []string{"person", "session", "what", "device", "network", "at", "answer", "answered_at"}}
 )
 
 func tagged() []*bus.Tagged {
-	return []*bus.Tagged{taggedPeople, taggedGrants, taggedDelegations, taggedLinks, taggedSessions, taggedBenches, taggedNotices}
+	return []*bus.Tagged{
+		taggedPeople, taggedGrants, taggedDelegations, taggedLinks, taggedSessions, taggedBenches, taggedNotices,
+		taggedGlass, taggedServices, taggedTokens, taggedActs, taggedPosition, taggedRules,
+	}
 }
 
 // TaggedTables are the tables of this package all of whose rows carry tags.
