@@ -1,7 +1,9 @@
 package setupui
 
 import (
+	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
 
@@ -108,3 +110,10 @@ func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
 // things is a number of things in words.
 func things(n int, one, more string) string { return kit.Many(n, one, more) }
+
+// stacked draws parts with room between them.
+func stacked(cs ...templ.Component) templ.Component {
+	return templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
+		return kit.Stack().Render(templ.WithChildren(ctx, join(cs...)), w)
+	})
+}

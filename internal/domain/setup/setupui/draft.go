@@ -93,7 +93,7 @@ func (d Deps) drawEdit(w http.ResponseWriter, r *http.Request, l *setup.Look, e 
 	p := kit.Page{
 		Title: "Edit draft " + itoa(l.Number), Lead: "Draft " + itoa(l.Number) + ", " + l.Title, Nav: nav,
 		Crumbs: []kit.Crumb{{Name: "Configuration", Href: "/config"}, {Name: "Draft " + itoa(l.Number), Href: draftPath(l.Number)}},
-		Rest:   "Saving it applies nothing.", Body: editor(e),
+		Rest:   "Saving it applies nothing.", Body: stacked(editor(e)),
 	}
 	if e.Wrong != "" {
 		p.Status = http.StatusUnprocessableEntity
@@ -298,7 +298,7 @@ func (d Deps) requests(r *http.Request, l *setup.Look) templ.Component {
 		if x.q.MadeAt.IsZero() {
 			continue
 		}
-		c := kit.Check{Title: x.name, Text: "Asked by " + x.q.Author.Account + ", " + kit.Clock(x.q.MadeAt.In(d.zone()), now) + ": " + x.q.Reason}
+		c := kit.Check{Title: x.name, Text: "Asked by " + x.q.Author.Account + ", " + kit.Clock(x.q.MadeAt.In(d.zone()), now) + ": " + sentence(x.q.Reason)}
 		by := x.q.By.Account
 		switch x.q.State {
 		case approval.Open:
