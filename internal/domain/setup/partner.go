@@ -1,12 +1,14 @@
 package setup
 
 import (
+	"context"
 	"fmt"
 	"net/mail"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/config"
 )
 
@@ -27,11 +29,7 @@ type NewPartner struct {
 	TokenURL, ClientID    string // OAuth 2, for FHIR; Key in Token
 	Path                  string // of a folder
 	Source, When, OldPath string // the route
-	Reason                string
 }
-
-// Kinds of destination, with the words of the form.
-var partnerKinds = []string{"mllp", "fhir", "http", "folder"}
 
 // field names of a form, by the setting they become.
 var partnerFields = map[string]string{
@@ -191,7 +189,7 @@ func sentenceOf(s string) string {
 func (p *NewPartner) trim() {
 	for _, s := range []*string{
 		&p.Name, &p.Key, &p.ContactName, &p.Contact, &p.Kind, &p.Address, &p.URL, &p.CA, &p.Fingerprint, &p.ServerName, &p.Token,
-		&p.TokenURL, &p.ClientID, &p.Path, &p.Source, &p.When, &p.OldPath, &p.Reason,
+		&p.TokenURL, &p.ClientID, &p.Path, &p.Source, &p.When, &p.OldPath,
 	} {
 		*s = strings.TrimSpace(*s)
 	}
@@ -300,4 +298,33 @@ func (p *NewPartner) settings() []setting {
 	add("tls.ca", p.CA)
 	add("tls.server_name", p.ServerName)
 	return out
+}
+
+// BeginPartner writes a draft that adds a partner. What is wrong with its answers
+// is a Wrong, by field.
+func (s *Service) BeginPartner(ctx context.Context, p NewPartner, by approval.Person) (Draft, error) {
+	return s.beginForm(ctx, func(src []byte) ([]byte, string, error) {
+		out, err := p.Write(src, s.read)
+		return out, p.Name + " as a partner", err
+	}, by)
+}
+
+// BeginSource writes a draft that adds a source.
+func (s *Service) BeginSource(ctx context.Context, n NewSource, by approval.Person) (Draft, error) {
+	return s.beginForm(ctx, func(src []byte) ([]byte, string, error) {
+		out, err := n.Write(src, s.read)
+		return out, n.Key + " as a source", err
+	}, by)
+}
+
+func (s *Service) beginForm(ctx context.Context, write func([]byte) ([]byte, string, error), by approval.Person) (Draft, error) {
+	cur, err := s.conf.Revision(ctx, 0)
+	if err != nil {
+		return Draft{}, err
+	}
+	out, title, err := write([]byte(cur.Source))
+	if err != nil {
+		return Draft{}, err
+	}
+	return s.BeginWith(ctx, title, cur.Number, out, by)
 }

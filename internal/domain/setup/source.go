@@ -13,10 +13,9 @@ type NewSource struct {
 	// ClientCA or Fingerprint say whom we let in.
 	ClientCA, Fingerprint string
 	// From are networks it may connect from, one a line.
-	From   string
-	Site   string
-	Path   string // of a folder
-	Reason string
+	From string
+	Site string
+	Path string // of a folder
 }
 
 var sourceFields = map[string]string{
@@ -26,7 +25,7 @@ var sourceFields = map[string]string{
 
 // Write writes the source into a configuration; see NewPartner.Write.
 func (n *NewSource) Write(src []byte, read Reader) ([]byte, error) {
-	for _, s := range []*string{&n.Key, &n.Kind, &n.Listen, &n.ClientCA, &n.Fingerprint, &n.Site, &n.Path, &n.Reason} {
+	for _, s := range []*string{&n.Key, &n.Kind, &n.Listen, &n.ClientCA, &n.Fingerprint, &n.Site, &n.Path} {
 		*s = strings.TrimSpace(*s)
 	}
 	c, problems := read(src)

@@ -20,6 +20,8 @@ import (
 type Deps struct {
 	Setup  *setup.Service
 	Config setup.Configuration
+	// Facts says what the laboratory has so far, looked at now.
+	Facts func(context.Context) (setup.Facts, error)
 	// Zone is where the laboratory is; nil is UTC.
 	Zone Zone
 }
@@ -27,7 +29,7 @@ type Deps struct {
 // Routes are the pages and API operations.
 func Routes(d Deps) []web.Route {
 	var out []web.Route
-	for _, part := range [][]web.Route{d.configRoutes(), d.draftRoutes(), d.actRoutes(), d.directorRoutes(), d.replayRoutes(), d.aloneRoutes(), d.configAPI()} {
+	for _, part := range [][]web.Route{d.configRoutes(), d.draftRoutes(), d.actRoutes(), d.directorRoutes(), d.replayRoutes(), d.aloneRoutes(), d.configAPI(), d.settingsRoutes(), d.formRoutes()} {
 		out = append(out, part...)
 	}
 	return out
