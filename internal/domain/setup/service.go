@@ -77,7 +77,7 @@ var (
 	taggedAlone = &bus.Tagged{Table: "setup_alone", Key: "id", Columns: []string{
 		"draft", "revision", "by_whom", "by_id", "statement", "made_at", "verdict", "reviewed_by", "reviewed_id", "reviewed_at", "note", "leaf",
 	}}
-	allTagged = []*bus.Tagged{taggedDrafts, taggedAlone}
+	allTagged = []*bus.Tagged{taggedDrafts, taggedAlone, taggedShown}
 )
 
 // TaggedTables are the tables of this domain; all of their rows carry tags.

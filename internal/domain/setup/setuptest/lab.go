@@ -16,7 +16,7 @@ import (
 // First is the configuration a Lab begins with.
 const First = `# Millbrook's configuration
 lab: {name: Millbrook, id: millbrook}
-node: {seals: [{kind: keyfile, path: k}]}
+node: {seals: [{kind: keyfile, path: k}, {kind: passphrase}], tls: {certificate: hub.pem, key: hub.key}}
 sources:
   lis: {mllp: {listen: "127.0.0.1:2575"}}
 partners:

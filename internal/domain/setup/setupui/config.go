@@ -43,7 +43,7 @@ func (d Deps) configPage(w http.ResponseWriter, r *http.Request) error {
 		if s == kit.Warn {
 			waiting++
 		}
-		rows = append(rows, kit.Row{Key: itoa(x.Number), At: s == kit.Warn, Cells: []kit.Cell{
+		rows = append(rows, kit.Row{Key: itoa(x.Number), Cells: []kit.Cell{
 			{Text: x.Title, Sub: "draft " + itoa(x.Number), Href: draftPath(x.Number)},
 			kit.C(x.Writers[0].Account), kit.CState(s, word, word), kit.CMono(kit.Clock(x.Changed.In(d.zone()), now)),
 		}})

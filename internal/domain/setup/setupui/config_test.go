@@ -31,7 +31,7 @@ func TestAConfigurationIsChangedByTwoPeople(t *testing.T) {
 
 		broken := strings.Replace(text, "name: North", "nmae: North", 1)
 		r.post("ann", "/config/drafts/1", "version", edit.hidden("version"), "title", "The name", "text", broken).goes("/config/drafts/1/edit#problems")
-		edit = r.get("ann", "/config/drafts/1/edit").says(200, "Line 8", "nmae", `<div class="bad">`)
+		edit = r.get("ann", "/config/drafts/1/edit").says(200, "Line 8", "nmae", `<div class="at">`)
 		r.get("ann", "/config/drafts/1").says(200, "error", "Nothing of it can be applied").without("Ask for it")
 
 		better := strings.Replace(text, "name: North", "name: Northgate &amp; Sons <u>", 1)

@@ -1,7 +1,9 @@
 package setupui
 
 import (
+	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
 
@@ -18,6 +20,8 @@ import (
 type Deps struct {
 	Setup  *setup.Service
 	Config setup.Configuration
+	// Facts says what the laboratory has so far, looked at now.
+	Facts func(context.Context) (setup.Facts, error)
 	// Zone is where the laboratory is; nil is UTC.
 	Zone Zone
 }
@@ -25,7 +29,7 @@ type Deps struct {
 // Routes are the pages and API operations.
 func Routes(d Deps) []web.Route {
 	var out []web.Route
-	for _, part := range [][]web.Route{d.configRoutes(), d.draftRoutes(), d.actRoutes(), d.directorRoutes(), d.replayRoutes(), d.aloneRoutes(), d.configAPI()} {
+	for _, part := range [][]web.Route{d.configRoutes(), d.draftRoutes(), d.actRoutes(), d.directorRoutes(), d.replayRoutes(), d.aloneRoutes(), d.configAPI(), d.settingsRoutes(), d.formRoutes()} {
 		out = append(out, part...)
 	}
 	return out
@@ -108,3 +112,10 @@ func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
 // things is a number of things in words.
 func things(n int, one, more string) string { return kit.Many(n, one, more) }
+
+// stacked draws parts with room between them.
+func stacked(cs ...templ.Component) templ.Component {
+	return templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
+		return kit.Stack().Render(templ.WithChildren(ctx, join(cs...)), w)
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -93,7 +94,7 @@ func (d Deps) drawEdit(w http.ResponseWriter, r *http.Request, l *setup.Look, e 
 	p := kit.Page{
 		Title: "Edit draft " + itoa(l.Number), Lead: "Draft " + itoa(l.Number) + ", " + l.Title, Nav: nav,
 		Crumbs: []kit.Crumb{{Name: "Configuration", Href: "/config"}, {Name: "Draft " + itoa(l.Number), Href: draftPath(l.Number)}},
-		Rest:   "Saving it applies nothing.", Body: editor(e),
+		Rest:   "Saving it applies nothing.", Body: stacked(editor(e)),
 	}
 	if e.Wrong != "" {
 		p.Status = http.StatusUnprocessableEntity
@@ -232,6 +233,8 @@ func (d Deps) draftVerdict(r *http.Request, l *setup.Look) templ.Component {
 	drafts, applies := may(r, authz.ConfigDraft), may(r, authz.ConfigApply)
 	act := func(text, to string) *kit.Action { return &kit.Action{Text: text, Href: path + to, Primary: true} }
 	switch {
+	case l.State == setup.DraftApplied:
+		return d.testVerdict(r, l)
 	case l.State != setup.DraftOpen || len(l.Problems.Errors()) > 0:
 		return nil
 	case l.Moved && drafts:
@@ -258,6 +261,16 @@ func (d Deps) draftVerdict(r *http.Request, l *setup.Look) templ.Component {
 		return kit.Verdict(kit.Unknown, "Ask a second person to apply it", "Nobody applies what they wrote themselves.", act("Ask for it", "/ask"))
 	}
 	return nil
+}
+
+// testVerdict offers a test message to a partner that the draft has added.
+func (d Deps) testVerdict(r *http.Request, l *setup.Look) templ.Component {
+	added, err := d.newPartners(r.Context(), l.Revision)
+	if err != nil || len(added) == 0 || !may(r, authz.PartnersTest) {
+		return nil // the draft is in force; what can be done next is only not offered
+	}
+	return kit.Verdict(kit.Unknown, "Nothing was sent to "+added[0]+" yet", "A test message says whether the line works. It is plainly a test and belongs to no patient.",
+		&kit.Action{Text: "Send a test message", Href: "/partners/" + url.PathEscape(added[0]) + "/test", Primary: true})
 }
 
 // aloneAction is offered to the only person of a laboratory who may apply.
@@ -298,7 +311,7 @@ func (d Deps) requests(r *http.Request, l *setup.Look) templ.Component {
 		if x.q.MadeAt.IsZero() {
 			continue
 		}
-		c := kit.Check{Title: x.name, Text: "Asked by " + x.q.Author.Account + ", " + kit.Clock(x.q.MadeAt.In(d.zone()), now) + ": " + x.q.Reason}
+		c := kit.Check{Title: x.name, Text: "Asked by " + x.q.Author.Account + ", " + kit.Clock(x.q.MadeAt.In(d.zone()), now) + ": " + sentence(x.q.Reason)}
 		by := x.q.By.Account
 		switch x.q.State {
 		case approval.Open:

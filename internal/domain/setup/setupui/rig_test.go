@@ -36,6 +36,7 @@ type rig struct {
 	handler http.Handler
 	server  *web.Server
 	people  map[string]*authz.Subject
+	facts   setup.Facts
 }
 
 func subject(n byte, account string, roles ...authz.Role) *authz.Subject {
@@ -74,6 +75,11 @@ func newRig(t *testing.T, open storetest.Opener) *rig {
 	for _, p := range r.people {
 		p.FreshAt = r.now
 	}
+	r.facts = setup.Facts{
+		At: r.now, Lab: "Millbrook", Revision: 1, Seals: 2, Unattended: true, Shares: 5, Threshold: 3, SharesSet: "AB12CD34", SharesAt: r.now.Add(-90 * 24 * time.Hour),
+		Administrators: 2, Appliers: 2, Directing: 1, Sources: []setup.Heard{{Key: "lis", Kind: "mllp", Last: r.now.Add(-time.Minute)}},
+		Partners: []setup.Heard{{Key: "north", Name: "North", Kind: "folder"}},
+	}
 	r.server = &web.Server{
 		Identify: func(q *http.Request) (*authz.Subject, error) {
 			name := q.Header.Get("Who")
@@ -101,7 +107,9 @@ func newRig(t *testing.T, open storetest.Opener) *rig {
 	return r
 }
 
-func (r *rig) deps() setupui.Deps { return setupui.Deps{Setup: r.service, Config: r.lab} }
+func (r *rig) deps() setupui.Deps {
+	return setupui.Deps{Setup: r.service, Config: r.lab, Facts: func(context.Context) (setup.Facts, error) { return r.facts, nil }}
+}
 
 func (r *rig) must(err error) {
 	r.t.Helper()
