@@ -2,7 +2,6 @@ package resultsui
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/authz"
@@ -19,15 +18,6 @@ func Routes(d Deps) []web.Route {
 	return out
 }
 
-// clock tells times in the laboratory's zone.
-func (d Deps) clock(r *http.Request) time.Time {
-	now := web.Now(r)
-	if d.Zone != nil {
-		now = now.In(d.Zone)
-	}
-	return now
-}
-
 // as is the person who is signed in, for what they answer for; reason is theirs.
 func as(r *http.Request, reason string) results.Named {
 	who := web.Who(r)
@@ -41,8 +31,14 @@ func as(r *http.Request, reason string) results.Named {
 // near refuses a thing of a partner the caller may not see as one that does not
 // exist.
 func near(r *http.Request, p authz.Permission, partner, missing string) error {
-	if !web.Scope(r, p).Holds(authz.Object{Partner: partner}) {
+	if !mayHere(r, p, partner) {
 		return web.NotFound(missing)
 	}
 	return nil
+}
+
+// mayHere says whether a button is worth showing: the permission without the
+// question of how fresh the proof of identity is.
+func mayHere(r *http.Request, p authz.Permission, partner string) bool {
+	return web.Scope(r, p).Holds(authz.Object{Partner: partner})
 }
