@@ -12,6 +12,12 @@ import (
 func Routes(d Deps) []web.Route {
 	var out []web.Route
 	for _, part := range []func(Deps) []web.Route{
+		todayRoutes,
+		partnerRoutes,
+		alarmRoutes,
+		callRoutes,
+		stopRoutes,
+		routeRoutes,
 	} {
 		out = append(out, part(d)...)
 	}

@@ -177,7 +177,9 @@ func (v *flowView) stuck() bool {
 	})
 }
 
-func sum(n int64, word string, bad bool) kit.Sum { return kit.Sum{N: kit.Count(int(n)), Word: word, Bad: bad} }
+func sum(n int64, word string, bad bool) kit.Sum {
+	return kit.Sum{N: kit.Count(int(n)), Word: word, Bad: bad}
+}
 
 // table is one row for each partner.
 func (v *flowView) table() kit.Table {
@@ -188,7 +190,11 @@ func (v *flowView) table() kit.Table {
 	t := kit.Table{
 		Caption: "Results to each partner in the last 24 hours, by the hour of the partner's reply", Flow: true, Total: len(v.partners),
 		Columns: []kit.Column{
-			{Name: "Partner"}, {Name: "Per hour"}, {Name: "Acknowledged", Num: true}, {Name: "Waiting", Num: true}, {Name: "Failed", Num: true},
+			{Name: "Partner"},
+			{Name: "Per hour"},
+			{Name: "Acknowledged", Num: true},
+			{Name: "Waiting", Num: true},
+			{Name: "Failed", Num: true},
 			{Name: "Last reply", Num: true},
 		},
 	}
