@@ -61,7 +61,7 @@ func (d Deps) alarmList(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	now := web.Now(r).Local()
+	now := d.clock(r)
 	view := kit.ReadView(r.URL, mostAlarms)
 	all := view.Get("show") == "all"
 	list, err := desk.List(r.Context(), all, mostAlarms)
@@ -151,7 +151,7 @@ func (d Deps) showAlarm(w http.ResponseWriter, r *http.Request, number int64, wr
 	if err != nil {
 		return err
 	}
-	now := web.Now(r).Local()
+	now := d.clock(r)
 	a, notices, err := desk.Show(r.Context(), number)
 	if err != nil {
 		return err
@@ -176,7 +176,7 @@ func (d Deps) showAlarm(w http.ResponseWriter, r *http.Request, number int64, wr
 	if a.Reason != "" {
 		facts = append(facts, kit.KV{Key: "They wrote", Value: a.Reason})
 	}
-	parts := []templ.Component{kit.Verdict(state, upperFirst(word), a.Advice, nil)}
+	parts := []templ.Component{kit.Verdict(state, capital(word), a.Advice, nil)}
 	if a.Live() && mayHere(r, authz.AlarmsAct, "") {
 		parts = append(parts, alarmForms(&a, wrong, r.PostFormValue("reason")))
 	}
@@ -193,7 +193,7 @@ func (d Deps) showAlarm(w http.ResponseWriter, r *http.Request, number int64, wr
 	return web.Render(w, r, p)
 }
 
-func upperFirst(s string) string {
+func capital(s string) string {
 	if s == "" {
 		return s
 	}
@@ -234,7 +234,7 @@ func toldSheet(notices []alarm.Told, now time.Time) templ.Component {
 		case n.Sent:
 			c.State, c.Word, c.Text = kit.Fine, "Taken", "The other side took it "+kit.Clock(n.Done, now)+". Whether it was read is not known."
 		case !n.Done.IsZero():
-			c.State, c.Word, c.Text = kit.Unknown, "Not sent", upperFirst(strings.TrimSuffix(n.Outcome, "."))+"."
+			c.State, c.Word, c.Text = kit.Unknown, "Not sent", capital(strings.TrimSuffix(n.Outcome, "."))+"."
 		case n.Outcome != "":
 			c.State, c.Word, c.Text = kit.Warn, "Not taken yet", "Tried "+kit.Many(int(n.Tries), "time", "times")+": "+n.Outcome+"."
 		}

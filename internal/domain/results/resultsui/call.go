@@ -48,7 +48,7 @@ func (d Deps) calls(r *http.Request, all bool) ([]results.Call, error) {
 
 // callList is who must be telephoned.
 func (d Deps) callList(w http.ResponseWriter, r *http.Request) error {
-	now := web.Now(r).Local()
+	now := d.clock(r)
 	view := kit.ReadView(r.URL, mostCalls)
 	all := view.Get("show") == "all"
 	list, err := d.calls(r, all)
@@ -171,9 +171,9 @@ type callForm struct {
 
 // showCall draws a task; view holds what was revealed, nil for nothing.
 func (d Deps) showCall(w http.ResponseWriter, r *http.Request, c *results.Call, view *results.CallView, form callForm) error {
-	now := web.Now(r).Local()
+	now := d.clock(r)
 	state, word := callState(c)
-	parts := []templ.Component{kit.Verdict(state, upperFirst(word)+": "+callText(c, now), d.callDo(c), nil)}
+	parts := []templ.Component{kit.Verdict(state, capital(word)+": "+callText(c, now), d.callDo(c), nil)}
 	acts := mayHere(r, authz.CallsAct, c.Partner)
 	if c.State != "closed" || view != nil {
 		parts = append(parts, d.callNumbers(c, view, acts))
@@ -247,7 +247,7 @@ func (d Deps) callNumbers(c *results.Call, view *results.CallView, acts bool) te
 		o.Body = templ.Join(kit.Empty("The order and accession numbers by which the LIS finds it identify a patient. Showing them is recorded in your name.", nil),
 			kit.Button(kit.Action{Text: "Show the numbers (recorded)", Href: callPath(c.ID) + "/show", Post: true, Icon: "show"}))
 	case view.Unreadable != "":
-		o.Body = kit.UnknownState(upperFirst(view.Unreadable) + ".")
+		o.Body = kit.UnknownState(capital(view.Unreadable) + ".")
 	case len(view.Orders) == 0:
 		o.Body = kit.UnknownState("The message names no order or accession number.")
 	default:
@@ -265,7 +265,7 @@ func (d Deps) callNumbers(c *results.Call, view *results.CallView, acts bool) te
 func stepsSheet(steps []results.CallStep, now time.Time) templ.Component {
 	var items []kit.Step
 	for _, s := range steps {
-		x := kit.Step{Time: kit.Clock(s.At, now), State: kit.Fine, Title: upperFirst(s.Kind) + " by " + s.Who}
+		x := kit.Step{Time: kit.Clock(s.At, now), State: kit.Fine, Title: capital(s.Kind) + " by " + s.Who}
 		switch s.Outcome {
 		case results.Reached:
 			x.Title, x.Text = s.Who+" reached somebody", "The value was not read back."

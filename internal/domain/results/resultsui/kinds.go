@@ -13,7 +13,7 @@ import (
 // error that is not theirs. It is what web.Server.Kinds asks.
 func Kinds(err error) *web.Error {
 	var still *results.StillRefused
-	kind := func(k web.Kind) *web.Error { return &web.Error{Kind: k, Message: words(err)} }
+	kind := func(k web.Kind) *web.Error { return &web.Error{Kind: k, Message: plainWords(err)} }
 	switch {
 	case errors.Is(err, results.ErrInvalid), errors.Is(err, alarm.ErrReason), errors.Is(err, alarm.ErrNobody):
 		return kind(web.KindInvalid)
@@ -29,9 +29,9 @@ func Kinds(err error) *web.Error {
 	return nil
 }
 
-// words is an error as a sentence: what was tried stands before the colon, what
+// plainWords is an error as a sentence: what was tried stands before the colon, what
 // kind of error it is behind the last one, and neither helps whoever reads it.
-func words(err error) string {
+func plainWords(err error) string {
 	s := err.Error()
 	for _, kind := range []error{results.ErrConflict, results.ErrInvalid} {
 		s = strings.TrimSuffix(s, ": "+kind.Error())

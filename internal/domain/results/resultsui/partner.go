@@ -28,7 +28,7 @@ func partnerRoutes(d Deps) []web.Route {
 
 // partnerList is every partner one may see.
 func (d Deps) partnerList(w http.ResponseWriter, r *http.Request) error {
-	now := web.Now(r).Local()
+	now := d.clock(r)
 	v, err := d.flowView(r.Context(), web.Scope(r, authz.PartnersSee), now)
 	if err != nil {
 		return err

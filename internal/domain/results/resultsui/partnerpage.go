@@ -24,7 +24,7 @@ func (d Deps) partner(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ctx, now := r.Context(), web.Now(r).Local()
+	ctx, now := r.Context(), d.clock(r)
 	conf := d.conf().Partners[v.Partner]
 	lead, rest := v.sentence(now)
 	parts := []templ.Component{v.verdict(now), v.last24(now), v.fortnight()}

@@ -107,7 +107,7 @@ func (d Deps) showRoute(w http.ResponseWriter, r *http.Request, errs map[string]
 	if err != nil {
 		return err
 	}
-	now := web.Now(r).Local()
+	now := d.clock(r)
 	approvals, err := d.Results.Approvals(r.Context(), s.Route)
 	if err != nil {
 		return err
@@ -157,7 +157,7 @@ func routeVerdict(s *results.RouteState) templ.Component {
 	case len(s.Missing) == 0:
 		return kit.Verdict(kit.Warn, "It may carry", "The comparison is enough and the director has approved exactly this configuration. Somebody has to take the step.", nil)
 	}
-	return kit.Verdict(kit.Unknown, "Before it may carry", upperFirst(strings.Join(s.Missing, "; "))+".", nil)
+	return kit.Verdict(kit.Unknown, "Before it may carry", capital(strings.Join(s.Missing, "; "))+".", nil)
 }
 
 func (d Deps) routeFacts(s *results.RouteState, now time.Time) templ.Component {

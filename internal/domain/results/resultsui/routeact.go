@@ -140,7 +140,7 @@ func (d Deps) routeValues(w http.ResponseWriter, r *http.Request) error {
 	for _, g := range gaps {
 		t.Rows = append(t.Rows, kit.Row{Cells: []kit.Cell{{Text: g.Path, Sub: classWords(g.Class.String()), Mono: true}, {Text: g.Ours, Mono: true}, {Text: g.Theirs, Mono: true}}})
 	}
-	now := web.Now(r).Local()
+	now := d.clock(r)
 	return web.Render(w, r, kit.Page{
 		Title: "Values that differ", Lead: kit.Many(len(gaps), "place differs in this message.", "places differ in this message."), Rest: "That you looked is recorded.", Nav: "/routes",
 		Crumbs: []kit.Crumb{{Name: "Routes", Href: "/routes"}, {Name: s.Route, Href: "/routes/" + s.Route}, {Name: "Values"}},

@@ -2,6 +2,7 @@ package resultsui
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/authz"
@@ -23,6 +24,10 @@ func Routes(d Deps) []web.Route {
 	}
 	return out
 }
+
+// clock is now, in the time of the machine the server runs on, as all pages show
+// it.
+func (d Deps) clock(r *http.Request) time.Time { return web.Now(r).Local() }
 
 // as is the person who is signed in, for what they answer for; reason is theirs.
 func as(r *http.Request, reason string) results.Named {

@@ -108,7 +108,7 @@ func (d Deps) stops(r *http.Request, f results.StopFilter) ([]results.Stopped, e
 
 // stopList is what stands.
 func (d Deps) stopList(w http.ResponseWriter, r *http.Request) error {
-	now := web.Now(r).Local()
+	now := d.clock(r)
 	view := kit.ReadView(r.URL, mostStops)
 	all := view.Get("show") == "all"
 	f := results.StopFilter{All: all}
@@ -240,7 +240,7 @@ func (d Deps) stop(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (d Deps) showStop(w http.ResponseWriter, r *http.Request, s *results.Stopped, errs map[string]string) error {
-	now := web.Now(r).Local()
+	now := d.clock(r)
 	state, word := stopState(s)
 	k := kindOf(s.Kind)
 	keeps := kit.Many(int(s.Keeps), "result", "results")
@@ -265,7 +265,7 @@ func (d Deps) showStop(w http.ResponseWriter, r *http.Request, s *results.Stoppe
 		{Key: "Reason", Value: s.Reason},
 		{Key: "No information blocking by", Value: basisWords(s.Basis)},
 	}
-	parts := []templ.Component{kit.Verdict(state, upperFirst(word), text, nil)}
+	parts := []templ.Component{kit.Verdict(state, capital(word), text, nil)}
 	if s.LiftedAt.IsZero() && d.mayStop(r, k.needs, s) {
 		parts = append(parts, stopForms(r, k, s, errs))
 	} else if s.LiftedAt.IsZero() {

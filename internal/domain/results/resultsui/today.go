@@ -27,7 +27,7 @@ func todayRoutes(d Deps) []web.Route {
 
 // today is the page one opens in the morning.
 func (d Deps) today(w http.ResponseWriter, r *http.Request) error {
-	now := web.Now(r).Local()
+	now := d.clock(r)
 	g := d.Board.Gather(r.Context(), web.Who(r), now)
 	lead, rest := g.Sentence()
 	parts := []templ.Component{needs(&g, now)}

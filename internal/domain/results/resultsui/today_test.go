@@ -13,7 +13,7 @@ import (
 )
 
 func TestTodayWhenAllIsWell(t *testing.T) {
-	l := newLab(t)
+	l := newBench(t)
 	admin := l.as(authz.Administrator)
 	page := admin.get("/", 200)
 	has(t, page, "Saturday 21 November", "Nothing needs you. Everything is running.", "North Clinic", "South Clinic",
@@ -27,20 +27,21 @@ func TestTodayWhenAllIsWell(t *testing.T) {
 		l.flow(p, func(f results.Flow) bool { a, _ := f.Sums(); return a == 3 && f.Waiting == 0 })
 	}
 	page = admin.get("/", 200)
-	has(t, page, "6 acknowledged", "0 waiting", "0 failed", "0 unaccounted for", "HL7 over TLS", "Files in a folder", "07:40")
+	has(t, page, "acknowledged 6 waiting 0 failed 0 unaccounted for 0", "HL7 over TLS", "Files in a folder", "07:40")
 }
 
 func TestTodayWhenAPartnerIsDown(t *testing.T) {
-	l := newLab(t)
+	l := newBench(t)
 	l.boxes["north"].set(unreachable())
 	for i := range 4 {
 		l.take(fmt.Sprintf("C%d", i), fmt.Sprintf("M%d", i), fmt.Sprint(i), "N")
 	}
 	l.flow("north", func(f results.Flow) bool { l.pass(200 * time.Millisecond); return !f.DownSince.IsZero() && f.Waiting == 4 })
+	l.flow("south", func(f results.Flow) bool { a, _ := f.Sums(); return a == 4 })
 	l.pass(48 * time.Minute)
 	page := l.as(authz.Administrator).get("/", 200)
 	has(t, page, "One thing needs you. Everything else is running.", "4 results are waiting for North Clinic", "Their server has not been reachable since 07:40.",
-		"All 4 that wait are kept", "See what to do", "oldest 48 min", "4 waiting")
+		"All 4 that wait are kept", "See what to do", "oldest 48 min", "waiting 4")
 	page = l.as(authz.Administrator).get("/partners/north", 200)
 	has(t, page, "4 results are waiting for North Clinic. Their server has not been reachable since 07:40.", "Not acknowledged yet", "from lis", "trial", "shadow: records what it would send")
 	page = l.as(authz.Administrator).get("/partners", 200)
@@ -63,17 +64,17 @@ func TestTodayWhenAPartnerIsDown(t *testing.T) {
 }
 
 func TestTodayNeedsAPerson(t *testing.T) {
-	l := newLab(t)
+	l := newBench(t)
 	l.boxes["south"].set(&channel.Error{Class: channel.Rejected, Code: "AR", Err: fmt.Errorf("no")})
 	l.take("C1", "M1", "1", "N")
 	l.flow("south", func(f results.Flow) bool { l.pass(100 * time.Millisecond); return f.Stopped == 1 })
 	admin := l.as(authz.Administrator)
-	has(t, admin.get("/", 200), "1 result to South Clinic needs a person", "1 failed")
+	has(t, admin.get("/", 200), "1 result to South Clinic needs a person", "failed 1")
 	has(t, admin.get("/partners/south", 200), "1 result needs a person.", "needs a person", "refused")
 }
 
 func TestTodayOfAlarmsAndCalls(t *testing.T) {
-	l := newLab(t)
+	l := newBench(t)
 	l.desk.Raise(t.Context(), alarm.Alarm{Key: alarm.Key{Kind: "disk.full"}, Severity: alarm.Urgent, Sentence: "The disk is nearly full.", Advice: "Make room."})
 	l.desk.Raise(t.Context(), alarm.Alarm{Key: alarm.Key{Kind: "partner.silent", About: "north"}, Severity: alarm.Urgent, Sentence: "Told with the partner.", Advice: "x"})
 	page := l.as(authz.Administrator).get("/", 200)
@@ -85,7 +86,7 @@ func TestTodayOfAlarmsAndCalls(t *testing.T) {
 }
 
 func TestTodayForPrograms(t *testing.T) {
-	l := newLab(t)
+	l := newBench(t)
 	l.take("C1", "M1", "1", "N")
 	l.flow("north", func(f results.Flow) bool { a, _ := f.Sums(); return a == 1 })
 	var a TodayAnswer

@@ -28,14 +28,14 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/web/kit"
 )
 
-// lab is a real service with its pages.
-type lab struct {
+// bench is a real service with its pages.
+type bench struct {
 	t     testing.TB
 	db    *store.DB
 	svc   *results.Service
 	desk  *alarm.Desk
 	conf  *config.Config
-	boxes map[string]*box
+	boxes map[string]*clinic
 	deps  Deps
 	site  http.Handler
 
@@ -43,14 +43,14 @@ type lab struct {
 	at time.Time
 }
 
-// box is a partner's system.
-type box struct {
+// clinic is a partner's system.
+type clinic struct {
 	mu   sync.Mutex
 	fail *channel.Error
 	got  [][]byte
 }
 
-func (b *box) Send(_ context.Context, m channel.Message) (channel.Receipt, error) {
+func (b *clinic) Send(_ context.Context, m channel.Message) (channel.Receipt, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.fail != nil {
@@ -63,25 +63,25 @@ func (b *box) Send(_ context.Context, m channel.Message) (channel.Receipt, error
 	}, nil
 }
 
-func (b *box) set(fail *channel.Error) {
+func (b *clinic) set(fail *channel.Error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.fail = fail
 }
 
-func (b *box) count() int {
+func (b *clinic) count() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.got)
 }
 
-func (l *lab) now() time.Time {
+func (l *bench) now() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.at
 }
 
-func (l *lab) pass(d time.Duration) {
+func (l *bench) pass(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.at = l.at.Add(d)
@@ -94,13 +94,13 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// newLab has source lis, partners north (MLLP, pinned) and south (folder), and a
+// newBench has source lis, partners north (MLLP, pinned) and south (folder), and a
 // route in shadow to south.
-func newLab(t testing.TB) *lab { return labOf(t, "north", "south") }
+func newBench(t testing.TB) *bench { return benchOf(t, "north", "south") }
 
-func labOf(t testing.TB, partners ...string) *lab {
+func benchOf(t testing.TB, partners ...string) *bench {
 	t.Helper()
-	l := &lab{t: t, boxes: map[string]*box{}, at: time.Date(2026, 11, 21, 7, 40, 0, 0, time.Local)}
+	l := &bench{t: t, boxes: map[string]*clinic{}, at: time.Date(2026, 11, 21, 7, 40, 0, 0, time.Local)}
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	var err error
 	l.db, err = store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "test.db"), store.Options{})
@@ -122,7 +122,7 @@ func labOf(t testing.TB, partners ...string) *lab {
 	}
 	l.conf.Routes = []config.Route{{Name: "all", To: partners, Stage: "carry"}, {Name: "trial", To: partners[:1], Stage: "shadow"}}
 	for i, key := range partners {
-		b := &box{}
+		b := &clinic{}
 		l.boxes[key] = b
 		name := strings.ToUpper(key[:1]) + key[1:] + " Clinic"
 		set.Partners[key] = &results.Partner{Key: key, Name: name, Sender: b, AlarmAfter: 15 * time.Minute, Retry: results.Retry{First: time.Second, Max: 30 * time.Second}}
@@ -142,7 +142,7 @@ func labOf(t testing.TB, partners ...string) *lab {
 		return today.Line{State: kit.Fine, Name: "Keys", Strong: "2", Value: "seals open them"}, nil
 	}})
 	s := &web.Server{
-		Identify: identify(l.now), Now: l.now, Kinds: Kinds, SignIn: "/sign-in", StepUp: "/step-up", Log: quiet,
+		Identify: identifyAs(l.now), Now: l.now, Kinds: Kinds, SignIn: "/sign-in", StepUp: "/step-up", Log: quiet,
 		Shell: func(*http.Request, *authz.Subject) kit.Shell { return kit.Shell{Lab: "Millbrook"} },
 	}
 	s.Add(Routes(l.deps)...)
@@ -163,8 +163,8 @@ func labOf(t testing.TB, partners ...string) *lab {
 	return l
 }
 
-// identify: X-Role names the role, X-Partner narrows it, X-Name is the person.
-func identify(now func() time.Time) func(*http.Request) (*authz.Subject, error) {
+// identifyAs: X-Role names the role, X-Partner narrows it, X-Name is the person.
+func identifyAs(now func() time.Time) func(*http.Request) (*authz.Subject, error) {
 	return func(r *http.Request) (*authz.Subject, error) {
 		role := r.Header.Get("X-Role")
 		if role == "" {
@@ -184,11 +184,11 @@ func identify(now func() time.Time) func(*http.Request) (*authz.Subject, error) 
 
 // asker asks as somebody.
 type asker struct {
-	l       *lab
+	l       *bench
 	headers []string
 }
 
-func (l *lab) as(role authz.Role, more ...string) asker {
+func (l *bench) as(role authz.Role, more ...string) asker {
 	return asker{l, append([]string{"X-Role", string(role)}, more...)}
 }
 
@@ -276,7 +276,7 @@ func hasNot(t testing.TB, page string, bad ...string) {
 }
 
 // until waits for something of the background; the lab's clock goes on meanwhile.
-func (l *lab) until(what string, ok func() bool) {
+func (l *bench) until(what string, ok func() bool) {
 	l.t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
 	for !ok() {
@@ -288,7 +288,7 @@ func (l *lab) until(what string, ok func() bool) {
 }
 
 // take brings a message in.
-func (l *lab) take(control, patient, order, tail string) {
+func (l *bench) take(control, patient, order, tail string) {
 	l.t.Helper()
 	s := []string{
 		`MSH|^~\&|GLASSWORT|HOLLOWFEN|NORTH|CLINIC|20260304080000||ORU^R01^ORU_R01|` + control + `|P|2.5.1`,
@@ -305,7 +305,7 @@ func (l *lab) take(control, patient, order, tail string) {
 }
 
 // flow waits until a partner's flow is so.
-func (l *lab) flow(partner string, ok func(results.Flow) bool) {
+func (l *bench) flow(partner string, ok func(results.Flow) bool) {
 	l.t.Helper()
 	l.until("the flow of "+partner, func() bool {
 		f, err := l.svc.Flows(l.t.Context(), time.Local)
