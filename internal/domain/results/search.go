@@ -30,6 +30,22 @@ type Query struct {
 	// the order of arrival: where a clock was set back by more than an hour,
 	// look further.
 	From, To time.Time
+	// Among, where it is not nil, are the partners whose deliveries may be seen:
+	// nothing else is found or listed.
+	Among []string
+}
+
+// Names says that the query names a patient or an order: such a search is
+// recorded (RecordSearch) before it is made for a person.
+func (q *Query) Names() bool {
+	return strings.TrimSpace(q.Order+q.PatientID+q.Authority+q.LastName+q.BirthDate) != ""
+}
+
+func (q *Query) sees() func(partner string) bool {
+	if q.Among == nil {
+		return nil
+	}
+	return func(partner string) bool { return slices.Contains(q.Among, partner) }
 }
 
 // Hits is a part of what was found, newest first.
@@ -98,7 +114,7 @@ func (s *Service) Search(ctx context.Context, q Query, p Page) (Hits, error) {
 			if m.Erased && len(wanted) > 0 {
 				continue // its entries are still to go: it is not found by what it said
 			}
-			if q.fits(&m) {
+			if m.Narrow(q.sees()) && q.fits(&m) {
 				h.Messages = append(h.Messages, m)
 			}
 		}
