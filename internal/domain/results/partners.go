@@ -48,20 +48,7 @@ func (s *Service) Partners(ctx context.Context) ([]PartnerStatus, error) {
 		if err := s.countOpen(ctx, &p); err != nil {
 			return nil, err
 		}
-		for _, g := range stops.gates(key, "") {
-			p.Gates = append(p.Gates, Gate{g.kind, g.owner, g.placed})
-		}
-		s.mu.Lock()
-		c := s.couriers[key]
-		s.mu.Unlock()
-		if c != nil {
-			c.mu.Lock()
-			p.DownSince, p.NextTry, p.Heard = c.down.since, c.down.until, c.heard
-			if !c.down.since.IsZero() {
-				p.Why = c.down.class.String()
-			}
-			c.mu.Unlock()
-		}
+		s.line(&p, stops)
 		out = append(out, p)
 	}
 	return out, nil
