@@ -91,3 +91,21 @@ func (s *Service) countOpen(ctx context.Context, p *PartnerStatus) error {
 	p.Oldest = time.UnixMicro(at).UTC()
 	return nil
 }
+
+// WhyWords is the class of a partner's last failure (PartnerStatus.Why) as the
+// beginning of a sentence that goes on with "since".
+func WhyWords(class string) string {
+	switch class {
+	case "unreachable":
+		return "Their server has not been reachable"
+	case "unanswered":
+		return "Their server has not answered"
+	case "busy":
+		return "Their server has said that it is busy"
+	case "rejected":
+		return "Their server has refused us"
+	case "misconfigured":
+		return "Our own side could not send"
+	}
+	return "Sending has failed"
+}

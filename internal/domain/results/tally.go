@@ -182,6 +182,7 @@ func (t *tally) round(s *Service, follow bool) {
 // tallied is what is counted so far.
 type tallied struct {
 	begun    bool
+	page     int64     // rows read at a time; 0 is tallyPage
 	at       time.Time // of the last look at what is new
 	next     int64     // the first delivery number that has not been read
 	low      int64     // deliveries before this one have not been read
@@ -195,6 +196,13 @@ type tallied struct {
 }
 
 type arrivals struct{ received, unaccounted int64 }
+
+func (c *tallied) rows() int64 {
+	if c.page > 0 {
+		return c.page
+	}
+	return tallyPage
+}
 
 // whole says that nothing of the days before is missing.
 func (c *tallied) whole() bool { return c.begun && c.low <= c.floor && !c.behind }
@@ -212,7 +220,7 @@ func (c *tallied) follow(ctx context.Context, s *Service) error {
 			return err
 		}
 		*c = tallied{
-			next: first * maxPlans, low: first * maxPlans, floor: floor * maxPlans, leaf: first,
+			page: c.rows(), next: first * maxPlans, low: first * maxPlans, floor: floor * maxPlans, leaf: first,
 			partners: map[string]*lane24{}, shown: map[string]*lane24{}, open: map[string][]int64{}, day: map[int64]arrivals{},
 		}
 	}
@@ -221,7 +229,7 @@ func (c *tallied) follow(ctx context.Context, s *Service) error {
 		return err
 	}
 	for c.next <= top {
-		page, err := readTally(ctx, s, "WHERE seq >= $1 AND seq <= $2 ORDER BY seq LIMIT $3", c.next, top, int64(tallyPage))
+		page, err := readTally(ctx, s, "WHERE seq >= $1 AND seq <= $2 ORDER BY seq LIMIT $3", c.next, top, c.rows())
 		if err != nil {
 			return err
 		}
@@ -233,7 +241,7 @@ func (c *tallied) follow(ctx context.Context, s *Service) error {
 			}
 		}
 		c.next = top + 1
-		if len(page) == tallyPage {
+		if int64(len(page)) == c.rows() {
 			c.next = page[len(page)-1].seq + 1
 		}
 	}
@@ -302,7 +310,7 @@ func (c *tallied) back(ctx context.Context, s *Service) error {
 	if c.behind {
 		return c.arrived(ctx, s)
 	}
-	page, err := readTally(ctx, s, "WHERE seq >= $1 AND seq < $2 ORDER BY seq DESC LIMIT $3", c.floor, c.low, int64(tallyPage))
+	page, err := readTally(ctx, s, "WHERE seq >= $1 AND seq < $2 ORDER BY seq DESC LIMIT $3", c.floor, c.low, c.rows())
 	if err != nil {
 		return err
 	}
@@ -315,7 +323,7 @@ func (c *tallied) back(ctx context.Context, s *Service) error {
 		}
 	}
 	c.low = c.floor
-	if len(page) == tallyPage {
+	if int64(len(page)) == c.rows() {
 		c.low = page[len(page)-1].seq
 	}
 	return nil
@@ -328,7 +336,7 @@ func (c *tallied) arrived(ctx context.Context, s *Service) error {
 	var page []message
 	err := s.db.Query(ctx, `SELECT m.leaf, m.received_at, CASE WHEN EXISTS (SELECT 1 FROM results_deliveries d
 		WHERE d.seq >= m.leaf * 256 AND d.seq < (m.leaf + 1) * 256) THEN 0 ELSE 1 END
-		FROM results_messages m WHERE m.leaf >= $1 ORDER BY m.leaf LIMIT $2`, []any{c.leaf, int64(tallyPage)}, func(row store.Scanner) error {
+		FROM results_messages m WHERE m.leaf >= $1 ORDER BY m.leaf LIMIT $2`, []any{c.leaf, c.rows()}, func(row store.Scanner) error {
 		var m message
 		err := row.Scan(&m.leaf, &m.at, &m.lost)
 		page = append(page, m)
@@ -344,7 +352,7 @@ func (c *tallied) arrived(ctx context.Context, s *Service) error {
 		c.day[hourOf(m.at)] = a
 		c.leaf = m.leaf + 1
 	}
-	c.behind = len(page) == tallyPage
+	c.behind = int64(len(page)) == c.rows()
 	return nil
 }
 

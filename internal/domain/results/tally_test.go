@@ -132,10 +132,11 @@ func TestFlowsCountOnce(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
 		l := newLab(t, open)
 		l.clock.jump(-3 * 24 * time.Hour)
-		l.load(0, 3*tallyPage/2) // three pages of deliveries, in the days before
+		const page = 200
+		l.load(0, 3*page/2) // three pages of deliveries, in the days before
 		l.clock.jump(3 * 24 * time.Hour)
 		l.run() // and they go while they are counted
-		var c tallied
+		c := tallied{page: page}
 		must(t, c.follow(t.Context(), l.Service))
 		for steps := 0; !c.whole() || steps < 20; steps++ {
 			if !c.whole() {
@@ -146,7 +147,7 @@ func TestFlowsCountOnce(t *testing.T) {
 				l.load(10_000+steps*10, 5)
 			}
 		}
-		all := int64(3*tallyPage/2 + 20)
+		all := int64(3*page/2 + 20)
 		l.until("all are delivered", func() bool {
 			return l.count("SELECT count(*) FROM results_deliveries WHERE state = 3") == 2*all
 		})
