@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/labwarden/labwarden/internal/platform/alarm"
+	"github.com/labwarden/labwarden/internal/platform/today"
 )
 
 // Alarms is the list of alarms and how the ways to tell of them do.
@@ -143,12 +144,12 @@ func (s *Server) openAlarms(st *Status, now time.Time) []string {
 		if a.State == alarm.Accepted {
 			who = a.By + " has accepted it"
 		}
-		out = append(out, fmt.Sprintf("Alarm %d (%s, since %s; %s). %s", a.Number, a.Severity, clock(a.Since, now), who, a.Sentence))
+		out = append(out, fmt.Sprintf("Alarm %d (%s, since %s; %s). %s", a.Number, a.Severity, today.Clock(a.Since, now), who, a.Sentence))
 	}
 	ways := s.Desk.Ways()
 	for _, w := range ways {
 		if !w.Since.IsZero() {
-			out = append(out, fmt.Sprintf("Alarms do not reach %s by %s since %s: %s.", w.Person, w.Way, clock(w.Since, now), w.Problem))
+			out = append(out, fmt.Sprintf("Alarms do not reach %s by %s since %s: %s.", w.Person, w.Way, today.Clock(w.Since, now), w.Problem))
 		}
 	}
 	if len(ways) == 0 {

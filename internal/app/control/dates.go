@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/labwarden/labwarden/internal/app/desk"
+	"github.com/labwarden/labwarden/internal/platform/today"
 )
 
 // Kinds of dates.
@@ -94,7 +95,7 @@ func (d Date) Advice() string {
 // Words say it to a person; times in the zone of now.
 func (d Date) Words(now time.Time) string {
 	day := func(t time.Time) string { return t.In(now.Location()).Format(time.DateOnly) }
-	left := count(int64(d.Ends.Sub(now)/(24*time.Hour)), "day")
+	left := today.Count(int64(d.Ends.Sub(now)/(24*time.Hour)), "day")
 	past := !d.Ends.After(now)
 	var s string
 	switch d.Kind {

@@ -3,6 +3,8 @@ package control
 import (
 	"fmt"
 	"time"
+
+	"github.com/labwarden/labwarden/internal/platform/today"
 )
 
 // trouble says what about the nodes needs somebody.
@@ -25,7 +27,7 @@ func (n *Nodes) calm(self string, now time.Time) []string {
 	if n == nil || !n.Lease.Live {
 		return nil
 	}
-	since := clock(n.Lease.Since, now)
+	since := today.Clock(n.Lease.Since, now)
 	if n.Lease.Mine {
 		return []string{fmt.Sprintf("This node (%s) has held the lease since %s: it delivers and runs the jobs.", self, since)}
 	}

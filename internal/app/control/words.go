@@ -3,9 +3,11 @@ package control
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/platform/today"
 )
 
 // say writes the sentences and decides the state. now carries the zone that
@@ -21,7 +23,7 @@ func (st *Status) say(now time.Time, need []string) {
 		need = append(need, p.trouble(now)...)
 	}
 	if n := st.Quarantine; n > 0 {
-		need = append(need, fmt.Sprintf("%s in quarantine %s for a person: labwarden quarantine list.", count(n, "message"), plural(n, "waits", "wait")))
+		need = append(need, fmt.Sprintf("%s in quarantine %s for a person: labwarden quarantine list.", today.Count(n, "message"), today.Plural(n, "waits", "wait")))
 	}
 	for _, d := range st.Dates {
 		if _, due := d.Threshold(now); due {
@@ -46,7 +48,7 @@ func (st *Status) clinical() []string {
 	var out []string
 	add := func(n int64, what, one, many string) {
 		if n > 0 {
-			out = append(out, fmt.Sprintf("%s %s", count(n, what), plural(n, one, many)))
+			out = append(out, fmt.Sprintf("%s %s", today.Count(n, what), today.Plural(n, one, many)))
 		}
 	}
 	add(st.Calls.Overdue, "phone call", "is overdue: labwarden calls list.", "are overdue: labwarden calls list.")
@@ -62,21 +64,21 @@ func (st *Status) clinical() []string {
 func (p *Partner) trouble(now time.Time) []string {
 	var out []string
 	for _, g := range p.Stops {
-		out = append(out, fmt.Sprintf("Nothing goes to %s: a %s stop of %s stands since %s.", p.Name, g.Kind, g.Owner, clock(g.Since, now)))
+		out = append(out, fmt.Sprintf("Nothing goes to %s: a %s stop of %s stands since %s.", p.Name, g.Kind, g.Owner, today.Clock(g.Since, now)))
 	}
 	if !p.DownSince.IsZero() {
-		out = append(out, fmt.Sprintf("%s for %s. %s since %s; the next try is at %s.", waits(p.Waiting), p.Name, why(p.Why),
-			clock(p.DownSince, now), clock(p.NextTry, now)))
+		out = append(out, fmt.Sprintf("%s for %s. %s since %s; the next try is at %s.", waits(p.Waiting), p.Name, results.WhyWords(p.Why),
+			today.Clock(p.DownSince, now), today.Clock(p.NextTry, now)))
 	} else if p.alarmAfter > 0 && !p.Oldest.IsZero() && now.Sub(p.Oldest) > p.alarmAfter {
-		out = append(out, fmt.Sprintf("%s for %s, the oldest since %s; that is longer than agreed.", waits(p.Waiting), p.Name, clock(p.Oldest, now)))
+		out = append(out, fmt.Sprintf("%s for %s, the oldest since %s; that is longer than agreed.", waits(p.Waiting), p.Name, today.Clock(p.Oldest, now)))
 	}
 	if p.NeedsPerson > 0 {
 		out = append(out, fmt.Sprintf("%s to %s %s a person: labwarden results list --partner %s --state \"needs a person\".",
-			count(p.NeedsPerson, "result"), p.Name, plural(p.NeedsPerson, "needs", "need"), p.Key))
+			today.Count(p.NeedsPerson, "result"), p.Name, today.Plural(p.NeedsPerson, "needs", "need"), p.Key))
 	}
 	if p.Held > 0 {
 		out = append(out, fmt.Sprintf("%s to %s %s held: labwarden results list --partner %s --state held.",
-			count(p.Held, "result"), p.Name, plural(p.Held, "is", "are"), p.Key))
+			today.Count(p.Held, "result"), p.Name, today.Plural(p.Held, "is", "are"), p.Key))
 	}
 	return out
 }
@@ -85,24 +87,7 @@ func waits(n int64) string {
 	if n == 0 {
 		return "Nothing waits"
 	}
-	return count(n, "result") + " " + plural(n, "waits", "wait")
-}
-
-// why is the class of the last failure as a sentence's beginning.
-func why(class string) string {
-	switch class {
-	case "unreachable":
-		return "Their server has not been reachable"
-	case "unanswered":
-		return "Their server has not answered"
-	case "busy":
-		return "Their server has said that it is busy"
-	case "rejected":
-		return "Their server has refused us"
-	case "misconfigured":
-		return "Our own side could not send"
-	}
-	return "Sending has failed"
+	return today.Count(n, "result") + " " + today.Plural(n, "waits", "wait")
 }
 
 // calm says what was found in order.
@@ -119,7 +104,7 @@ func (st *Status) calm(now time.Time) []string {
 		var parts []string
 		add := func(n int64, one, many string) {
 			if n > 0 {
-				parts = append(parts, group(n)+" "+plural(n, one, many))
+				parts = append(parts, today.Group(n)+" "+today.Plural(n, one, many))
 			}
 		}
 		add(t.Acknowledged, "was acknowledged by its receiver", "were acknowledged by their receivers")
@@ -128,7 +113,7 @@ func (st *Status) calm(now time.Time) []string {
 		add(t.Open, "is still open", "are still open")
 		add(t.Superseded, "was superseded by a correction", "were superseded by corrections")
 		add(t.Refused, "was refused by a person", "were refused by a person")
-		s := fmt.Sprintf("%s came in today", count(t.Received, "result"))
+		s := fmt.Sprintf("%s came in today", today.Count(t.Received, "result"))
 		if len(parts) > 0 {
 			s += "; of the deliveries " + strings.Join(parts, ", ")
 		}
@@ -154,31 +139,4 @@ func (st *Status) calm(now time.Time) []string {
 		out = append(out, "Not known whether it answers, as nothing was sent since the hub started: "+strings.Join(silent, ", ")+".")
 	}
 	return out
-}
-
-// clock tells a time of today by the clock, another with its date.
-func clock(t, now time.Time) string {
-	t = t.In(now.Location())
-	if t.Format(time.DateOnly) == now.Format(time.DateOnly) {
-		return t.Format("15:04")
-	}
-	return t.Format("2006-01-02 15:04")
-}
-
-func count(n int64, what string) string { return group(n) + " " + plural(n, what, what+"s") }
-
-func plural(n int64, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
-}
-
-// group writes 1284 as 1,284.
-func group(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
 }

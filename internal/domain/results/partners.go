@@ -48,20 +48,7 @@ func (s *Service) Partners(ctx context.Context) ([]PartnerStatus, error) {
 		if err := s.countOpen(ctx, &p); err != nil {
 			return nil, err
 		}
-		for _, g := range stops.gates(key, "") {
-			p.Gates = append(p.Gates, Gate{g.kind, g.owner, g.placed})
-		}
-		s.mu.Lock()
-		c := s.couriers[key]
-		s.mu.Unlock()
-		if c != nil {
-			c.mu.Lock()
-			p.DownSince, p.NextTry, p.Heard = c.down.since, c.down.until, c.heard
-			if !c.down.since.IsZero() {
-				p.Why = c.down.class.String()
-			}
-			c.mu.Unlock()
-		}
+		s.line(&p, stops)
 		out = append(out, p)
 	}
 	return out, nil
@@ -103,4 +90,22 @@ func (s *Service) countOpen(ctx context.Context, p *PartnerStatus) error {
 	}
 	p.Oldest = time.UnixMicro(at).UTC()
 	return nil
+}
+
+// WhyWords is the class of a partner's last failure (PartnerStatus.Why) as the
+// beginning of a sentence that goes on with "since".
+func WhyWords(class string) string {
+	switch class {
+	case "unreachable":
+		return "Their server has not been reachable"
+	case "unanswered":
+		return "Their server has not answered"
+	case "busy":
+		return "Their server has said that it is busy"
+	case "rejected":
+		return "Their server has refused us"
+	case "misconfigured":
+		return "Our own side could not send"
+	}
+	return "Sending has failed"
 }
