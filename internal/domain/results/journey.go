@@ -98,22 +98,24 @@ type Journey struct {
 
 // JourneyOptions narrow what a journey tells.
 type JourneyOptions struct {
-	// Sees says of which partners' deliveries it tells; nil: all. A message none
-	// of whose deliveries may be seen is not found.
-	Sees func(partner string) bool
+	// Sees says of which deliveries it tells; nil: all. A message none of whose
+	// deliveries may be seen is not found.
+	Sees Sight
 	// Identity gives the patient's initials and year of birth, and numbers among
 	// the results. Looks tells who looked.
 	Identity, Looks bool
 }
 
-// Narrow keeps the deliveries that sees holds of; false where the message is
-// nobody's business who sees so little. A message that goes to nobody is for
-// those who see all.
-func (m *Summary) Narrow(sees func(partner string) bool) bool {
+// Sight says whether somebody may see a delivery; a nil one sees all.
+type Sight func(*Delivery) bool
+
+// Narrow keeps the deliveries that may be seen; false where that is none. A
+// message that goes to nobody is for those who see all.
+func (m *Summary) Narrow(sees Sight) bool {
 	if sees == nil {
 		return true
 	}
-	m.Deliveries = slices.DeleteFunc(slices.Clone(m.Deliveries), func(d Delivery) bool { return !sees(d.Partner) })
+	m.Deliveries = slices.DeleteFunc(slices.Clone(m.Deliveries), func(d Delivery) bool { return !sees(&d) })
 	return len(m.Deliveries) > 0
 }
 

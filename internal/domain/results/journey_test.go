@@ -115,7 +115,7 @@ func TestJourneyTellsEachStepAndItsSource(t *testing.T) {
 		}
 
 		// A partner's own people are told of their own deliveries alone.
-		j, err = l.Journey(ctx, m.ID, JourneyOptions{Sees: func(p string) bool { return p == "north" }})
+		j, err = l.Journey(ctx, m.ID, JourneyOptions{Sees: func(d *Delivery) bool { return d.Partner == "north" }})
 		must(t, err)
 		for _, k := range kinds(j) {
 			if strings.Contains(k, "south") || strings.HasPrefix(k, "act:") {
@@ -125,7 +125,7 @@ func TestJourneyTellsEachStepAndItsSource(t *testing.T) {
 		if j.Said.Initials != "" || j.Said.BirthYear != "" || len(j.Looks) != 0 || len(j.Deliveries) != 1 {
 			t.Errorf("north sees %+v", j)
 		}
-		_, err = l.Journey(ctx, m.ID, JourneyOptions{Sees: func(string) bool { return false }})
+		_, err = l.Journey(ctx, m.ID, JourneyOptions{Sees: func(*Delivery) bool { return false }})
 		_, unknown := l.Journey(ctx, event.NewID(), JourneyOptions{})
 		if !errors.Is(err, ErrNotFound) || !errors.Is(unknown, ErrNotFound) {
 			t.Errorf("of others: %v; unknown: %v", err, unknown)
@@ -263,7 +263,7 @@ func TestSearchAmongPartners(t *testing.T) {
 		_, err := l.IndexNow(t.Context())
 		must(t, err)
 		for among, want := range map[string]int{"north": 1, "south": 2, "": 0} {
-			h, err := l.Search(t.Context(), Query{PatientID: "4711", Among: []string{among}}, Page{})
+			h, err := l.Search(t.Context(), Query{PatientID: "4711", Sees: func(d *Delivery) bool { return d.Partner == among }}, Page{})
 			must(t, err)
 			if len(h.Messages) != want {
 				t.Errorf("among %q: %d, want %d", among, len(h.Messages), want)
