@@ -348,3 +348,19 @@ func (s *Said) Title() string {
 	}
 	return strings.Join(names, " and ")
 }
+
+// Number is the order's number as the laboratory knows it: the filler's, else
+// the placer's, of the first order that has one.
+func (s *Said) Number() string {
+	for i := range s.Orders {
+		if n := s.Orders[i].Filler; n != "" {
+			return n
+		}
+	}
+	for i := range s.Orders {
+		if n := s.Orders[i].Placer; n != "" {
+			return n
+		}
+	}
+	return ""
+}
