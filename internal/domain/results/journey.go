@@ -141,7 +141,7 @@ func (s *Service) Journey(ctx context.Context, id event.ID, o JourneyOptions) (*
 	slices.SortStableFunc(j.Steps, func(a, b Step) int {
 		switch {
 		case a.At.IsZero() && b.At.IsZero():
-			return 0
+			return order(a.Kind) - order(b.Kind)
 		case a.At.IsZero():
 			return 1
 		case b.At.IsZero():
@@ -150,6 +150,14 @@ func (s *Service) Journey(ctx context.Context, id event.ID, o JourneyOptions) (*
 		return a.At.Compare(b.At)
 	})
 	return j, nil
+}
+
+// order puts what is not counted yet behind what has not been sent yet.
+func order(k StepKind) int {
+	if k == StepUncounted {
+		return 1
+	}
+	return 0
 }
 
 // walk collects one journey.

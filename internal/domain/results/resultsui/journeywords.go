@@ -38,14 +38,12 @@ func (d Deps) words(j *results.Journey, t *told, now time.Time) {
 	switch st.Kind {
 	case results.StepCollected:
 		t.Title, t.Text = "Collected", "Said by the LIS"+dayOnly(st.Order.Collected)+"."
-		t.State = kit.Unknown
 	case results.StepReported:
 		t.Title = "Reported by the LIS"
 		if st.Order.Interpreter != "" {
 			t.Title = "Reported by " + st.Order.Interpreter
 		}
 		t.Text = joinText("Said by the LIS"+dayOnly(st.Order.Reported)+".", statusWords(st.Order.Status))
-		t.State = kit.Unknown
 	case results.StepReceived:
 		t.Title = "Received from " + sourceName(j.Source)
 		t.Text = kit.Many(int(j.Size), "byte", "bytes") + ", stored before we acknowledged. " + peerWords(&st.Peer, "The LIS")
@@ -54,7 +52,6 @@ func (d Deps) words(j *results.Journey, t *told, now time.Time) {
 		}
 	case results.StepMatched:
 		t.Title, t.Text = ordersWords(j.Said)
-		t.State = kit.Unknown
 	case results.StepUnreadable:
 		t.State, t.Title, t.Text = kit.Unknown, "What the LIS said is not shown", upperFirst(st.Why)+"."
 	case results.StepErased:
@@ -72,7 +69,7 @@ func (d Deps) words(j *results.Journey, t *told, now time.Time) {
 	case results.StepAct:
 		d.actWords(t)
 	default:
-		d.wayWords(t, now)
+		d.wayWords(j, t, now)
 	}
 }
 
@@ -149,7 +146,7 @@ func ordersWords(s *results.Said) (title, text string) {
 }
 
 // wayWords are about a delivery.
-func (d Deps) wayWords(t *told, now time.Time) {
+func (d Deps) wayWords(j *results.Journey, t *told, now time.Time) {
 	st, x := t.Step, t.Step.Delivery
 	name := d.partnerName(x.Partner)
 	for _, y := range st.Tries {
@@ -157,15 +154,17 @@ func (d Deps) wayWords(t *told, now time.Time) {
 	}
 	switch st.Kind {
 	case results.StepWaits:
-		t.Later = true
 		v := d.one(x, &results.Summary{ReceivedAt: now}, now)
 		t.State, t.Title = kit.Unknown, "Waits to be sent to "+name
 		if x.Attempts > 0 || x.Gated != "" {
 			t.State, t.Text = v.State, v.Text
 		} else {
-			t.Text = "It has not been sent yet."
+			t.Later, t.Text = true, "It has not been sent yet."
 		}
 	case results.StepStands:
+		if len(st.Tries) == 0 && stoppedBy(j, x.Seq) {
+			return // the line of the act says it
+		}
 		s, word := stateOf(x)
 		t.State, t.Title, t.Text = s, "The way to "+name+": "+word, "Reason: "+words(x.Reason)+"."
 	case results.StepShadow:
@@ -182,7 +181,7 @@ func (d Deps) wayWords(t *told, now time.Time) {
 		}
 		t.Text = joinText(same, peerWords(&st.Peer, "Their server"))
 		if !st.Began.IsZero() {
-			t.Tries = append(t.Tries, kit.Try{Time: kit.Second(st.Began, now), Text: "Sent, answered within " + kit.Span(st.At.Sub(st.Began)) + "."})
+			t.Tries = append(t.Tries, kit.Try{Time: kit.Second(st.Began, now), Text: "Sent, answered within " + span(st.At.Sub(st.Began)) + "."})
 		}
 		if len(t.Tries) < 2 {
 			t.Tries = nil // a single try is what the line says already
@@ -203,6 +202,17 @@ func (d Deps) wayWords(t *told, now time.Time) {
 			t.Text = "They have given no list of what they hold. Whether they have it, we do not know."
 		}
 	}
+}
+
+// stoppedBy says that an act of the journey tells why a delivery stands still.
+func stoppedBy(j *results.Journey, seq int64) bool {
+	last := ""
+	for i := range j.Steps {
+		if a := j.Steps[i].Act; a != nil && a.Delivery == seq {
+			last = a.Kind
+		}
+	}
+	return last == results.KindHeld || last == results.KindStopped || last == results.KindRefused || last == results.KindSuperseded
 }
 
 func (d Deps) answerWords(t *told, name string) {

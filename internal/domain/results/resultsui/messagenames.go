@@ -2,8 +2,11 @@ package resultsui
 
 import (
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/labwarden/labwarden/internal/codec/hl7"
+	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/web/kit"
 )
 
@@ -25,6 +28,91 @@ var fieldNames = map[string]map[int]string{
 	},
 	"SPM": {2: "Specimen", 4: "Type", 7: "Collection method", 8: "Source site", 11: "Role", 14: "Description", 17: "Collected", 18: "Received", 20: "Available", 21: "Reject reason", 24: "Condition"},
 	"NK1": {2: "Name", 3: "Relationship", 4: "Address", 5: "Telephone"},
+}
+
+// fieldTypes are the data types of fields that read better put together: n a
+// person's name (XPN, XCN), i an identifier (CX, EI), t a time (TS), c a code
+// (CE, CWE), a an address (XAD).
+var fieldTypes = map[string]map[int]byte{
+	"MSH": {7: 't'},
+	"PID": {2: 'i', 3: 'i', 4: 'i', 5: 'n', 6: 'n', 7: 't', 9: 'n', 10: 'c', 11: 'a', 15: 'c', 16: 'c', 18: 'i', 22: 'c', 29: 't'},
+	"PV1": {7: 'x', 8: 'x', 9: 'x', 19: 'i', 44: 't'},
+	"ORC": {2: 'i', 3: 'i', 4: 'i', 9: 't', 12: 'x', 22: 'a', 24: 'a'},
+	"OBR": {2: 'i', 3: 'i', 4: 'c', 7: 't', 8: 't', 10: 'x', 14: 't', 16: 'x', 22: 't', 28: 'x', 31: 'c'},
+	"SPM": {4: 'c', 7: 'c', 8: 'c', 11: 'c', 17: 't', 18: 't', 21: 'c', 24: 'c'},
+	"NK1": {2: 'n', 3: 'c', 4: 'a'},
+}
+
+// readField writes a field for people. What a part says stays as it is written;
+// only the order of the parts and what stands between them is ours. As it came it
+// stands below.
+func readField(v hl7.Value, kind byte) string {
+	if kind == 0 {
+		return results.Printable(v.Text(), maxValue)
+	}
+	var out []string
+	for _, r := range v.Repetitions() {
+		part := func(n int) string { return results.Printable(r.Part(n).Text(), 300) }
+		sub := func(n int) string { return results.Printable(r.Part(n).Subpart(1).Text(), 300) }
+		text := ""
+		switch kind {
+		case 'n':
+			text = joinText(part(5), part(2), part(3), sub(1), part(4))
+		case 'x':
+			text = joinText(part(6), part(3), part(4), sub(2), part(5))
+			if id := part(1); id != "" {
+				text = joinText(text, "("+id+")")
+			}
+		case 'i':
+			text = part(1)
+			if a := sub(4); a != "" {
+				text += " (" + a + ")"
+			} else if a := part(2); a != "" {
+				text += " (" + a + ")"
+			}
+		case 't':
+			text = readTime(part(1))
+		case 'c':
+			if text = part(2); text == "" {
+				text = part(1)
+			} else if c := part(1); c != "" {
+				text += " (" + c + ")"
+			}
+		case 'a':
+			var lines []string
+			for n := 1; n <= 6; n++ {
+				if s := sub(n); s != "" {
+					lines = append(lines, s)
+				}
+			}
+			text = strings.Join(lines, ", ")
+		}
+		if text == "" {
+			text = results.Printable(r.Text(), maxValue)
+		}
+		if len(out) == 20 {
+			out = append(out, "…")
+			break
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, "; ")
+}
+
+// readTime writes a DTM (HL7 v2.5.1 2.A.22) as it is meant, without moving it to
+// another zone; anything else stays as it is.
+func readTime(s string) string {
+	body, zone := s, ""
+	if i := strings.IndexAny(s, "+-"); i > 0 {
+		body, zone = s[:i], " UTC"+s[i:]
+	}
+	body, _, _ = strings.Cut(body, ".")
+	for layout, out := range map[string]string{"20060102": "2 Jan 2006", "200601021504": "2 Jan 2006, 15:04", "20060102150405": "2 Jan 2006, 15:04:05"} {
+		if t, err := time.Parse(layout, body); err == nil && len(body) == len(layout) {
+			return t.Format(out) + zone
+		}
+	}
+	return s
 }
 
 var segmentTitles = map[string]string{
@@ -59,7 +147,7 @@ func named(s hl7.Segment) []kit.KV {
 		if key == "" {
 			key = name + "-" + strconv.Itoa(n)
 		}
-		text := field(s, n)
+		text := readField(v, fieldTypes[name][n])
 		if v.Presence() == hl7.Null {
 			text = "\"\" (to be deleted)"
 		}

@@ -216,6 +216,10 @@ func readable(body []byte) []templ.Component {
 		}
 	}
 	flush()
+	// Who, and what was found, come before how the message was sent.
+	if len(out) > 1 {
+		out = append(out[1:], out[0])
+	}
 	return out
 }
 

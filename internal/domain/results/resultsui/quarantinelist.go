@@ -97,13 +97,13 @@ func (q *quarantine) page(w http.ResponseWriter, r *http.Request) error {
 	}
 	body := []templ.Component{}
 	if len(groups) > 0 {
-		body = append(body, kit.Sheet(kit.SheetOpts{Title: "Why", Sub: "by source and cause", Body: kit.Ledger(q.groups(r, groups, now))}))
+		body = append(body, kit.Sheet(kit.SheetOpts{Title: "Why", Sub: "by source and cause", Body: kit.Todo(q.groups(r, groups, now))}))
 	}
-	title, sub := "Messages", "newest first"
-	if f.Decided {
-		sub = "decided about, newest first"
+	sub := "newest first"
+	if f.Source != "" || f.Cause != "" {
+		sub = "chosen by source and cause, newest first"
 	}
-	body = append(body, kit.Sheet(kit.SheetOpts{Title: title, Sub: sub, Body: templ.Join(tabs(r.URL, f.Decided), kit.DataTable(apartTable(r, &list, now)))}))
+	body = append(body, tabs(r.URL, f.Decided), kit.Sheet(kit.SheetOpts{Title: "Messages", Sub: sub, Body: kit.DataTable(apartTable(r, &list, now))}))
 	if list.Next > 0 {
 		older := cloned(v)
 		older.Set("before", numbered(list.Next))
@@ -131,18 +131,18 @@ func tabs(u *url.URL, decided bool) templ.Component {
 	})
 }
 
-func (q *quarantine) groups(r *http.Request, groups []results.ApartGroup, now time.Time) []kit.LedgerItem {
-	act := laboratory(r, authz.QuarantineAct) == nil
-	var out []kit.LedgerItem
+func (q *quarantine) groups(r *http.Request, groups []results.ApartGroup, now time.Time) []kit.TodoItem {
+	act := offered(laboratory(r, authz.QuarantineAct))
+	var out []kit.TodoItem
 	for _, g := range groups {
 		c := wordsOf(g.Cause)
 		at := url.Values{"source": {g.Source}, "cause": {g.Cause}}.Encode()
-		it := kit.LedgerItem{
-			State: kit.Warn, Name: c.Short + " · " + results.Printable(g.Source, 60), Href: "/quarantine?" + at, Value: kit.Many(int(g.Count), "message", "messages"),
-			Text: joinText(c.Why, "The first at "+kit.Clock(g.Oldest, now)+", the last at "+kit.Clock(g.Last, now)+"."),
+		it := kit.TodoItem{
+			State: kit.Warn, Title: c.Short + ": " + kit.Many(int(g.Count), "message", "messages") + " from " + results.Printable(g.Source, 60),
+			Text: c.Why, Since: "since " + kit.Clock(g.Oldest, now), Action: &kit.Action{Text: "Show them", Href: "/quarantine?" + at},
 		}
 		if act && canReplay(g.Cause) {
-			it.Chart = kit.Button(kit.Action{Text: "Replay all", Href: "/quarantine/replay?" + at})
+			it.Action = &kit.Action{Text: "Replay all", Href: "/quarantine/replay?" + at}
 		}
 		out = append(out, it)
 	}
@@ -175,7 +175,7 @@ func apartTable(r *http.Request, list *results.ApartPage, now time.Time) kit.Tab
 		if a.DecidedBy != "" {
 			word += " by " + a.DecidedBy
 		}
-		t.Rows = append(t.Rows, kit.Row{Key: a.ID.String(), At: a.State == "open", Cells: []kit.Cell{
+		t.Rows = append(t.Rows, kit.Row{Key: a.ID.String(), Cells: []kit.Cell{
 			{Text: wordsOf(a.Cause).Short, Href: "/quarantine/" + a.ID.String(), Sub: kit.Many(int(a.Size), "byte", "bytes")},
 			kit.CMono(kit.Second(a.ReceivedAt, now)), kit.C(results.Printable(a.Source, 60)), kit.CNum(int(a.Times)), kit.CState(state, "", word),
 		}})

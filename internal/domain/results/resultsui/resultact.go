@@ -189,7 +189,7 @@ func (d Deps) actSheets(r *http.Request, j *results.Journey, m *results.Summary,
 			}
 			text := a.name
 			if several {
-				text += " to " + d.partnerName(x.Partner)
+				text += ": " + d.partnerName(x.Partner)
 			}
 			buttons = append(buttons, kit.Action{Text: text, Href: path + "/deliveries/" + numbered(x.Seq) + "/" + a.path})
 		}

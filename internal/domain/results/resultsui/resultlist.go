@@ -271,7 +271,7 @@ func (l *resultList) row(m *results.Summary, said *results.Said, now time.Time) 
 	short := l.short(m)
 	href := "/results/" + m.ID.String()
 	return kit.Row{
-		Key: m.ID.String(), At: v.State == kit.Warn || v.State == kit.Stopped,
+		Key: m.ID.String(), At: v.State == kit.Stopped,
 		Cells: []kit.Cell{
 			{Text: title, Href: href, Sub: sub},
 			kit.CMono(kit.Second(m.ReceivedAt, now)), kit.C(results.Printable(m.Source, 60)),

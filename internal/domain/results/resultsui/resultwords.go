@@ -229,7 +229,7 @@ func (d Deps) one(x *results.Delivery, m *results.Summary, now time.Time) verdic
 func doneVerdict(x *results.Delivery, m *results.Summary, name string, now time.Time) verdict {
 	after := ""
 	if took := x.ChangedAt.Sub(m.ReceivedAt); took >= 0 {
-		after = ", " + kit.Span(took) + " after it came in"
+		after = ", " + span(took) + " after it came in"
 	}
 	at := kit.Second(x.ChangedAt, now)
 	v := verdict{State: kit.Fine}
@@ -249,6 +249,14 @@ func doneVerdict(x *results.Delivery, m *results.Summary, name string, now time.
 		v.Text = "Placed at " + at + after + ". Nobody answers such a delivery: whether anyone has it is not known."
 	}
 	return v
+}
+
+// span is a length of time; what is shorter than a second is said to be so.
+func span(d time.Duration) string {
+	if d < time.Second {
+		return "less than a second"
+	}
+	return kit.Span(d)
 }
 
 // failure is a class of failed tries in words.
