@@ -77,7 +77,7 @@ func TestNameAndMessageAreRecordedBeforeTheyAreShown(t *testing.T) {
 		t.Fatalf("recorded %+v", e)
 	}
 	// Whoever may read the record sees who looked.
-	l.get("compliance-officer", path(id)).want(t, 200, "Who looked", "technologist looked at it. Reason: show name.")
+	l.get("compliance-officer", path(id)).want(t, 200, "Who looked", "technologist looked at it", "Reason: show name.")
 	l.get(tech, path(id)).not(t, "Who looked")
 	// The export is a file that no browser runs.
 	a := l.do("laboratory-director", "POST", path(id)+"/export", url.Values{}).want(t, 200)

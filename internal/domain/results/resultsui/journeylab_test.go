@@ -266,24 +266,29 @@ func (l *lab) newest() event.ID {
 	return list[0].ID
 }
 
-// deliver runs the couriers until each open delivery was tried.
-func (l *lab) deliver() {
-	l.t.Helper()
+// start runs the couriers until stop is called.
+func (l *lab) start() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- l.Run(ctx) }()
+	return func() { cancel(); l.ok(<-done) }
+}
+
+// deliver runs the couriers until each open delivery was tried.
+func (l *lab) deliver() {
+	l.t.Helper()
+	stop := l.start()
+	defer stop()
 	l.until("deliveries tried", func() bool {
 		var n int64
-		l.ok(l.db.QueryRow(ctx, "SELECT count(*) FROM results_deliveries WHERE state = 0 AND attempts = 0").Scan(&n))
+		l.ok(l.db.QueryRow(context.Background(), "SELECT count(*) FROM results_deliveries WHERE state = 0 AND attempts = 0").Scan(&n))
 		return n == 0
 	})
-	cancel()
-	l.ok(<-done)
 }
 
 func (l *lab) until(what string, ok func() bool) {
 	l.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(3 * time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
 			l.t.Fatalf("never: %s\n%s", what, l.errs.String())

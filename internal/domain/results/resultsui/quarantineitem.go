@@ -65,7 +65,7 @@ func (q *quarantine) item(w http.ResponseWriter, r *http.Request) error {
 	if len(beside) == 0 {
 		p.Body = templ.Join(v, stack(wide...))
 	} else {
-		p.Body = templ.Join(v, kit.Columns(stack(wide...), stack(beside...)))
+		p.Body = templ.Join(v, kit.Columns(templ.Join(wide...), templ.Join(beside...)))
 	}
 	return web.Render(w, r, p)
 }

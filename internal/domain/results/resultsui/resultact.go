@@ -231,7 +231,7 @@ func (d Deps) legalSheet(r *http.Request, j *results.Journey, m *results.Summary
 	} else {
 		body = append(body, kit.Empty("None stands on this result. Retention erases it when its time is over.", nil))
 	}
-	return []templ.Component{kit.Sheet(kit.SheetOpts{Title: "Legal hold", Pad: true, Body: templ.Join(append(body, kit.Acts(buttons...))...)})}
+	return []templ.Component{kit.Sheet(kit.SheetOpts{Title: "Legal hold", Body: templ.Join(append(body, kit.Acts(buttons...))...)})}
 }
 
 func (d Deps) legalHoldPage(w http.ResponseWriter, r *http.Request) error {

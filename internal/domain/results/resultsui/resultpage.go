@@ -1,7 +1,9 @@
 package resultsui
 
 import (
+	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -72,14 +74,18 @@ func (d Deps) drawResult(w http.ResponseWriter, r *http.Request, m *results.Summ
 	if len(beside) == 0 {
 		body = append(body, stack(wide...))
 	} else {
-		body = append(body, kit.Columns(stack(wide...), stack(beside...)))
+		body = append(body, kit.Columns(templ.Join(wide...), templ.Join(beside...)))
 	}
 	p.Body, p.Tools = templ.Join(body...), kit.PrintButton("Print")
 	return web.Render(w, r, p)
 }
 
-// stack draws sheets one below the other; kit.Columns gives the room between.
-func stack(of ...templ.Component) templ.Component { return templ.Join(of...) }
+// stack draws sheets one below the other.
+func stack(of ...templ.Component) templ.Component {
+	return templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
+		return kit.Stack().Render(templ.WithChildren(ctx, templ.Join(of...)), w)
+	})
+}
 
 func (d Deps) crumbs(m *results.Summary) []kit.Crumb {
 	out := []kit.Crumb{{Name: "Results", Href: "/results"}}
@@ -240,20 +246,18 @@ func (d Deps) messageSheet(j *results.Journey, m *results.Summary, reveal bool) 
 }
 
 func looksSheet(j *results.Journey, now time.Time) templ.Component {
-	var items []kit.KV
+	var items []kit.Step
 	for i, a := range j.Looks {
 		if i == 20 {
-			items = append(items, kit.KV{Key: "And", Value: kit.Count(len(j.Looks)-20) + " more"})
+			items = append(items, kit.Step{Title: "And " + kit.Count(len(j.Looks)-20) + " more", State: kit.Unknown})
 			break
 		}
 		what := map[string]string{results.KindViewed: "looked at it", results.KindExported: "took the message", results.KindProved: "took the proof"}[a.Kind]
-		items = append(items, kit.KV{Key: kit.Clock(a.At, now), Value: a.By + " " + what + ". Reason: " + words(a.Reason) + "."})
+		items = append(items, kit.Step{Time: kit.Clock(a.At, now), State: kit.Fine, Word: "Recorded", Title: a.By + " " + what, Text: "Reason: " + words(a.Reason) + "."})
 	}
-	o := kit.SheetOpts{Title: "Who looked", Sub: "from the ledger", Pad: true}
+	o := kit.SheetOpts{Title: "Who looked", Sub: "from the ledger", Body: kit.Journey(items)}
 	if len(items) == 0 {
 		o.Body = kit.Empty("Nobody has looked at the patient of this result here.", nil)
-	} else {
-		o.Body = kit.KeyValues(items)
 	}
 	return kit.Sheet(o)
 }
