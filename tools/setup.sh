@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what the tests need from Debian, only what is missing.
-#   tools/setup.sh test      PostgreSQL 15 (programs only), openssl, gpg
+#   tools/setup.sh test      PostgreSQL 15 (programs only), openssl, gpg, Chromium
 #   tools/setup.sh ci        the above and what .ci/run needs besides
-#   tools/setup.sh browser   Chromium, for the end-to-end tests
+#   tools/setup.sh browser   Chromium alone, for the tests of pages
+# What those tests run with Node is pinned in e2e/npm and installed by themselves.
 # No server of the machine's own is created, started, stopped or restarted.
 set -euo pipefail
 
@@ -16,7 +17,9 @@ for_test() {
 	need postgresql-15 test -x /usr/lib/postgresql/15/bin/initdb
 	need openssl command -v openssl
 	need gnupg command -v gpg
+	for_browser
 }
+for_browser() { need chromium command -v chromium; }
 case ${1:-test} in
 test) for_test ;;
 ci)
@@ -25,7 +28,7 @@ ci)
 	need xz-utils command -v xz
 	need systemd command -v systemd-analyze
 	;;
-browser) need chromium command -v chromium ;;
+browser) for_browser ;;
 *)
 	echo "usage: tools/setup.sh test|ci|browser" >&2
 	exit 2

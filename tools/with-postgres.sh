@@ -2,7 +2,8 @@
 # Runs a command with PostgreSQL beside it: installs what is missing, starts the
 # tests' own server, exports LABWARDEN_TEST_POSTGRES, and stops it however the
 # command ends. With LABWARDEN_REQUIRE_POSTGRES=1 a test that would skip its
-# PostgreSQL half has to fail instead.
+# PostgreSQL half has to fail instead; LABWARDEN_REQUIRE_BROWSER=1 is the same for
+# the browser.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p .test
@@ -18,5 +19,5 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 tools/postgres.sh start 9>&-
 LABWARDEN_TEST_POSTGRES=$(tools/postgres.sh dsn)
-export LABWARDEN_TEST_POSTGRES LABWARDEN_REQUIRE_POSTGRES=1
+export LABWARDEN_TEST_POSTGRES LABWARDEN_REQUIRE_POSTGRES=1 LABWARDEN_REQUIRE_BROWSER=1
 "$@" 9>&-

@@ -3,7 +3,6 @@ package crash
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -16,55 +15,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/labwarden/labwarden/e2e/npm"
 	"github.com/labwarden/labwarden/internal/demo"
 )
-
-// npm installs the programs under e2e/npm, once per lock file.
-func npm(t *testing.T) (dir, node string) {
-	t.Helper()
-	node, err := exec.LookPath("node")
-	if err != nil {
-		t.Skip("SKIPPED: node is missing: no HL7 client or server of others was tried")
-	}
-	src := filepath.Join(built.root, "e2e", "npm")
-	dir = filepath.Join(built.root, ".test", "npm")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range []string{"package.json", "package-lock.json", "send.js", "receive.js"} {
-		b, err := os.ReadFile(filepath.Join(src, f))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, f), b, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	lock, err := os.ReadFile(filepath.Join(dir, "package-lock.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	mark := filepath.Join(dir, "node_modules", ".installed")
-	if old, err := os.ReadFile(mark); err == nil && bytes.Equal(old, lock) {
-		return dir, node
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("npm ci: %v\n%s", err, out)
-	}
-	if err := os.WriteFile(mark, lock, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return dir, node
-}
 
 // script runs one of them; lines is what it prints.
 func script(t *testing.T, name string, conf map[string]any, stdin []byte) (lines chan string, ended chan error) {
 	t.Helper()
-	dir, node := npm(t)
+	dir, node := npm.Install(t, built.root, "no HL7 client or server of others was tried", false)
 	b, err := json.Marshal(conf)
 	if err != nil {
 		t.Fatal(err)

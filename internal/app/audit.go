@@ -4,11 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/labwarden/labwarden/internal/app/control"
+	"github.com/labwarden/labwarden/internal/domain/access"
+	"github.com/labwarden/labwarden/internal/domain/access/accounts"
+	"github.com/labwarden/labwarden/internal/domain/access/record"
+	"github.com/labwarden/labwarden/internal/domain/access/signin"
 	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/domain/setup"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
+	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
@@ -70,22 +77,47 @@ func (h *Hub) auditOwn(ctx context.Context, found func(table, row, what string))
 		return err
 	}
 	tags := bus.NewTags(h.Vault)
-	for _, d := range []*bus.Tagged{taggedRevisions, taggedSecrets, taggedExtended} {
+	for _, d := range []*bus.Tagged{taggedRevisions, taggedSecrets, taggedExtended, taggedPages} {
 		if err := tags.Audit(ctx, h.DB, d, in(d.Table)); err != nil {
 			return err
 		}
 	}
-	if err := h.Alarms.Audit(ctx, found); err != nil {
-		return err
+	for _, room := range []func(context.Context, func(table, row, what string)) error{
+		h.Alarms.Audit, h.Access.Audit, h.rooms.signin.Audit, h.rooms.accounts.Audit, h.rooms.record.Audit, h.rooms.approvals.Audit, h.rooms.setup.Audit,
+	} {
+		if err := room(ctx, found); err != nil {
+			return err
+		}
 	}
-	tables := append(append(append([]string{taggedRevisions.Table, taggedSecrets.Table, taggedExtended.Table}, bus.TaggedTables()...), results.TaggedTables()...), alarm.TaggedTables()...)
+	tables := slices.Concat([]string{taggedRevisions.Table, taggedSecrets.Table, taggedExtended.Table, taggedPages.Table},
+		bus.TaggedTables(), results.TaggedTables(), alarm.TaggedTables(), access.TaggedTables(),
+		signin.TaggedTables(), accounts.TaggedTables(), record.TaggedTables(), approval.TaggedTables(), setup.TaggedTables())
 	if err := tags.AuditStrays(ctx, h.DB, tables, in("row_tags")); err != nil {
 		return err
 	}
 	if err := h.auditRevisions(ctx, found); err != nil {
 		return err
 	}
+	if err := h.auditPages(ctx, found); err != nil {
+		return err
+	}
 	return h.auditSecrets(ctx, found)
+}
+
+// auditPages opens the authority of the pages.
+func (h *Hub) auditPages(ctx context.Context, found func(table, row, what string)) error {
+	var sealed []byte
+	err := h.DB.QueryRow(ctx, "SELECT authority FROM hub_pages WHERE id = 1").Scan(&sealed)
+	if errors.Is(err, store.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the pages' authority: %w", err)
+	}
+	if _, err := h.Vault.Unseal(vault.PurposeSecrets, pagesWhere(), nil, sealed); err != nil {
+		found("hub_pages", "1", "the authority of the pages does not open")
+	}
+	return nil
 }
 
 // auditRevisions opens every revision and looks for those the ledger knows.

@@ -31,6 +31,27 @@ var free = map[string]string{
 	"results_search_runs.dirty": "1 only makes retention clean the run again; 0 over erased messages is found by the run's entries",
 }
 
+// elsewhere are the rooms whose tables are tried by a test of their own
+// (bustest.EveryColumn), by the prefix of their names: here each damage costs an
+// audit of the whole laboratory.
+var elsewhere = map[string]string{
+	"access_":   "internal/domain/access",
+	"signin_":   "internal/domain/access/signin",
+	"accounts_": "internal/domain/access/accounts",
+	"record_":   "internal/domain/access/record",
+	"approval_": "internal/platform/approval",
+	"setup_":    "internal/domain/setup",
+}
+
+func triedElsewhere(table string) bool {
+	for prefix := range elsewhere {
+		if strings.HasPrefix(table, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
 // answers is a partner that always answers the same.
 type answers struct {
 	receipt channel.Receipt
@@ -53,10 +74,12 @@ func fullHub(t *testing.T, s *site) *Hub {
 			t.Fatal(err)
 		}
 	}
+	_, err := h.pagesRoot(ctx, "Lab", []string{"lab.example"})
+	must(err)
 	p := "  p: {name: P, destination: {mllp: {address: \"127.0.0.1:1\"}}}\n"
 	src := s.source(p, "p", "shadow")
 	c := s.parse(src)
-	_, err := h.Begin(ctx, c.Node, c, []byte(src), "tester")
+	_, err = h.Begin(ctx, c.Node, c, []byte(src), "tester")
 	must(err)
 	src = s.source(strings.Replace(p, "name: P", "name: Q", 1), "p", "shadow")
 	_, err = propose(ctx, h, s.parse(src), src)
@@ -359,10 +382,10 @@ func TestEveryColumnOfEveryTableIsBound(t *testing.T) {
 		r := schema(t, h)
 		tried := 0
 		for _, x := range r.tables {
-			if free[x.name+".*"] != "" {
+			if free[x.name+".*"] != "" || triedElsewhere(x.name) {
 				continue
 			}
-			if len(x.rows) == 0 || len(x.rows) < 2 && !slices.Contains([]string{"hub_book", "ledger_head", "results_clock", "results_controls"}, x.name) {
+			if len(x.rows) == 0 || len(x.rows) < 2 && !slices.Contains([]string{"hub_book", "hub_pages", "ledger_head", "results_clock", "results_controls"}, x.name) {
 				t.Errorf("%s has %d rows: nothing was tried", x.name, len(x.rows))
 				continue
 			}

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"github.com/labwarden/labwarden/internal/app/control"
 	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/channel/mllp"
+	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/node/bypass"
 	"github.com/labwarden/labwarden/internal/platform/config"
 )
@@ -78,10 +80,17 @@ func OpenBypass(ctx context.Context, n *config.Node, who bypass.Named, d Deps) (
 	relay := &bypass.Relay{Now: d.Now, Slog: d.Log, Partners: map[string]bypass.Partner{}}
 	p := &bypass.Program{Relay: relay, Card: card, Opening: who, Doors: map[string]bypass.Door{}, Cannot: map[string]string{}, Now: d.Now, Slog: d.Log}
 	b.Program = p
-	if err := b.partners(c, card, d); err != nil {
+	stops, err := cardStops(card)
+	if err != nil {
 		return nil, err
 	}
-	if relay.Decide, err = decider(c, p.Cannot); err != nil {
+	if card.Unknown > 0 {
+		d.Log.Error("stops stand in the hub that the bypass cannot apply: whom they cover cannot be told", "stops", card.Unknown)
+	}
+	if err := b.partners(c, card, stops, d); err != nil {
+		return nil, err
+	}
+	if relay.Decide, err = decider(c, p.Cannot, stops); err != nil {
 		return nil, err
 	}
 	if err := b.earlier(dir, key); err != nil {
@@ -130,7 +139,7 @@ func hubIsSilent(ctx context.Context, socket string) error {
 }
 
 // partners builds a sender for every partner that can be reached in bypass.
-func (b *Bypass) partners(c *config.Config, card bypass.Card, d Deps) error {
+func (b *Bypass) partners(c *config.Config, card bypass.Card, stops []results.CarriedStop, d Deps) error {
 	build := builder{now: d.Now, secret: func(_ context.Context, s config.Secret) ([]byte, error) {
 		if s == "" {
 			return nil, nil
@@ -145,6 +154,10 @@ func (b *Bypass) partners(c *config.Config, card bypass.Card, d Deps) error {
 	}}
 	for _, key := range sorted(c.Partners) {
 		dest := c.Partners[key].Destination
+		if stop := stopped(stops, key, ""); stop != "" {
+			b.Cannot[key] = stop
+			continue
+		}
 		if dest.FHIR != nil {
 			b.Cannot[key] = "FHIR bundles carry the laboratory's signature, which only the hub can make"
 			continue
@@ -167,9 +180,30 @@ func (b *Bypass) partners(c *config.Config, card bypass.Card, d Deps) error {
 	return nil
 }
 
+// cardStops are the stops that stood in the hub when the card was written.
+func cardStops(card bypass.Card) ([]results.CarriedStop, error) {
+	out := make([]results.CarriedStop, len(card.Stops))
+	for i, b := range card.Stops {
+		if json.Unmarshal(b, &out[i]) != nil { // its error may quote a name
+			return nil, errors.New("read bypass card: a stop on it is of another version of Labwarden")
+		}
+	}
+	return out, nil
+}
+
+// stopped says which stop stands before the way; empty for none.
+func stopped(stops []results.CarriedStop, partner, route string) string {
+	for _, x := range stops {
+		if x.Before(partner, route) {
+			return "a " + x.Kind + " stop of the " + string(x.Scope) + " stands in the hub"
+		}
+	}
+	return ""
+}
+
 // decider turns the routes into the bypass's decision: what the hub would hold
 // or could not answer is refused.
-func decider(c *config.Config, cannot map[string]string) (bypass.Decide, error) {
+func decider(c *config.Config, cannot map[string]string, stops []results.CarriedStop) (bypass.Decide, error) {
 	set, err := new(Hub).settings(c, nil)
 	if err != nil {
 		return nil, fmt.Errorf("read bypass card: %w", err)
@@ -179,6 +213,11 @@ func decider(c *config.Config, cannot map[string]string) (bypass.Decide, error) 
 		if d.Cause != "" {
 			return nil, &bypass.Refusal{Cause: d.Cause, Code: d.Code, Location: d.Location, Text: "The gateway runs in bypass. " + d.Text + " Nothing was kept; it stays with the sender."}
 		}
+		for i := range stops {
+			if len(d.Ways) > 0 && stops[i].Covers(body) {
+				return nil, &bypass.Refusal{Cause: "stopped", Code: "207", Text: "The gateway runs in bypass and would hold this message: a clinical stop covers it. It stays with the sender."}
+			}
+		}
 		ways := make([]bypass.Way, 0, len(d.Ways))
 		for _, w := range d.Ways {
 			if w.Held != "" {
@@ -187,6 +226,9 @@ func decider(c *config.Config, cannot map[string]string) (bypass.Decide, error) 
 			way := bypass.Way{Partner: w.Partner, Route: w.Route, Shadow: w.Shadow, Cannot: cannot[w.Partner]}
 			if w.Changed {
 				way.Cannot = "route " + w.Route + " changes messages"
+			}
+			if stop := stopped(stops, w.Partner, w.Route); stop != "" {
+				way.Cannot = stop
 			}
 			ways = append(ways, way)
 		}

@@ -3,12 +3,14 @@ package app
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/labwarden/labwarden/internal/node/bypass"
 	"github.com/labwarden/labwarden/internal/platform/config"
@@ -21,6 +23,7 @@ type bypassed struct {
 
 	mu    sync.Mutex
 	card  string            // why there is no card; empty when there is one
+	stops string            // which stops are on it
 	logs  map[string]string // what is wrong with logs, by name
 	notes []string          // what was read in since the start
 }
@@ -43,20 +46,68 @@ func MakeBypassKey(n *config.Node) error {
 // writeBypassCard puts what the bypass needs into the data folder. Results do
 // not depend on it, so a failure is said loudly and stops nothing.
 func (h *Hub) writeBypassCard(ctx context.Context, c *config.Config) {
-	err := h.bypassCard(ctx, c)
+	stops, err := h.bypassCard(ctx, c)
 	h.bypassed.mu.Lock()
 	defer h.bypassed.mu.Unlock()
-	h.bypassed.card = ""
+	said := h.bypassed.card
+	h.bypassed.card, h.bypassed.stops = "", stops
 	if err != nil {
 		h.bypassed.card = err.Error()
-		h.slog.Error("no bypass could be opened if this hub failed now", "error", err)
+		if said != h.bypassed.card {
+			h.slog.Error("no bypass could be opened if this hub failed now, or it would be with an old card", "error", err)
+		}
 	}
 }
 
-func (h *Hub) bypassCard(ctx context.Context, c *config.Config) error {
-	if c.Node.Bypass.Key == "" {
-		return nil
+// cardEvery is how soon a stop that is placed or lifted is on the bypass's card.
+const cardEvery = time.Second
+
+// keepBypassCard writes the card again when the stops change, on any node.
+func (h *Hub) keepBypassCard(ctx context.Context) error {
+	tick := time.NewTicker(cardEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		h.freshBypassCard(ctx)
 	}
+}
+
+func (h *Hub) freshBypassCard(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second) // a database that hangs must not keep others from applying
+	defer cancel()
+	now, err := h.Results.StandingNow(ctx)
+	if err != nil {
+		return // the store is away, which is said elsewhere; the card stays
+	}
+	h.bypassed.mu.Lock()
+	same := h.bypassed.stops == now
+	h.bypassed.mu.Unlock()
+	if same {
+		return
+	}
+	h.applying.Lock()
+	defer h.applying.Unlock()
+	if h.running != nil && ctx.Err() == nil {
+		h.writeBypassCard(ctx, h.running.conf)
+	}
+}
+
+// bypassCard writes the card and names the stops that are on it.
+func (h *Hub) bypassCard(ctx context.Context, c *config.Config) (stops string, err error) {
+	if stops, err = h.Results.StandingNow(ctx); err != nil || c.Node.Bypass.Key == "" {
+		return stops, err
+	}
+	if err = h.newBypassCard(ctx, c); err != nil {
+		stops = "" // tried again
+	}
+	return stops, err
+}
+
+func (h *Hub) newBypassCard(ctx context.Context, c *config.Config) error {
 	key, err := bypass.ReadKey(string(c.Node.Bypass.Key))
 	if err != nil {
 		return err
@@ -76,6 +127,18 @@ func (h *Hub) bypassCard(ctx context.Context, c *config.Config) error {
 		if card.Secrets[name], err = h.secret(ctx, config.Secret("vault:"+name)); err != nil {
 			return err
 		}
+	}
+	standing, unknown, err := h.Results.CarriedStops(ctx)
+	if err != nil {
+		return err
+	}
+	card.Unknown = unknown
+	for _, x := range standing {
+		b, err := json.Marshal(x)
+		if err != nil {
+			return fmt.Errorf("write bypass card: %w", err)
+		}
+		card.Stops = append(card.Stops, b)
 	}
 	return bypass.WriteCard(bypass.Folder(string(c.Node.Data)), key, card)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/labwarden/labwarden/internal/app/control"
 	"github.com/labwarden/labwarden/internal/channel/folder"
+	"github.com/labwarden/labwarden/internal/domain/access"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/lease"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
@@ -57,6 +58,11 @@ func (h *Hub) act(ctx context.Context, settled func()) error {
 	g.Go(func() error { return h.audits(ctx) })
 	g.Go(func() error { return h.watchClock(ctx) })
 	g.Go(func() error { return h.rewraps(ctx) })
+	for _, m := range h.modules(h.inForce()) {
+		if m.Run != nil {
+			g.Go(func() error { return m.Run(ctx) })
+		}
+	}
 	return g.Wait()
 }
 
@@ -184,6 +190,8 @@ func (h *Hub) hear(ctx context.Context) {
 		switch {
 		case word == lease.Hint:
 			h.lease.Poke()
+		case word == access.Hint:
+			h.Access.Poke()
 		case strings.HasPrefix(word, wordWork):
 			h.Results.Told(word[len(wordWork):], false)
 		case strings.HasPrefix(word, wordChanged):

@@ -16,13 +16,20 @@ import (
 	"time"
 
 	"github.com/labwarden/labwarden/internal/app/watch"
+	"github.com/labwarden/labwarden/internal/domain/access"
+	"github.com/labwarden/labwarden/internal/domain/access/accounts"
+	"github.com/labwarden/labwarden/internal/domain/access/record"
+	"github.com/labwarden/labwarden/internal/domain/access/signin"
 	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/domain/setup"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
+	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/lease"
 	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/vault"
+	"github.com/labwarden/labwarden/internal/platform/web"
 )
 
 //go:embed migrations/*.sql
@@ -33,7 +40,11 @@ func migrations() []store.Migrations {
 	if err != nil {
 		panic(err) // the folder is embedded above
 	}
-	return []store.Migrations{{Domain: "hub", Files: sub}, bus.Migrations(), lease.Migrations(), results.Migrations(), watch.Migrations(), alarm.Migrations()}
+	return []store.Migrations{
+		{Domain: "hub", Files: sub},
+		bus.Migrations(), lease.Migrations(), results.Migrations(), watch.Migrations(), alarm.Migrations(),
+		access.Migrations(), signin.Migrations(), accounts.Migrations(), record.Migrations(), approval.Migrations(), setup.Migrations(),
+	}
 }
 
 // purposes are the keys the hub needs besides those every vault has.
@@ -46,6 +57,9 @@ type Hub struct {
 	Vault   *vault.Vault
 	Results *results.Service
 	Alarms  *alarm.Desk
+	Access  *access.Service
+
+	rooms rooms
 
 	now           func() time.Time
 	slog          *slog.Logger
@@ -67,6 +81,8 @@ type Hub struct {
 	lease   *lease.Lease
 	trouble atomic.Pointer[string]            // why this node does no work; nil while it does
 	doors   atomic.Pointer[map[string]string] // open doors' addresses; nil while nothing runs
+	live    *web.Live                         // tells open pages what has changed
+	pages   atomic.Pointer[string]            // where the pages are; nil while they are not
 }
 
 // Deps are the inputs from outside.
@@ -103,6 +119,16 @@ func openStore(ctx context.Context, n *config.Node) (*store.DB, error) {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
 	return store.OpenSQLite(ctx, filepath.Join(string(n.Data), "labwarden.db"), store.Options{})
+}
+
+// TryPostgres connects to the database whose connection string stands in the
+// file, and changes nothing.
+func TryPostgres(ctx context.Context, dsnFile string) error {
+	db, err := openStore(ctx, &config.Node{Database: config.Database{Engine: "postgres", DSNFile: config.Path(dsnFile)}})
+	if err != nil {
+		return err
+	}
+	return db.Close()
 }
 
 // Create makes a new laboratory: schema and keys. The shares are shown once
@@ -195,10 +221,16 @@ func open(ctx context.Context, db *store.DB, seals []vault.Seal, d Deps) (*Hub, 
 		v.Close()
 		return nil, err
 	}
-	return &Hub{
-		DB: db, Log: log, Vault: v, Results: svc, Alarms: alarms, now: d.Now, slog: d.Log, node: d.Node, version: d.Version, file: d.File,
+	people := access.New(access.Deps{DB: db, Ledger: log, Keys: v, Now: d.Now, Log: d.Log, Raise: alarms})
+	h := &Hub{
+		Access: people, live: web.NewLive(), DB: db, Log: log, Vault: v, Results: svc, Alarms: alarms, now: d.Now, slog: d.Log, node: d.Node, version: d.Version, file: d.File,
 		probe: &watch.Probe{DB: db, Now: d.Now}, dates: ends, lease: newLease(db, d),
-	}, nil
+	}
+	if err := h.furnish(); err != nil {
+		v.Close()
+		return nil, err
+	}
+	return h, nil
 }
 
 // Close ends the hub; what Serve started must have ended before.

@@ -35,7 +35,7 @@ func (h *Hub) render(c *config.Config, key string) func(results.Rendering) (chan
 func (h *Hub) renderFHIR(lab string) func(results.Rendering) (channel.Message, error) {
 	return func(r results.Rendering) (channel.Message, error) {
 		out := r.Message
-		m, err := hl7.Parse(out.Body)
+		m, err := hl7.ParseAssuming(out.Body, hl7.Limits{}, r.Charset)
 		if err != nil {
 			return out, fmt.Errorf("read message: %w", err)
 		}

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
+	"github.com/labwarden/labwarden/internal/domain/access/signin"
 	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/domain/setup"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/rewrap"
@@ -32,7 +35,7 @@ const (
 // sealedColumns are all columns that hold sealed values. One that is missing
 // here keeps its old key for ever (rewrap.InUse finds it), it is never lost.
 func sealedColumns() []rewrap.Column {
-	return append(results.SealedColumns(),
+	all := append(slices.Concat(results.SealedColumns(), signin.SealedColumns(), setup.SealedColumns()),
 		rewrap.Column{
 			Purpose: vault.PurposeSecrets, Table: "hub_secrets", Key: "name", Name: "value", Row: "name",
 			Place: func(row any) []byte { s, _ := row.(string); return []byte(s) },
@@ -45,7 +48,16 @@ func sealedColumns() []rewrap.Column {
 			Purpose: vault.PurposeConfig, Table: "hub_views", Key: "id", Name: "closed", Row: "epoch",
 			Place: func(row any) []byte { n, _ := row.(int64); return viewsWhere(n).Row },
 		},
+		rewrap.Column{
+			Purpose: vault.PurposeSecrets, Table: "hub_pages", Key: "id", Name: "authority", Row: "id",
+			Place: func(any) []byte { return pagesWhere().Row },
+		},
 	)
+	// One purpose after the other, so that what is told of each is one number.
+	slices.SortStableFunc(all, func(a, b rewrap.Column) int {
+		return slices.Index(purposes, a.Purpose) - slices.Index(purposes, b.Purpose)
+	})
+	return all
 }
 
 // rewrapper carries sealed values over to current keys.

@@ -32,7 +32,11 @@ func (h *Hub) settings(c *config.Config, senders map[string]results.Sender) (*re
 		Adoption:      results.Adoption{Days: c.Adoption.Days, Wait: c.Adoption.Wait.Std(), Keep: c.Adoption.Keep.Std()},
 	}
 	for name, s := range c.Sources {
-		set.Sources[name] = results.Source{Name: name, Window: s.ControlIDWindow.Std(), CriticalAfter: s.CriticalAfter.Std()}
+		cs, ok := hl7.LookupCharset(s.Charset)
+		if !ok {
+			return nil, fmt.Errorf("source %s: character set %s cannot be read", name, s.Charset)
+		}
+		set.Sources[name] = results.Source{Name: name, Window: s.ControlIDWindow.Std(), CriticalAfter: s.CriticalAfter.Std(), Charset: cs}
 	}
 	owns := map[string]results.Belonging{}
 	for key, p := range c.Partners {
@@ -45,13 +49,13 @@ func (h *Hub) settings(c *config.Config, senders map[string]results.Sender) (*re
 			Key: key, Name: p.Name, Sender: senders[key], Render: h.render(c, key), AlarmAfter: p.AlarmAfter.Std(), Parallel: parallel(p.Destination),
 			CriticalAfter: p.CriticalAfter.Std(),
 			Retry: results.Retry{
-				First: p.Retry.First.Std(), Max: p.Retry.Max.Std(), GiveUpAfter: p.Retry.GiveUpAfter.Std(), Breaker: p.Retry.Breaker.Failures,
+				First: p.Retry.First.Std(), Max: p.Retry.Max.Std(), GiveUpAfter: p.Retry.GiveUpAfter.Std(), Breaker: p.Retry.Breaker.Failures, Pause: p.Retry.Breaker.Pause.Std(),
 			},
 		}
 	}
 	for _, r := range c.Routes {
 		for _, from := range r.From {
-			route, err := route(c, r, from, owns)
+			route, err := route(c, r, from, set.Sources[from].Charset, owns)
 			if err != nil {
 				return nil, fmt.Errorf("route %s: %w", r.Name, err)
 			}
@@ -74,7 +78,7 @@ func parallel(d config.Destination) int {
 	return 4
 }
 
-func route(c *config.Config, r config.Route, from string, owns map[string]results.Belonging) (results.Route, error) {
+func route(c *config.Config, r config.Route, from string, cs hl7.Charset, owns map[string]results.Belonging) (results.Route, error) {
 	out := results.Route{Name: r.Name, From: from, To: r.To, Config: routeHash(c, r), OldPath: r.OldPath}
 	switch r.Stage {
 	case "parallel":
@@ -105,7 +109,7 @@ func route(c *config.Config, r config.Route, from string, owns map[string]result
 		steps = append(steps, s)
 	}
 	if len(steps) > 0 {
-		out.Transform = results.Transformer(steps)
+		out.Transform = results.Transformer(steps, cs)
 	}
 	return out, nil
 }

@@ -20,6 +20,7 @@ type sideDoors struct {
 	controlLn net.Listener // nil: not configured
 	watch     watch.Hub
 	watchLn   net.Listener // nil: not configured, or not to be had
+	pages     *pages       // nil likewise
 }
 
 // openSide opens them. Without the socket nobody could hold or release a
@@ -54,6 +55,13 @@ func (h *Hub) openSide(ctx context.Context, c *config.Config) (*sideDoors, error
 			h.slog.Info("metrics and health", "address", s.watchLn.Addr().String())
 		}
 	}
+	if s.pages, err = h.openPages(ctx, c); err != nil {
+		h.slog.Error("the pages are not served; results flow all the same", "error", err)
+		faults = append(faults, "The pages are not served: "+string(c.Node.Web.Listen)+" could not be opened, or their certificate could not be used. Mend node.web, then restart; the log says more.")
+	}
+	if s.pages != nil {
+		s.control.Access = console{h, c}
+	}
 	return s, nil
 }
 
@@ -65,6 +73,9 @@ func (s *sideDoors) serve(ctx context.Context) error {
 	}
 	if s.watchLn != nil {
 		g.Go(func() error { return watch.Serve(ctx, s.watchLn, s.watch) })
+	}
+	if s.pages != nil {
+		g.Go(func() error { return s.pages.serve(ctx) })
 	}
 	return g.Wait()
 }

@@ -148,7 +148,7 @@ func (ch *change) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.BoolVar(&ch.yes, "yes", false, "do not ask")
 	f.StringVar(&ch.reason, "reason", "", "why (needed); it stands in the ledger, so no patient's name")
-	f.StringVar(&ch.approved, "approved-by", "", "who approved it, for the record; what is to carry needs `labwarden route approve` besides")
+	f.StringVar(&ch.approved, "approved-by", "", "who approved it, for the record; what is to carry needs labwarden route approve besides")
 }
 
 // apply shows what would change, sees to approval and consent, and does it.

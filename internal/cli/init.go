@@ -60,6 +60,11 @@ func runInit(c *cobra.Command, dir, name, id, dsn string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make folder: %w", err)
 	}
+	if dsn != "" { // before anything is made that would be in the way of a second try
+		if err := app.TryPostgres(c.Context(), dsn); err != nil {
+			return err
+		}
+	}
 	path := filepath.Join(dir, "labwarden.yaml")
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("there is a laboratory in %s already; choose an empty folder", dir)

@@ -72,7 +72,7 @@ func (s *Server) routes() map[string]route {
 		"POST /v1/extend":                s.extend,
 	}
 	maps.Copy(all, s.clinical())
-	return s.adoptionRoutes(all)
+	return s.accessRoutes(s.adoptionRoutes(all))
 }
 
 func messageID(r *http.Request) (event.ID, error) {

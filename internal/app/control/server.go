@@ -89,6 +89,8 @@ type Server struct {
 	Notes func() []string
 	// ReadBypass reads bypass logs in; nil is not offered.
 	ReadBypass func(ctx context.Context) (BypassRead, error)
+	// Access makes one-time links for people; nil where there are no pages.
+	Access Access
 	// Adoption moves routes between their stages; nil is not offered.
 	Adoption Adoption
 	// Desk holds the alarms; nil offers none.

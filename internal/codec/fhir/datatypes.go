@@ -143,5 +143,6 @@ type Signature struct {
 
 // Meta carries the tags by which a server recognises what it already has.
 type Meta struct {
-	Tag []Coding `json:"tag,omitempty"`
+	Profile []string `json:"profile,omitempty"`
+	Tag     []Coding `json:"tag,omitempty"`
 }

@@ -42,6 +42,9 @@ func ParseDecimal(s string) (Decimal, error) {
 	if neg {
 		whole = "-" + whole
 	}
+	if len(whole) > maxDecimalDigits { // a zero was added
+		return "", ErrDecimal
+	}
 	return Decimal(whole), nil
 }
 

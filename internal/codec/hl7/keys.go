@@ -113,7 +113,14 @@ type keyReader struct {
 	k    *Keys
 	h    *Header
 	full bool
+	// known are the keys of lists that have grown beyond fewKeys.
+	known map[*[][]byte]map[string]bool
 }
+
+// fewKeys is up to where a list is looked through for a key: nearly every list
+// is that short. A longer one is looked up, so that a message that repeats its
+// keys a million times costs no more than another.
+const fewKeys = 32
 
 // fields reads the wanted fields of segment s; want is in rising order.
 func (r *keyReader) fields(s []byte, want []keyField) {
@@ -209,10 +216,8 @@ func (r *keyReader) one(into *[][]byte, id, authority []byte) {
 		}
 	}
 	key := b[at:len(b):len(b)]
-	for _, have := range *into {
-		if bytes.Equal(have, key) {
-			return // buf keeps its old length: the bytes are written over
-		}
+	if r.has(into, key) {
+		return // buf keeps its old length: the bytes are written over
 	}
 	if len(*into) >= MaxKeys {
 		r.full = true
@@ -220,6 +225,32 @@ func (r *keyReader) one(into *[][]byte, id, authority []byte) {
 	}
 	r.k.buf = b
 	*into = append(*into, key)
+	if known := r.known[into]; known != nil {
+		known[string(key)] = true
+	}
+}
+
+func (r *keyReader) has(list *[][]byte, key []byte) bool {
+	if len(*list) <= fewKeys {
+		for _, have := range *list {
+			if bytes.Equal(have, key) {
+				return true
+			}
+		}
+		return false
+	}
+	known := r.known[list]
+	if known == nil {
+		known = make(map[string]bool, MaxKeys)
+		for _, have := range *list {
+			known[string(have)] = true
+		}
+		if r.known == nil {
+			r.known = map[*[][]byte]map[string]bool{}
+		}
+		r.known[list] = known
+	}
+	return known[string(key)]
 }
 
 // normal appends v with its escaped delimiters resolved: the same number may be

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func keysOf(t *testing.T, msg string, accession ...int) Keys {
@@ -83,5 +84,27 @@ func TestReadKeysLimit(t *testing.T) {
 	err := ReadKeys(b, &h, &Keys{})
 	if err == nil || !strings.Contains(err.Error(), "PID: the message names more identifiers") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestReadKeysRepeated: a message may repeat its keys as often as it has room.
+func TestReadKeysRepeated(t *testing.T) {
+	var s strings.Builder
+	s.WriteString(`MSH|^~\&|S|F|R|F|1||ORU^R01|C|P|2.5.1` + "\rPID|1||")
+	for i := range MaxKeys {
+		fmt.Fprintf(&s, "%d~", i)
+	}
+	for range 2_000_000 {
+		fmt.Fprintf(&s, "%d~", MaxKeys-1)
+	}
+	b := []byte(s.String())
+	h, _ := ReadHeader(b)
+	var k Keys
+	began := time.Now()
+	if err := ReadKeys(b, &h, &k); err != nil || len(k.PatientIDs) != MaxKeys {
+		t.Errorf("%d keys, %v", len(k.PatientIDs), err)
+	}
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }

@@ -62,6 +62,26 @@ func TestCriticalResultThatIsNotAcknowledgedOpensAPhoneTaskOnce(t *testing.T) {
 	})
 }
 
+// TestCorrectionFarBehindOpensAPhoneTask: where so much waits that the original
+// is not found, somebody must telephone all the more.
+func TestCorrectionFarBehindOpensAPhoneTask(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
+		l := newLab(t, open)
+		l.taken(oru("C0", "1", "1"))
+		const part = 10_000
+		for from := int64(part); from <= farBehind; from += part {
+			l.exec(`WITH RECURSIVE n (i) AS (SELECT CAST(0 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $1)
+				INSERT INTO results_deliveries (seq, message, partner, route, state, lanes, changed_at)
+				SELECT i - $2, message, partner, route, 0, lanes, changed_at FROM n, (SELECT * FROM results_deliveries WHERE partner = 'north' AND seq >= 0 LIMIT 1) AS d`, int64(part), from)
+		}
+		m := l.taken(correction("C1", "4711", "100"))
+		c := l.calls()
+		if len(c) != 1 || c[0].Why != CallCorrection || c[0].Message != m.ID || c[0].Partner != "north" {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
 func TestTwoNodesOpenOneTask(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
 		l := newLab(t, open)

@@ -176,10 +176,10 @@ func (s *Service) dueCall(ctx context.Context, t callTimer) error {
 	needed := true
 	if t.what == CallCorrection {
 		ahead, err := s.originals(ctx, t.subject)
-		if err != nil && !errors.Is(err, errUnreadable) && !errors.Is(err, ErrErased) {
+		if err != nil && !errors.Is(err, errUnreadable) && !errors.Is(err, ErrErased) && !errors.Is(err, errFarBehind) {
 			return err
 		}
-		needed = err != nil || len(ahead) > 0 // unreadable: a person must look anyway
+		needed = err != nil || len(ahead) > 0 // unreadable, or so much waits that not all was looked through: a person must look anyway
 	}
 	return s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 		n, err := s.tags.Exec(ctx, tx, taggedTimers, t.subject, "DELETE FROM results_call_timers WHERE subject = $1 AND what = $2", t.subject, int64(t.what))

@@ -247,7 +247,7 @@ func (c *courier) attempt(ctx context.Context, set *Settings, seq int64, now *pa
 	if p == nil {
 		return later(poll), nil
 	}
-	route, ok := set.route(d.route)
+	route, ok := set.routeOf(d.route, d.source)
 	if !ok {
 		return c.stop(ctx, d, "the route "+d.route+" is no longer in the configuration", seq), nil
 	}
@@ -263,7 +263,7 @@ func (c *courier) attempt(ctx context.Context, set *Settings, seq int64, now *pa
 		return c.stop(ctx, d, "the message to send is not readable", seq), nil
 	}
 	if p.Render != nil {
-		if m, err = p.Render(Rendering{m, d.route, time.UnixMicro(d.received).UTC()}); err != nil {
+		if m, err = p.Render(Rendering{m, d.route, time.UnixMicro(d.received).UTC(), set.Sources[d.source].Charset}); err != nil {
 			s.slog.Error("a message could not be put into the partner's form", "partner", c.partner, "message", d.id.String(), "error", err)
 			return c.stop(ctx, d, "it cannot be put into the form this partner takes", seq), nil
 		}
@@ -390,7 +390,7 @@ func (c *courier) failed(ctx context.Context, p *Partner, d *delivery, err error
 				c.down.since = now
 				s.slog.Warn("the partner is down; results wait and the connection is probed", "partner", c.partner, "class", class.String())
 			}
-			c.down.until = now.Add(max(backoff(r, int64(c.down.failures-1)), asked))
+			c.down.until = now.Add(max(min(backoff(r, int64(c.down.failures-1)), r.Pause), asked))
 			c.q.again(d.seq, c.down.until)
 		}
 	}

@@ -28,7 +28,7 @@ func (set *Settings) Decide(source string, body []byte) Decided {
 	}
 	var d Decided
 	for _, p := range j.plans {
-		route, _ := set.route(p.route)
+		route, _ := set.routeOf(p.route, source)
 		d.Ways = append(d.Ways, DecidedWay{p.partner, p.route, p.state == Shadowed, route.Transform != nil, p.reason})
 	}
 	return d

@@ -217,6 +217,30 @@ func TestUnreachablePartnerIsProbedAndNeverGivenUp(t *testing.T) {
 	})
 }
 
+// TestDeadPartnerIsProbedAtLeastEveryPause: however long it was away, what waits
+// goes soon after it is back.
+func TestDeadPartnerIsProbedAtLeastEveryPause(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		set := l.standard()
+		set.Partners["north"].Retry.Max, set.Partners["north"].Retry.Pause = 10*time.Minute, 30*time.Second
+		l.Apply(set)
+		box := l.boxes["north"]
+		box.set(fails(channel.Unreachable, ""))
+		l.taken(oru("C1", "4711", "100"))
+		l.taken(oru("C2", "9999", "101"))
+		l.run()
+		pass(3 * time.Hour)
+		if n := box.tried(); n < 300 || n > 500 {
+			t.Errorf("%d tries in three hours", n)
+		}
+		box.set(nil)
+		pass(31 * time.Second)
+		if n := len(box.list()); n != 2 {
+			t.Errorf("%d of 2 delivered half a minute after it came back", n)
+		}
+	})
+}
+
 func TestBadAnswersForTooLongNeedAPerson(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
 		l.boxes["north"].set(fails(channel.Unanswered, ""))

@@ -24,12 +24,17 @@ type Flow struct {
 	// reply came, the running hour last; Placed those that nobody answered for (a
 	// file in a folder).
 	Acknowledged, Placed [FlowHours]int64
+	// Waits counts what waits by the hour it was taken in; what is older stands in
+	// the first.
+	Waits [FlowHours]int64
 	// Days is the same by the day of the zone asked for, today last; of what was
 	// taken in these days. nil while they are still being counted.
 	Days []FlowDay
 	// LastReply is the partner's last own reply of these days, LastPlaced when
 	// something was placed last.
 	LastReply, LastPlaced time.Time
+	// Last is the delivery that LastReply is of; -1 for none.
+	Last int64
 }
 
 // FlowDay is one day of a Flow.
@@ -112,7 +117,7 @@ func (s *Service) Flows(ctx context.Context, zone *time.Location) (Flows, error)
 	}
 	out := Flows{At: snap.at, Received: snap.received, Unaccounted: snap.unaccounted, Arrivals: snap.arrivals}
 	for _, key := range slices.Sorted(maps.Keys(s.settings.Load().Partners)) {
-		f := Flow{PartnerStatus: PartnerStatus{Partner: key}}
+		f := Flow{PartnerStatus: PartnerStatus{Partner: key}, Last: -1}
 		f.Here = s.line(&f.PartnerStatus, stops)
 		if p := snap.partners[key]; p != nil {
 			p.fill(&f, snap, zone)
@@ -147,12 +152,13 @@ func (s *Service) line(p *PartnerStatus, stops *stands) bool {
 
 // fill tells of one partner as it was counted.
 func (p *lane24) fill(f *Flow, snap *counted, zone *time.Location) {
+	f.Waits = p.waits
 	f.Waiting, f.Held, f.Stopped = p.open[Waiting], p.open[Held], p.open[NeedsPerson]
 	if p.oldest != 0 {
 		f.Oldest = time.UnixMicro(p.oldest).UTC()
 	}
 	if p.replied != 0 {
-		f.LastReply = time.UnixMicro(p.replied).UTC()
+		f.LastReply, f.Last = time.UnixMicro(p.replied).UTC(), p.reply
 	}
 	if p.placed != 0 {
 		f.LastPlaced = time.UnixMicro(p.placed).UTC()

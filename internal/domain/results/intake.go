@@ -117,12 +117,17 @@ func (set *Settings) judge(source string, body []byte, j *judged) (refusal, bool
 			text: "MSH-10 (message control id) is empty. Every message needs one of its own.",
 		}, false
 	}
-	m := newLook(body, &j.head)
+	m := newLook(body, &j.head, src.Charset)
 	msg, err := m.Message()
 	if err != nil {
 		return unparsable(err), false
 	}
 	j.msg, j.flags = msg, m.flags()
+	if src.Charset != (hl7.Charset{}) {
+		if j.msg, err = hl7.Parse(body); err != nil { // the search index goes by the bytes alone
+			return unparsable(err), false
+		}
+	}
 	j.keys.AccessionFields = src.AccessionFields
 	if err := hl7.ReadKeys(body, &j.head, j.keys); err != nil {
 		return refusal{

@@ -87,6 +87,7 @@ func (c *courier) load(ctx context.Context) error {
 type delivery struct {
 	seq      int64
 	id       event.ID // of the message
+	source   string
 	partner  string
 	route    string
 	state    State
@@ -110,9 +111,9 @@ func (s *Service) delivery(ctx context.Context, seq int64) (*delivery, error) {
 	d := &delivery{seq: seq}
 	var id, sealed []byte
 	var state int64
-	err := s.db.QueryRow(ctx, `SELECT d.partner, d.route, d.state, d.attempts, d.reason, d.first_at, d.lanes, m.id, m.received_at, m.body FROM results_deliveries d
+	err := s.db.QueryRow(ctx, `SELECT d.partner, d.route, d.state, d.attempts, d.reason, d.first_at, d.lanes, m.id, m.source, m.received_at, m.body FROM results_deliveries d
 		JOIN results_messages m ON m.leaf = d.message WHERE d.seq = $1`, seq).
-		Scan(&d.partner, &d.route, &state, &d.attempts, &d.reason, &d.firstAt, &d.lanes, &id, &d.received, &sealed)
+		Scan(&d.partner, &d.route, &state, &d.attempts, &d.reason, &d.firstAt, &d.lanes, &id, &d.source, &d.received, &sealed)
 	if err != nil {
 		return nil, fmt.Errorf("read delivery: %w", err)
 	}
@@ -135,5 +136,5 @@ func (c *courier) delivery(ctx context.Context, seq int64, p *parcel) (*delivery
 	if p == nil {
 		return c.s.delivery(ctx, seq)
 	}
-	return &delivery{seq: seq, id: p.id, partner: c.partner, route: p.route, received: p.received, lanes: p.lanes, body: p.body, salt: p.salt}, nil
+	return &delivery{seq: seq, id: p.id, source: p.source, partner: c.partner, route: p.route, received: p.received, lanes: p.lanes, body: p.body, salt: p.salt}, nil
 }

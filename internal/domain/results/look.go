@@ -12,6 +12,7 @@ type Look struct{ l *look }
 
 type look struct {
 	body []byte
+	cs   hl7.Charset
 	head *hl7.Header
 	once sync.Once
 	msg  *hl7.Message
@@ -24,14 +25,16 @@ type look struct {
 	env   conditionEnv
 }
 
-func newLook(body []byte, head *hl7.Header) Look { return Look{&look{body: body, head: head}} }
+func newLook(body []byte, head *hl7.Header, cs hl7.Charset) Look {
+	return Look{&look{body: body, cs: cs, head: head}}
+}
 
 // Header returns the header fields.
 func (l Look) Header() *hl7.Header { return l.l.head }
 
 // Message returns the parsed message.
 func (l Look) Message() (*hl7.Message, error) {
-	l.l.once.Do(func() { l.l.msg, l.l.err = hl7.Parse(l.l.body) })
+	l.l.once.Do(func() { l.l.msg, l.l.err = hl7.ParseAssuming(l.l.body, hl7.Limits{}, l.l.cs) })
 	return l.l.msg, l.l.err
 }
 
@@ -55,7 +58,7 @@ func (l Look) environment() (*conditionEnv, error) {
 // header cannot be read has an empty header, and Message tells why.
 func LookAt(body []byte) Look {
 	h, err := hl7.ReadHeader(body)
-	l := newLook(body, &h)
+	l := newLook(body, &h, hl7.Charset{})
 	if err != nil {
 		l.l.once.Do(func() { l.l.err = err })
 	}

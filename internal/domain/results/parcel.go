@@ -12,6 +12,7 @@ import (
 // it: then the table has not to be read, nor the body opened.
 type parcel struct {
 	id       event.ID
+	source   string
 	route    string
 	received int64 // microseconds
 	lanes    []byte
@@ -99,7 +100,7 @@ func (s *Service) handOver(m *newMessage, leaf int64) {
 		if body == nil {
 			body = append([]byte(nil), m.body...) // the transport uses its buffer again
 		}
-		c.handed.put(handover{leaf*maxPlans + int64(n), m.lanes, plan.state, &parcel{m.id, plan.route, m.at, m.lanes, body, m.salt}})
+		c.handed.put(handover{leaf*maxPlans + int64(n), m.lanes, plan.state, &parcel{m.id, m.source, plan.route, m.at, m.lanes, body, m.salt}})
 		c.wakeSelf()
 	}
 }

@@ -195,7 +195,7 @@ func (set *Settings) fate(source string, body []byte) fate {
 	if err != nil {
 		return fate{cause: CauseUnparsable}
 	}
-	look := newLook(body, &head)
+	look := newLook(body, &head, set.Sources[source].Charset)
 	msg, err := look.Message()
 	if err != nil {
 		return fate{cause: CauseUnparsable}
@@ -212,7 +212,7 @@ func (set *Settings) fate(source string, body []byte) fate {
 	var f fate
 	for _, p := range plans {
 		fp := fatedPlan{plan: p, sent: body}
-		if route, ok := set.route(p.route); ok && route.Transform != nil {
+		if route, ok := set.routeOf(p.route, source); ok && route.Transform != nil {
 			fp.sent, err = route.Transform(body)
 			fp.failed = err != nil
 		}

@@ -2,10 +2,13 @@ package results
 
 import (
 	"errors"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/codec/hl7"
 )
 
@@ -15,7 +18,7 @@ func lookAt(t testing.TB, body string) Look {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newLook([]byte(body), &h)
+	return newLook([]byte(body), &h, hl7.Charset{})
 }
 
 func TestCondition(t *testing.T) {
@@ -104,7 +107,7 @@ func TestTransformSteps(t *testing.T) {
 		"map of nothing that is":    {MapBy(path(t, "NTE-3"), units, false), "", ""},
 		"a program beside the rest": {mustScript(t, body(`m.set("MSH-5", m.get("MSH-3"))`)), "|CLINIC|", "|LIS|"},
 	} {
-		out, err := Transformer([]Change{c.step})([]byte(sample))
+		out, err := Transformer([]Change{c.step}, hl7.Charset{})([]byte(sample))
 		want := sample
 		if c.from != "" {
 			want = strings.ReplaceAll(sample, c.from, c.to)
@@ -113,11 +116,11 @@ func TestTransformSteps(t *testing.T) {
 			t.Errorf("%s: %v\n%s", name, err, strings.ReplaceAll(string(out), "\r", "\n"))
 		}
 	}
-	out, err := Transformer([]Change{RemoveAt(path(t, "OBX"))})([]byte(sample))
+	out, err := Transformer([]Change{RemoveAt(path(t, "OBX"))}, hl7.Charset{})([]byte(sample))
 	if err != nil || strings.Contains(string(out), "OBX") {
 		t.Errorf("remove every segment: %v %s", err, out)
 	}
-	_, err = Transformer([]Change{SetTo(path(t, "MSH-5"), "X"), MapBy(path(t, "OBX-3.1"), units, false)})([]byte(sample))
+	_, err = Transformer([]Change{SetTo(path(t, "MSH-5"), "X"), MapBy(path(t, "OBX-3.1"), units, false)}, hl7.Charset{})([]byte(sample))
 	if !errors.Is(err, ErrNotInTable) || !strings.Contains(err.Error(), "step 2") || strings.Contains(err.Error(), "2345") {
 		t.Errorf("a value that is not in the table: %v", err)
 	}
@@ -238,4 +241,43 @@ func TestChangedPaths(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, out, c.want)
 		}
 	}
+}
+
+// TestCharsetOfTheSourceReachesTheRendering: by the message handed over and by
+// the one read from the table, and by the route's own for that source.
+func TestCharsetOfTheSourceReachesTheRendering(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		cs, _ := hl7.LookupCharset("8859/2")
+		var mu sync.Mutex
+		var got []string
+		set := l.standard()
+		set.Sources["lis"] = Source{Name: "lis", Window: window, Charset: cs}
+		mark := func(s string) func([]byte) ([]byte, error) {
+			return func(b []byte) ([]byte, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				got = append(got, s)
+				return b, nil
+			}
+		}
+		set.Routes = []Route{
+			{Name: "all", From: "other", To: []string{"north"}, Stage: Carry, Transform: mark("other's")},
+			{Name: "all", From: "lis", To: []string{"north"}, Stage: Carry, Transform: mark("own")},
+		}
+		set.Partners["north"].Render = func(r Rendering) (channel.Message, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			got = append(got, r.Charset.Name())
+			return r.Message, nil
+		}
+		l.Apply(set)
+		l.taken(oru("C1", "4711", "100"))
+		l.run()
+		pass(3 * time.Second)
+		l.taken(oru("C2", "4711", "101"))
+		pass(3 * time.Second)
+		if want := []string{"own", "8859/2", "own", "8859/2"}; !slices.Equal(got, want) {
+			t.Errorf("%q", got)
+		}
+	})
 }

@@ -22,7 +22,7 @@ func runScript(source string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	out, err := Transformer([]Change{step})([]byte(sample))
+	out, err := Transformer([]Change{step}, hl7.Charset{})([]byte(sample))
 	return string(out), err
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/labwarden/labwarden/internal/codec/hl7"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/store/storetest"
@@ -24,7 +25,7 @@ func (l *lab) found(q Query) []string {
 		for _, m := range h.Messages {
 			_, body, err := l.Message(context.Background(), m.ID)
 			must(l.t, err)
-			out = append(out, string(newLook(body, mustHeader(l.t, body)).Header().ControlID))
+			out = append(out, string(newLook(body, mustHeader(l.t, body), hl7.Charset{}).Header().ControlID))
 		}
 		if h.Next == 0 {
 			return out

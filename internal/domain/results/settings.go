@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/labwarden/labwarden/internal/channel"
+	"github.com/labwarden/labwarden/internal/codec/hl7"
 )
 
 // Settings is one applied configuration revision as this domain uses it. It is
@@ -38,6 +39,10 @@ type Source struct {
 	// AccessionFields are the OBR fields the site uses as accession number.
 	AccessionFields []int
 	CriticalAfter   time.Duration // 0: the laboratory's
+	// Charset is that of messages whose MSH-18 is empty. Conditions, checks,
+	// transformations and renderings go by it; the search index goes by what the
+	// bytes look like, so that it does not change with a setting.
+	Charset hl7.Charset
 }
 
 // Sender is what carries a message to a partner; internal/app builds them.
@@ -67,6 +72,7 @@ type Rendering struct {
 	Message    channel.Message
 	Route      string
 	ReceivedAt time.Time
+	Charset    hl7.Charset // the source's; see Source
 }
 
 // Retry says what happens after a failed try.
@@ -80,6 +86,9 @@ type Retry struct {
 	// Breaker is after how many failures in a row the partner counts as down
 	// and is only probed; 0 means 3.
 	Breaker int
+	// Pause is the longest time between two probes of a partner that is down; 0
+	// means Max.
+	Pause time.Duration
 }
 
 func (r Retry) defaults() Retry {
@@ -94,6 +103,9 @@ func (r Retry) defaults() Retry {
 	}
 	if r.Breaker <= 0 {
 		r.Breaker = 3
+	}
+	if r.Pause <= 0 {
+		r.Pause = r.Max
 	}
 	return r
 }
@@ -155,6 +167,17 @@ type Route struct {
 	OldPath string
 	// Transform makes the bytes that go out; nil sends them as they came.
 	Transform func(body []byte) ([]byte, error)
+}
+
+// routeOf is route for what came from the source: the same route may lead from
+// several, each with settings of its own.
+func (s *Settings) routeOf(name, source string) (Route, bool) {
+	for _, r := range s.Routes {
+		if r.Name == name && r.From == source {
+			return r, true
+		}
+	}
+	return s.route(name)
 }
 
 func (s *Settings) route(name string) (Route, bool) {

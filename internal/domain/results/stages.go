@@ -108,6 +108,12 @@ func (s *Service) Progress(ctx context.Context, c Candidate) (Progress, error) {
 	return p, nil
 }
 
+// Unproven says in sentences what the comparison of a route still lacks before
+// the director may approve it; none when it is enough or there is no old path.
+func (s *Service) Unproven(ctx context.Context, c Candidate) ([]string, error) {
+	return s.unproven(ctx, c)
+}
+
 // unproven says in sentences what the comparison still lacks; none when it is
 // enough or when there is no old path.
 func (s *Service) unproven(ctx context.Context, c Candidate) ([]string, error) {

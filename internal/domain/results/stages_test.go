@@ -170,7 +170,7 @@ func TestHeldMessagesAndTransformationsAreCompared(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a.route.Transform = Transformer([]Change{SetTo(path, "NORTH")})
+		a.route.Transform = Transformer([]Change{SetTo(path, "NORTH")}, hl7.Charset{})
 		a.route.Owner = func(_ string, m Look) (string, error) {
 			if string(m.Header().ControlID) == "H1" || string(m.Header().ControlID) == "H2" {
 				return "not theirs", nil

@@ -66,8 +66,10 @@ func (r *ring) at(h int64) hourCount {
 type lane24 struct {
 	hours           ring
 	open            [3]int64 // by state
-	oldest          int64    // when the first of the waiting was taken
-	replied, placed int64    // last times
+	waits           [FlowHours]int64
+	oldest          int64 // when the first of the waiting was taken
+	replied, placed int64 // last times
+	reply           int64 // the delivery that replied is of
 }
 
 // counted is a picture of the tally. It is not changed once it is handed out.
@@ -248,7 +250,7 @@ func (c *tallied) follow(ctx context.Context, s *Service) error {
 	if err := c.arrived(ctx, s); err != nil {
 		return err
 	}
-	if err := c.stillOpen(ctx, s); err != nil {
+	if err := c.stillOpen(ctx, s, hourOf(now.UnixMicro())-FlowHours+1); err != nil {
 		return err
 	}
 	c.at, c.begun = now, true
@@ -269,7 +271,9 @@ func (c *tallied) count(d *delivered24) {
 	p := c.partner(d.partner)
 	at := p.hours.place(hourOf(d.changed))
 	if channel.Level(d.level) >= channel.Committed {
-		p.replied = max(p.replied, d.changed)
+		if d.changed > p.replied {
+			p.replied, p.reply = d.changed, d.seq
+		}
 		if at != nil {
 			at.acknowledged++
 		}
@@ -357,11 +361,13 @@ func (c *tallied) arrived(ctx context.Context, s *Service) error {
 }
 
 // stillOpen reads which deliveries are open and counts those that were and are
-// not any more.
-func (c *tallied) stillOpen(ctx context.Context, s *Service) error {
+// not any more. What waits it sorts by the hour it was taken in, the first of them
+// and all before it together.
+func (c *tallied) stillOpen(ctx context.Context, s *Service, first int64) error {
 	now := map[string][]int64{}
 	type opened struct {
 		n      [3]int64
+		waits  [FlowHours]int64
 		oldest int64
 	}
 	state := map[string]*opened{}
@@ -381,8 +387,11 @@ func (c *tallied) stillOpen(ctx context.Context, s *Service) error {
 			state[partner] = o
 		}
 		o.n[st]++
-		if State(st) == Waiting && (o.oldest == 0 || changed < o.oldest) {
-			o.oldest = changed
+		if State(st) == Waiting {
+			o.waits[min(max(hourOf(changed)-first, 0), FlowHours-1)]++
+			if o.oldest == 0 || changed < o.oldest {
+				o.oldest = changed
+			}
 		}
 		return nil
 	})
@@ -399,13 +408,13 @@ func (c *tallied) stillOpen(ctx context.Context, s *Service) error {
 	c.open = now
 	for key, p := range c.partners {
 		if state[key] == nil && (p.open != [3]int64{} || p.oldest != 0) {
-			c.partner(key).open, p.oldest = [3]int64{}, 0
+			c.partner(key).open, p.waits, p.oldest = [3]int64{}, [FlowHours]int64{}, 0
 		}
 	}
 	for key, o := range state {
-		if p := c.partners[key]; p == nil || p.open != o.n || p.oldest != o.oldest {
+		if p := c.partners[key]; p == nil || p.open != o.n || p.waits != o.waits || p.oldest != o.oldest {
 			p = c.partner(key)
-			p.open, p.oldest = o.n, o.oldest
+			p.open, p.waits, p.oldest = o.n, o.waits, o.oldest
 		}
 	}
 	return nil

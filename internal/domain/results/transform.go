@@ -13,11 +13,12 @@ type Change func(m *hl7.Message) error
 // ErrNotInTable holds a message whose value a mapping does not know.
 var ErrNotInTable = errors.New("a value is not in the table")
 
-// Transformer makes the function of a route from its steps. The result is a
-// function of the bytes alone: the same message gives the same bytes.
-func Transformer(steps []Change) func([]byte) ([]byte, error) {
+// Transformer makes the function of a route from its steps; undeclared is the
+// character set of messages that name none. The result is a function of the
+// bytes alone: the same message gives the same bytes.
+func Transformer(steps []Change, undeclared hl7.Charset) func([]byte) ([]byte, error) {
 	return func(body []byte) ([]byte, error) {
-		m, err := hl7.Parse(body)
+		m, err := hl7.ParseAssuming(body, hl7.Limits{}, undeclared)
 		if err != nil {
 			return nil, err
 		}

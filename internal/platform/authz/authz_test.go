@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "write the golden matrix anew")
 // matrix in testdata while doing so.
 const (
 	roleCount       = 11
-	permissionCount = 48
+	permissionCount = 49
 )
 
 var now = time.Date(2026, 5, 4, 7, 40, 0, 0, time.UTC)
@@ -288,7 +288,9 @@ func busy() *authz.Subject {
 	return &authz.Subject{
 		Level: authz.LevelPasskey, FreshAt: now,
 		Grants: []authz.Grant{
-			{Role: authz.Counsel}, {Role: authz.Provider, Partners: []string{"a", "b", "c"}}, {Role: authz.FrontDesk, Sites: []string{"north"}},
+			{Role: authz.Counsel},
+			{Role: authz.Provider, Partners: []string{"a", "b", "c"}},
+			{Role: authz.FrontDesk, Sites: []string{"north"}},
 			{Role: authz.ComplianceOfficer, Partners: []string{"riverside"}},
 		},
 		Delegations: []authz.Delegation{{Permission: authz.SendAlone}, {Permission: authz.ClinicalStop}},

@@ -45,7 +45,8 @@ const (
 	Provision      Permission = "people.provision" // joiners, movers and leavers from another system
 	Delegate       Permission = "delegations.write"
 	DelegationsSee Permission = "delegations.see"
-	SessionsEnd    Permission = "sessions.end" // anybody's
+	SessionsEnd    Permission = "sessions.end"   // anybody's
+	BenchesManage  Permission = "benches.manage" // shared benches
 	TokensManage   Permission = "tokens.manage"
 	BreakGlass     Permission = "break_glass.open"
 	ReviewActs     Permission = "acts.review"     // break-glass and administrators' acts
@@ -137,6 +138,7 @@ var matrix = []row{
 	{Info{Permission: DelegationsSee, What: "see the director's delegations"}, []Role{adm, sec, com, dir, tec, aud}},
 	{Info{Permission: Delegate, What: "write the laboratory director's delegations", Fresh: true}, []Role{dir}},
 	{Info{Permission: SessionsEnd, What: "list and end anybody's sessions", Fresh: true}, []Role{adm, sec}},
+	{Info{Permission: BenchesManage, What: "pair and end shared benches", Fresh: true}, []Role{adm}},
 	{Info{Permission: TokensManage, What: "make and revoke tokens of service accounts", Fresh: true}, []Role{adm}},
 	{Info{Permission: BreakGlass, What: "open break-glass access, which others are told of and review", Narrow: true}, []Role{adm, sec, com, dir, tec}},
 	{Info{Permission: ReviewActs, What: "review what administrators and break-glass did; never one's own"}, []Role{sec, com, dir}},

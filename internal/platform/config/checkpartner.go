@@ -16,6 +16,7 @@ func (d *decoder) checkPartner(c *Config, name string) {
 		}
 		d.add(where, "make first the smaller of the two", "first, %s, is longer than max, %s", r.First, r.Max)
 	}
+	d.checkContact(p, at+".contact")
 	dest, at := p.Destination, at+".destination"
 	var kinds []string
 	for _, k := range []string{"mllp", "fhir", "http", "folder"} {

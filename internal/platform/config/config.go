@@ -18,6 +18,8 @@ type Config struct {
 	Adoption  Adoption           `yaml:"adoption" doc:"What a route needs before it may carry."`
 	Alarms    Alarms             `yaml:"alarms" doc:"When a person is called."`
 	Witnesses []Witness          `yaml:"witnesses" sample:"off" doc:"Who outside this machine keeps our checkpoints, so that a database rolled back to yesterday is noticed. Two kinds are advised."`
+	Changes   *Changes           `yaml:"changes" sample:"off" doc:"How this configuration itself is changed from the pages."`
+	Profiles  *Profiles          `yaml:"profiles" sample:"off" doc:"Which parts of Labwarden are switched on. What is off has no menu, port or job."`
 	Log       Log                `yaml:"log" doc:"What the program writes about itself; never patient data."`
 }
 

@@ -26,7 +26,7 @@ func TestFirstConfigurationPage(t *testing.T) {
 		t.Errorf("the page's source gives %v", problems)
 	}
 	bad := strings.Replace(src, "stage: shadow", "stage: shadwo", 1)
-	_, problems = Parse("labwarden.yaml", []byte(bad), testOptions())
+	_, problems = Parse("lab/labwarden.yaml", []byte(bad), testOptions())
 	var b strings.Builder
 	if err := problems.Render(&b, []byte(bad)); err != nil {
 		t.Fatal(err)

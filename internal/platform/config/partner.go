@@ -7,9 +7,17 @@ type Partner struct {
 	Accounts    []string    `yaml:"accounts" doc:"Client account numbers that belong to it. A route with check: account sends nothing else."`
 	Destination Destination `yaml:"destination" rule:"required" doc:"Where its results go: exactly one of mllp, fhir, http and folder."`
 	Retry       Retry       `yaml:"retry" doc:"What happens while it cannot be reached."`
+	Contact     *Contact    `yaml:"contact" sample:"off" doc:"Whom to tell at the partner, of maintenance windows for example. Never of a patient."`
 	AlarmAfter  Duration    `yaml:"alarm_after" default:"15m" rule:"min=1m,max=7d" doc:"A result waiting longer than this raises an alarm."`
 
 	CriticalAfter Duration `yaml:"critical_after" rule:"min=1m,max=24h" doc:"For this partner, instead of alarms.critical_after. Where the source has one too, the shorter holds. The laboratory director sets it."`
+}
+
+// Contact is a person or desk at a partner.
+type Contact struct {
+	Name  string `yaml:"name" rule:"required" ex:"Riverside IT desk" doc:"Who it is."`
+	Mail  string `yaml:"mail" ex:"it@riverside.example" doc:"Address that Labwarden writes to, by alarms.mail."`
+	Phone string `yaml:"phone" ex:"+1 555 0100" doc:"For people to call."`
 }
 
 // Provider is an ordering provider's identifier.
@@ -91,12 +99,12 @@ type Encrypt struct {
 type Retry struct {
 	First       Duration `yaml:"first" default:"5s" rule:"min=100ms,max=1h" doc:"Wait before the second attempt; it doubles, with jitter."`
 	Max         Duration `yaml:"max" default:"10m" rule:"min=1s,max=24h" doc:"The longest wait between attempts."`
-	GiveUpAfter Duration `yaml:"give_up_after" default:"72h" rule:"min=1m,max=366d" doc:"After this time a delivery goes to quarantine, where a person decides. Nothing is dropped."`
+	GiveUpAfter Duration `yaml:"give_up_after" default:"72h" rule:"min=1m,max=366d" doc:"A result that the partner keeps answering badly is tried for this time; then it needs a person. A partner that cannot be reached is never given up. Nothing is dropped."`
 	Breaker     Breaker  `yaml:"breaker" doc:"Stops trying for a while when nothing gets through."`
 }
 
 // Breaker is the circuit breaker of one partner.
 type Breaker struct {
 	Failures int      `yaml:"failures" default:"5" rule:"min=1,max=1000" doc:"Failures in a row that open it."`
-	Pause    Duration `yaml:"pause" default:"30s" rule:"min=1s,max=1h" doc:"How long it stays open before one delivery tries again."`
+	Pause    Duration `yaml:"pause" default:"30s" rule:"min=1s,max=1h" doc:"The longest it stays open before one delivery tries again."`
 }

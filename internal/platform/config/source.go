@@ -7,7 +7,7 @@ type Source struct {
 	From            []Network     `yaml:"from" ex:"127.0.0.1/32" doc:"Networks the source may connect from. Any when absent, if it shows a certificate."`
 	Site            string        `yaml:"site" ex:"main" doc:"The site of the laboratory it belongs to."`
 	ControlIDWindow Duration      `yaml:"control_id_window" default:"7d" rule:"min=1h,max=366d" doc:"How long the same MSH-10 from the same MSH-3 and MSH-4 means the same message. Shorter for a source that reuses its counter."`
-	Charset         string        `yaml:"charset" default:"ASCII" rule:"oneof=ASCII|8859/1|8859/2|8859/3|8859/4|8859/5|8859/6|8859/7|8859/8|8859/9|8859/15|UNICODE UTF-8" doc:"Character set (HL7 table 0211) of messages whose MSH-18 is empty."`
+	Charset         string        `yaml:"charset" default:"ASCII" rule:"oneof=ASCII|8859/1|8859/2|8859/3|8859/4|8859/5|8859/6|8859/7|8859/8|8859/9|8859/15|UNICODE UTF-8" doc:"Character set (HL7 table 0211) of messages whose MSH-18 is empty. Conditions, transformations and FHIR go by it; ASCII takes what the bytes look like (UTF-8, else windows-1252), as the search by name always does."`
 	MaxMessage      Size          `yaml:"max_message" default:"32MiB" rule:"min=1KiB,max=256MiB" doc:"A longer message is refused; its first MiB, length and hash are kept."`
 	MaxConnections  int           `yaml:"max_connections" default:"64" rule:"min=1,max=10000" doc:"Connections of this source at one time."`
 	Idle            Duration      `yaml:"idle" default:"10m" rule:"min=5s,max=7d" doc:"A connection without a message is closed after this time."`

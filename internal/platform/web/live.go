@@ -76,6 +76,14 @@ const (
 	liveGap = 250 * time.Millisecond
 )
 
+// Redraw says that an open page asks by itself, for a hint or to be drawn again,
+// and not a person: it must not keep a session from ending. The browser says so
+// itself, so nothing may become more allowed by it, and what is recorded of a
+// person's looks is recorded all the same.
+func Redraw(r *http.Request) bool {
+	return r.Header.Get("Labwarden-Live") != "" || r.URL.Path == "/live"
+}
+
 // route answers GET /live?t=results&t=partner:x with server-sent events named
 // "changed" that carry nothing.
 func (s *Server) liveRoute() Route {

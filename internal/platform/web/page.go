@@ -30,11 +30,20 @@ func Render(w http.ResponseWriter, r *http.Request, p kit.Page) error {
 	if status == 0 {
 		status = http.StatusOK
 	}
-	w.WriteHeader(status)
+	w.Header().Set("Vary", "Accept-Encoding, Sec-Fetch-Site")
 	if r.Method == http.MethodHead {
+		w.WriteHeader(status)
 		return nil
 	}
-	if _, err := w.Write(b.Bytes()); err != nil {
+	send := func() error {
+		if shrinks(r, b.Len()) {
+			return q.s.gzip.write(w, status, b.Bytes())
+		}
+		w.WriteHeader(status)
+		_, err := w.Write(b.Bytes())
+		return err
+	}
+	if err := send(); err != nil {
 		q.s.Log.Debug("a page did not reach its reader", "error", err)
 	}
 	return nil

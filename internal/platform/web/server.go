@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -46,6 +47,7 @@ type Server struct {
 	closing chan struct{}
 	once    sync.Once
 	panics  func()
+	gzip    squeezers
 }
 
 type ctxKey int
@@ -252,6 +254,10 @@ func secure(h http.Header, nonce string) {
 // fail answers with an error, as a page or as JSON.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	q := of(r)
+	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+		s.Log.Debug("a reader left before the answer", "pattern", r.Pattern)
+		return
+	}
 	e := s.classify(err)
 	if e.Kind == KindInternal || e.Kind == KindUnavailable && e.Message == "" {
 		ref := rand.Text()[:8]

@@ -13,18 +13,6 @@ import (
 func Routes(d Deps) []web.Route {
 	var out []web.Route
 	for _, part := range []func(Deps) []web.Route{
-		todayRoutes,
-		partnerRoutes,
-		alarmRoutes,
-		callRoutes,
-		stopRoutes,
-		routeRoutes,
-		resultRoutes,
-		messageRoutes,
-		actRoutes,
-		quarantineRoutes,
-		resultOps,
-		quarantineOps,
 	} {
 		out = append(out, part(d)...)
 	}

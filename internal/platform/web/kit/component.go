@@ -113,7 +113,9 @@ type Cell struct {
 type Row struct {
 	Cells []Cell
 	At    bool
-	Key   string // keeps rows apart when the page is drawn again
+	// Key tells rows apart when the page is drawn again; where it is empty, the
+	// first cell's address does.
+	Key string
 }
 
 // Table is rows with everything around them.

@@ -49,10 +49,11 @@ func Prose(s string) templ.Component {
 			case monoOn, strongOn, markOff:
 				b.WriteString(open)
 				open = ""
-				if r == monoOn {
+				switch r {
+				case monoOn:
 					b.WriteString(`<span class="mono">`)
 					open = "</span>"
-				} else if r == strongOn {
+				case strongOn:
 					b.WriteString("<strong>")
 					open = "</strong>"
 				}

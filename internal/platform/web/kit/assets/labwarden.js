@@ -13,6 +13,7 @@
 
   const key = n => n.nodeType === 1 ? n.id || n.dataset?.key || "" : "";
   const alike = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName && key(a) === key(b);
+  const keeps = n => n.nodeType === 1 && n.hasAttribute("data-keep");
   const touched = new WeakSet(); // fields and forms somebody has typed in
 
   const mine = n => n === document.activeElement && n.matches("input,select,textarea");
@@ -38,6 +39,7 @@
     let at = old.firstChild;
     for (const want of [...now.childNodes]) {
       if (want.nodeName === "SCRIPT") continue;
+      while (at && keeps(at) && !alike(at, want)) at = at.nextSibling;
       let found = at;
       if (!(at && alike(at, want))) {
         found = null;
@@ -57,7 +59,7 @@
     }
     while (at) {
       const next = at.nextSibling;
-      if (!(at.nodeType === 1 && (at.hasAttribute("data-keep") || at.contains(document.activeElement) && mine(document.activeElement)))) at.remove();
+      if (!keeps(at) && !(at.contains(document.activeElement) && mine(document.activeElement))) at.remove();
       at = next;
     }
   }
@@ -113,9 +115,10 @@
         if (main.querySelector("h1")?.textContent !== before) tell();
       } else {
         lost = true;
-        // Signed out, or no longer there: asking on would not help.
-        if (x.status === 401 || x.status === 403 || x.status === 404 || x.status === 200) stop();
         clock(false);
+        // Signed out, no longer allowed, or gone: what stands on this screen is
+        // no longer this person's to see, so the page is asked for anew.
+        if ([200, 401, 403, 404].includes(x.status)) { stop(); location.reload(); }
       }
       if (wanted) again();
     };
@@ -128,7 +131,7 @@
     if (source || over || document.hidden) return;
     source = new EventSource(main.dataset.live);
     source.onopen = () => { lost = false; clock(true); };
-    source.onerror = () => { clock(false); if (source?.readyState === 2) close(); };
+    source.onerror = () => { clock(false); if (source?.readyState === 2) { close(); again(); } };
     source.addEventListener("changed", again);
   }
 
@@ -142,6 +145,8 @@
       again();
     });
     addEventListener("pagehide", close);
+    addEventListener("beforeprint", () => clock(false)); // paper is not live
+    addEventListener("afterprint", () => clock(source?.readyState === 1));
     addEventListener("pageshow", e => { if (e.persisted) { open(); again(); } });
     main.addEventListener("input", e => touched.add(e.target));
     main.addEventListener("change", e => touched.add(e.target));

@@ -1,0 +1,230 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/labwarden/labwarden/internal/domain/access"
+	"github.com/labwarden/labwarden/internal/domain/access/accounts"
+	"github.com/labwarden/labwarden/internal/domain/access/record"
+	"github.com/labwarden/labwarden/internal/domain/access/signin"
+	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/domain/setup"
+	"github.com/labwarden/labwarden/internal/platform/approval"
+	"github.com/labwarden/labwarden/internal/platform/authz"
+	"github.com/labwarden/labwarden/internal/platform/event"
+)
+
+// rooms are the domains beside results, on the hub's store. This file is where
+// they are told of each other.
+type rooms struct {
+	signin    *signin.Service
+	approvals *approval.Desk
+	setup     *setup.Service
+	accounts  *accounts.Service
+	record    *record.Record
+}
+
+// furnish makes them. h has its store, vault, ledger, results and people.
+func (h *Hub) furnish() (err error) {
+	h.rooms.signin, err = signin.New(signin.Options{
+		DB: h.DB, Vault: h.Vault, People: signinPeople{h}, Hasher: signin.NewHasher(signin.HasherOptions{}), Now: h.now, Log: h.slog,
+	})
+	if err != nil {
+		return err
+	}
+	h.rooms.approvals = approval.New(h.DB, h.Vault, h.now)
+	port := setupPort{h}
+	h.rooms.setup = setup.New(setup.Deps{
+		DB: h.DB, Vault: h.Vault, Approvals: h.rooms.approvals, Config: port, Read: port.readDraft, Directing: port, Replayer: port,
+		People: holders{h}, NeverAlone: port.neverAlone, Now: h.now, Log: h.slog,
+	})
+	h.rooms.accounts = accounts.New(h.DB, h.Vault, h.Log, staff{h}, holdings{h}, h.now, h.slog)
+	h.rooms.record = record.New(h.DB, h.Vault, h.Log, patientMessages{h}, h.now, h.slog)
+	return nil
+}
+
+// signinPeople is who may prove who they are.
+type signinPeople struct{ h *Hub }
+
+func (p signinPeople) info(x access.Person, err error) (signin.PersonInfo, bool, error) {
+	if errors.Is(err, access.ErrNotFound) {
+		return signin.PersonInfo{}, false, nil
+	}
+	if err != nil {
+		return signin.PersonInfo{}, false, err
+	}
+	now := p.h.now()
+	out := signin.PersonInfo{ID: x.ID, Account: x.Account, Name: x.Name, Words: append(strings.Fields(x.Name), x.Mail), Active: x.In(now)}
+	for _, g := range x.Grants {
+		info, ok := authz.RoleOf(g.Role)
+		out.MustPasskey = out.MustPasskey || ok && info.Strong && stands(g, now)
+	}
+	return out, true, nil
+}
+
+func stands(g access.Grant, now time.Time) bool {
+	return !now.Before(g.From) && (g.Until.IsZero() || now.Before(g.Until))
+}
+
+func (p signinPeople) ByAccount(ctx context.Context, account string) (signin.PersonInfo, bool, error) {
+	clean, err := access.CleanAccount(account)
+	if err != nil {
+		return signin.PersonInfo{}, false, nil // what is no account is nobody's
+	}
+	x, err := p.h.Access.PersonByAccount(ctx, clean)
+	return p.info(x, err)
+}
+
+func (p signinPeople) ByID(ctx context.Context, id event.ID) (signin.PersonInfo, bool, error) {
+	x, err := p.h.Access.Person(ctx, id)
+	return p.info(x, err)
+}
+
+// holders says who has a permission now: for acts that take two.
+type holders struct{ h *Hub }
+
+func (p holders) Holders(ctx context.Context, perm authz.Permission) ([]approval.Person, error) {
+	all, err := p.h.Access.People(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := p.h.now()
+	var out []approval.Person
+	for _, x := range all {
+		if !x.In(now) {
+			continue
+		}
+		for _, g := range x.Grants {
+			if stands(g, now) && authz.Has(g.Role, perm) {
+				out = append(out, approval.Person{ID: x.ID, Account: x.Account})
+				break
+			}
+		}
+	}
+	return out, nil
+}
+
+// staff is everybody there ever was, for the accounts of other systems.
+type staff struct{ h *Hub }
+
+func (p staff) Staff(ctx context.Context) ([]accounts.Person, error) {
+	all, err := p.h.Access.People(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := p.h.now()
+	out := make([]accounts.Person, len(all))
+	for i, x := range all {
+		out[i] = accounts.Person{ID: x.ID, Account: x.Account, Name: x.Name, Mail: x.Mail, Active: x.In(now), Start: x.Starts, End: x.Ends}
+		for _, g := range x.Grants {
+			out[i].Roles = append(out[i].Roles, string(g.Role))
+		}
+	}
+	return out, nil
+}
+
+// holdings is what the access review goes over, and how it takes something away.
+type holdings struct{ h *Hub }
+
+const (
+	heldGrant      = "grant"
+	heldDelegation = "delegation"
+)
+
+func (p holdings) Held(ctx context.Context) ([]accounts.Holding, error) {
+	all, err := p.h.Access.People(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []accounts.Holding
+	for _, x := range all {
+		for _, g := range x.Grants {
+			info, _ := authz.RoleOf(g.Role)
+			out = append(out, accounts.Holding{
+				Kind: heldGrant, ID: g.ID.String(), Person: x.ID, Account: x.Account, Name: x.Name, What: info.Name, Detail: grantDetail(g),
+			})
+		}
+	}
+	standing, _, err := p.h.Access.Delegations(ctx, p.inTheNameOf(accounts.By{Account: "access-review"}))
+	for _, d := range standing {
+		info, _ := authz.Of(d.Permission)
+		out = append(out, accounts.Holding{
+			Kind: heldDelegation, ID: d.ID.String(), Person: d.Person, Account: d.Account, Name: d.Name, What: "may " + info.What, Detail: "delegated by " + d.GivenBy + " on " + d.GivenAt.Format(time.DateOnly),
+		})
+	}
+	return out, err
+}
+
+func grantDetail(g access.Grant) string {
+	parts := []string{"given by " + g.GivenBy + " on " + g.GivenAt.Format(time.DateOnly)}
+	if !g.Until.IsZero() {
+		parts = append(parts, "until "+g.Until.Format(time.DateOnly))
+	}
+	if len(g.Partners) > 0 {
+		parts = append(parts, "for "+strings.Join(g.Partners, ", "))
+	}
+	if len(g.Sites) > 0 {
+		parts = append(parts, "at "+strings.Join(g.Sites, ", "))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// inTheNameOf is a reviewer who carries out what the review decided: taking away
+// is all it is used for, it is signed off by a second look at the end of the
+// review, and nobody's own is taken or kept by themselves.
+func (p holdings) inTheNameOf(by accounts.By) *authz.Subject {
+	now := p.h.now()
+	return &authz.Subject{
+		Person: by.Person, Account: by.Account, Name: by.Name, Level: authz.LevelPasskey, FreshAt: now,
+		Grants: []authz.Grant{{Role: authz.Administrator}, {Role: authz.Director}},
+	}
+}
+
+func (p holdings) Remove(ctx context.Context, kind, id string, by accounts.By, _ string) error {
+	n, err := event.ParseID(id)
+	if err != nil {
+		return fmt.Errorf("take away %s: %w", kind, err)
+	}
+	switch kind {
+	case heldGrant:
+		err = p.h.Access.EndGrant(ctx, p.inTheNameOf(by), n)
+	case heldDelegation:
+		err = p.h.Access.Revoke(ctx, p.inTheNameOf(by), n)
+	default:
+		return fmt.Errorf("nothing is known of a %s: %w", kind, accounts.ErrInvalid)
+	}
+	if errors.Is(err, access.ErrEnded) {
+		return nil // somebody was faster
+	}
+	return err
+}
+
+// patientMessages finds what is about a patient, for the report of who looked.
+type patientMessages struct{ h *Hub }
+
+func (p patientMessages) OfPatient(ctx context.Context, id, authority string, before int64, limit int) ([]record.Message, int64, bool, error) {
+	behind, err := p.h.Results.IndexBehind(ctx)
+	if err != nil {
+		return nil, 0, false, err
+	}
+	hits, err := p.h.Results.Search(ctx, results.Query{PatientID: id, Authority: authority}, results.Page{Before: before, Limit: limit})
+	if err != nil {
+		return nil, 0, false, err
+	}
+	out := make([]record.Message, len(hits.Messages))
+	for i, m := range hits.Messages {
+		out[i] = record.Message{ID: m.ID.String(), Source: m.Source, Received: m.ReceivedAt}
+		for _, d := range m.Deliveries {
+			x := record.Delivery{Number: d.Seq, Partner: d.Partner, State: d.State.String()}
+			if d.Level == "accepted" || d.Level == "placed" {
+				x.Accepted = d.ChangedAt
+			}
+			out[i].Deliveries = append(out[i].Deliveries, x)
+		}
+	}
+	return out, hits.Next, behind.IsZero(), nil
+}
