@@ -24,6 +24,8 @@ const (
 	SendAlone      Permission = "results.send_alone"
 	PartnersSee    Permission = "partners.see"
 	PartnersTest   Permission = "partners.test" // send a test message
+	RoutesSee      Permission = "routes.see"    // stages, comparison, approvals
+	RoutesBack     Permission = "routes.back"   // one step back
 	RoutesApprove  Permission = "routes.approve"
 	RoutesExplain  Permission = "routes.explain" // explain differences to the old path
 	LegalHold      Permission = "results.legal_hold"
@@ -117,6 +119,8 @@ var matrix = []row{
 	{Info{Permission: CallsAct, What: "make and write down a phone call", Scoped: true, Patient: true, Glass: true}, []Role{dir, tec, fro}},
 	{Info{Permission: PartnersSee, What: "see partners and their channels", Scoped: true}, []Role{adm, sec, com, dir, tec, fro, itp, aud, pro}},
 	{Info{Permission: PartnersTest, What: "send a test message to a partner", Scoped: true}, []Role{adm, itp, tec}},
+	{Info{Permission: RoutesSee, What: "see routes, their stages and how they compare with the old path"}, []Role{adm, sec, com, dir, tec, itp, aud}},
+	{Info{Permission: RoutesBack, What: "take a route one step back"}, []Role{adm, sec, dir, tec}},
 	{Info{Permission: RoutesApprove, What: "approve that a route begins to carry", Delegated: true}, nil},
 	{Info{Permission: RoutesExplain, What: "explain differences to the old path"}, []Role{adm, dir, tec}},
 

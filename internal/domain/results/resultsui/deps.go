@@ -18,16 +18,17 @@ type Deps struct {
 	// Config is the configuration in force: names, channels, routes. It returns nil
 	// while the hub starts or stops.
 	Config func() *config.Config
-	// Zone is the laboratory's time zone; nil is the zone of the server's clock.
-	Zone *time.Location
-	// Board gathers what needs somebody from every domain.
+	// Board gathers what needs somebody from every domain, this one among them (see
+	// Sources).
 	Board *today.Board
 	// Dates tells the ends somebody must see to, of one channel ("partner
-	// riverside") or with "" of all; nil knows none.
-	Dates func(of string) []Date
-	// Test sends a test message to a partner and waits for its answer; nil: this
-	// node cannot.
-	Test func(ctx context.Context, partner string, by results.Named) (Tested, error)
+	// riverside"); nil knows none.
+	Dates func(of string, now time.Time) []Date
+	// Move takes a route one stage forward or back, as a new revision of the
+	// configuration; nil is not offered. It returns the stage the route is in now.
+	Move func(ctx context.Context, route string, forward bool, director, who, reason string) (stage string, err error)
+	// FIPS says that this program's cryptography is the validated module's.
+	FIPS bool
 }
 
 // Date is an end that somebody must see to, in words.
@@ -38,15 +39,15 @@ type Date struct {
 	Due   bool // within 30 days, or past
 }
 
-// Tested is what came of a test message.
-type Tested struct {
-	At        time.Time     `json:"at"`
-	ControlID string        `json:"control_id"`
-	Accepted  bool          `json:"accepted"`
-	Code      string        `json:"code,omitempty"`
-	Words     string        `json:"words"`
-	Text      string        `json:"text,omitempty"` // what the other side wrote
-	Peer      string        `json:"peer,omitempty"` // who answered: its certificate
-	TLS       string        `json:"tls,omitempty"`
-	Took      time.Duration `json:"took"`
+// conf is the configuration in force; an empty one where there is none.
+func (d Deps) conf() *config.Config {
+	if d.Config != nil {
+		if c := d.Config(); c != nil {
+			return c
+		}
+	}
+	return &config.Config{}
 }
+
+// name is what a partner is called.
+func (d Deps) name(partner string) string { return d.Results.Settings().Named(partner) }

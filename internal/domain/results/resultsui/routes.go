@@ -13,20 +13,21 @@ import (
 func Routes(d Deps) []web.Route {
 	var out []web.Route
 	for _, part := range []func(Deps) []web.Route{
+		todayRoutes,
+		partnerRoutes,
+		alarmRoutes,
+		callRoutes,
+		stopRoutes,
+		routeRoutes,
 	} {
 		out = append(out, part(d)...)
 	}
 	return out
 }
 
-// clock tells times in the laboratory's zone.
-func (d Deps) clock(r *http.Request) time.Time {
-	now := web.Now(r)
-	if d.Zone != nil {
-		now = now.In(d.Zone)
-	}
-	return now
-}
+// clock is now, in the time of the machine the server runs on, as all pages show
+// it.
+func (d Deps) clock(r *http.Request) time.Time { return web.Now(r).Local() }
 
 // as is the person who is signed in, for what they answer for; reason is theirs.
 func as(r *http.Request, reason string) results.Named {
@@ -41,8 +42,14 @@ func as(r *http.Request, reason string) results.Named {
 // near refuses a thing of a partner the caller may not see as one that does not
 // exist.
 func near(r *http.Request, p authz.Permission, partner, missing string) error {
-	if !web.Scope(r, p).Holds(authz.Object{Partner: partner}) {
+	if !mayHere(r, p, partner) {
 		return web.NotFound(missing)
 	}
 	return nil
+}
+
+// mayHere says whether a button is worth showing: the permission without the
+// question of how fresh the proof of identity is.
+func mayHere(r *http.Request, p authz.Permission, partner string) bool {
+	return web.Scope(r, p).Holds(authz.Object{Partner: partner})
 }
