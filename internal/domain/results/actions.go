@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
@@ -41,6 +40,16 @@ func (s *Service) Hold(ctx context.Context, seq int64, by By) error {
 // be tried again. A stop that covers more than this delivery is not lifted by it.
 func (s *Service) Release(ctx context.Context, seq int64, by By) error {
 	return s.act(ctx, seq, by, KindReleased, Waiting, Held, NeedsPerson)
+}
+
+// ReleaseHeld is Release for a held delivery alone: a clinical act.
+func (s *Service) ReleaseHeld(ctx context.Context, seq int64, by By) error {
+	return s.act(ctx, seq, by, KindReleased, Waiting, Held)
+}
+
+// TryAgain is Release for a delivery alone that needed a person: nobody holds it.
+func (s *Service) TryAgain(ctx context.Context, seq int64, by By) error {
+	return s.act(ctx, seq, by, KindReleased, Waiting, NeedsPerson)
 }
 
 // ReleaseAlone is Release; among is how many the caller lets go at once. Held
@@ -103,7 +112,7 @@ func (s *Service) act(ctx context.Context, seq int64, by By, kind string, to Sta
 		if err := s.endHolds(ctx, tx, seq, now, Named{by, by.Who}); err != nil {
 			return err
 		}
-		if _, err := bus.Publish(ctx, tx, acted(kind, now, d, by.Who, by.Reason)); err != nil {
+		if _, err := s.publishAct(ctx, tx, acted(kind, now, d, by.Who, by.Reason)); err != nil {
 			return err
 		}
 		if err := noteChange(ctx, tx, partner); err != nil {
@@ -157,7 +166,7 @@ func (s *Service) Resend(ctx context.Context, seq int64, by By) (int64, error) {
 		}
 		partner = d.partner
 		now := s.now().UnixMicro()
-		leaf, err := bus.Publish(ctx, tx, acted(KindResent, now, d, by.Who, by.Reason))
+		leaf, err := s.publishAct(ctx, tx, acted(KindResent, now, d, by.Who, by.Reason))
 		if err != nil {
 			return err
 		}

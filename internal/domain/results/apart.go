@@ -252,7 +252,11 @@ func apartState(ctx context.Context, tx store.Queryer, id event.ID) (state int64
 
 // decide ends an open row and writes the fact.
 func (s *Service) decide(ctx context.Context, tx *store.Tx, id event.ID, to int64, message *event.ID, kind string, now time.Time, by By) error {
-	if _, err := bus.Publish(ctx, tx, decided(kind, now.UnixMicro(), id, message, by)); err != nil {
+	publish := s.publishAct
+	if message == nil {
+		publish = bus.Publish
+	}
+	if _, err := publish(ctx, tx, decided(kind, now.UnixMicro(), id, message, by)); err != nil {
 		return err
 	}
 	var m []byte
@@ -332,19 +336,24 @@ type Replayed struct {
 // progress (if not nil) after each. It ends early, with what it has done, when
 // ctx ends; called again it goes on with what is still open.
 func (s *Service) ReplayAll(ctx context.Context, cause string, by By, progress func(Replayed)) (Replayed, error) {
+	return s.ReplayGroup(ctx, cause, "", by, progress)
+}
+
+// ReplayGroup is ReplayAll for what came from one source; empty: from any.
+func (s *Service) ReplayGroup(ctx context.Context, cause, source string, by By, progress func(Replayed)) (Replayed, error) {
 	r := Replayed{Still: map[string]int64{}}
 	if err := by.check(); err != nil {
 		return r, err
 	}
 	var last int64
-	err := s.db.QueryRow(ctx, "SELECT count(*), COALESCE(max(leaf), -1) FROM results_quarantine WHERE state = 0 AND cause = $1", cause).Scan(&r.Of, &last)
+	err := s.db.QueryRow(ctx, "SELECT count(*), COALESCE(max(leaf), -1) FROM results_quarantine WHERE state = 0 AND cause = $1 AND ($2 = '' OR source = $2)", cause, source).Scan(&r.Of, &last)
 	if err != nil {
 		return r, fmt.Errorf("count quarantine: %w", err)
 	}
 	for at := int64(-1); ; {
 		var ids []event.ID
 		err := s.db.Query(ctx, `SELECT leaf, id FROM results_quarantine WHERE state = 0 AND cause = $1 AND leaf > $2 AND leaf <= $3
-			ORDER BY leaf LIMIT 100`, []any{cause, at, last}, func(row store.Scanner) error {
+			AND ($4 = '' OR source = $4) ORDER BY leaf LIMIT 100`, []any{cause, at, last, source}, func(row store.Scanner) error {
 			var raw []byte
 			if err := row.Scan(&at, &raw); err != nil {
 				return err

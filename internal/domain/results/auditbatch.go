@@ -21,6 +21,8 @@ type batch struct {
 	unknown [][2]int64
 	// delivered is how many events of that kind are in the stretch.
 	delivered int64
+	// acts are the entries that must have a row in results_acts.
+	acts map[int64]bool
 }
 
 // expected is an event that has a row, and what was found of it.
@@ -55,7 +57,14 @@ func (b *batch) add(first int64, events [][]byte) {
 	}
 	for i, raw := range events {
 		leaf := first + int64(i)
-		switch kind := ledger.KindOf(raw); kind {
+		kind := ledger.KindOf(raw)
+		if actKinds[kind] {
+			if b.acts == nil {
+				b.acts = map[int64]bool{}
+			}
+			b.acts[leaf] = true
+		}
+		switch kind {
 		case KindDelivered:
 			b.delivered++
 		case KindReceived, KindQuarantined, KindResent:

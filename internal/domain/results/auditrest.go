@@ -170,6 +170,7 @@ func (a *auditor) strays(ctx context.Context) error {
 	for table, query := range map[string]string{
 		"results_messages":   "SELECT leaf FROM results_messages WHERE leaf < 0 OR leaf >= (SELECT size FROM ledger_head WHERE id = 1) LIMIT 100",
 		"results_quarantine": "SELECT leaf FROM results_quarantine WHERE leaf < 0 OR leaf >= (SELECT size FROM ledger_head WHERE id = 1) LIMIT 100",
+		"results_acts":       "SELECT leaf FROM results_acts WHERE leaf < 0 OR leaf >= (SELECT size FROM ledger_head WHERE id = 1) LIMIT 100",
 		"results_deliveries": "SELECT seq FROM results_deliveries WHERE seq < 0 OR seq >= 256 * (SELECT size FROM ledger_head WHERE id = 1) LIMIT 100",
 	} {
 		err := a.s.db.Query(ctx, query, nil, func(row store.Scanner) error {

@@ -27,6 +27,9 @@ func (a *auditor) rows(ctx context.Context, b *batch) error {
 	if err := a.quarantine(ctx, b); err != nil {
 		return fmt.Errorf("audit quarantine: %w", err)
 	}
+	if err := a.acts(ctx, b); err != nil {
+		return fmt.Errorf("audit what was done: %w", err)
+	}
 	for leaf := b.lo; leaf < b.hi; leaf++ {
 		x := b.events[leaf]
 		if x == nil || x.seen {

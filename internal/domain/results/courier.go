@@ -284,6 +284,7 @@ func (c *courier) attempt(ctx context.Context, set *Settings, seq int64, now *pa
 	if !lease.Live(ctx) {
 		return later(0), nil // another node may deliver this by now
 	}
+	d.began = s.now().UnixMicro()
 	receipt, err := p.Sender.Send(ctx, m)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -355,6 +356,7 @@ func (c *courier) failed(ctx context.Context, p *Partner, d *delivery, err error
 		code = ce.Code
 	}
 	now := s.now()
+	d.failed = &failedTry{class.String(), code}
 	silent := class == channel.Unreachable || class == channel.Misconfigured
 	first := now // of the bad answers in a row: an outage is none and ends the row
 	if d.firstAt != nil {

@@ -169,6 +169,11 @@ type Apart struct {
 	Detail     string
 	Size, Kept int64
 	State      string
+	// Of one that was decided about, from QuarantinePage and ShowQuarantined: when
+	// and by whom, and which message it has become.
+	DecidedAt time.Time
+	DecidedBy string
+	Became    event.ID
 }
 
 // Quarantine lists what was not taken, newest first; open only unless all.

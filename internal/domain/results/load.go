@@ -98,6 +98,8 @@ type delivery struct {
 	lanes    []byte
 	body     []byte
 	salt     ledger.Salt
+	began    int64      // of the try under way, microseconds
+	failed   *failedTry // the try that failed just now
 }
 
 // errUnreadable: the row is there, its body cannot be opened.

@@ -27,6 +27,8 @@ type Evidence struct {
 	Peer     channel.Peer `json:"peer"`
 	At       int64        `json:"at"`
 	Revision string       `json:"revision"`
+	// Began is when the try that was answered began; 0 where that was not kept.
+	Began int64 `json:"began,omitempty"`
 }
 
 func receiptWhere(seq int64) vault.Where {
@@ -43,7 +45,7 @@ func (s *Service) complete(ctx context.Context, set *Settings, d *delivery, r *c
 	if err != nil {
 		return fmt.Errorf("write down delivery: %w", err)
 	}
-	e := Evidence{Salt: salt[:], Reply: r.Body, Peer: r.Peer, At: r.At.UnixMicro(), Revision: set.Revision}
+	e := Evidence{Salt: salt[:], Reply: r.Body, Peer: r.Peer, At: r.At.UnixMicro(), Revision: set.Revision, Began: d.began}
 	if string(sent) != string(d.body) {
 		e.Sent = sent
 	}
@@ -105,8 +107,13 @@ func (s *Service) evidence(seq int64, sealed []byte) (*Evidence, error) {
 func (c *courier) stop(ctx context.Context, d *delivery, reason string, seq int64) func() {
 	now := c.s.now()
 	err := c.s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if _, err := bus.Publish(ctx, tx, acted(KindStopped, now.UnixMicro(), d, "labwarden", reason)); err != nil {
+		if _, err := c.s.publishAct(ctx, tx, acted(KindStopped, now.UnixMicro(), d, "labwarden", reason)); err != nil {
 			return err
+		}
+		if d.failed != nil {
+			if err := c.s.writeTry(ctx, tx, seq, now, *d.failed); err != nil {
+				return err
+			}
 		}
 		return c.s.tags.Change(ctx, tx, taggedTries, seq, func() error {
 			return tx.QueueCount(ctx, `UPDATE results_deliveries SET state = 2, changed_at = $1, reason = $2, attempts = attempts + 1,
@@ -130,7 +137,13 @@ func (c *courier) note(ctx context.Context, d *delivery, first, next time.Time, 
 		at := first.UnixMicro()
 		since = &at
 	}
+	now := c.s.now()
 	err := c.s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if d.failed != nil {
+			if err := c.s.writeTry(ctx, tx, d.seq, now, *d.failed); err != nil {
+				return err
+			}
+		}
 		return c.s.tags.Change(ctx, tx, taggedTries, d.seq, func() error {
 			return tx.Queue(ctx, `UPDATE results_deliveries SET attempts = attempts + 1, first_at = $1, next_at = $2, reason = $3
 				WHERE seq = $4 AND state = 0`, since, next.UnixMicro(), reason, d.seq)

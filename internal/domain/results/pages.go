@@ -61,28 +61,52 @@ func (s *Service) listed(leaves []int64, lo int64) pager {
 // stopped reads the messages of held deliveries and of those that need a person.
 func (s *Service) stopped(q Query, lo int64) pager {
 	return func(ctx context.Context, before int64) ([]Summary, int64, error) {
-		query, args := `SELECT DISTINCT message FROM results_deliveries WHERE state IN (1, 2) AND message < $1 AND message >= $2 ORDER BY message DESC LIMIT $3`,
-			[]any{before, lo, int64(pageRead)}
-		if q.Partner != "" {
-			query = strings.Replace(query, "WHERE", "WHERE partner = $4 AND", 1)
-			args = append(args, q.Partner)
-		}
-		var leaves []int64
-		err := s.db.Query(ctx, query, args, func(row store.Scanner) error {
-			var leaf int64
-			err := row.Scan(&leaf)
-			leaves = append(leaves, leaf)
-			return err
-		})
-		if err != nil {
-			return nil, 0, fmt.Errorf("list stopped results: %w", err)
-		}
-		out, err := s.atLeaves(ctx, leaves)
-		if err != nil || len(leaves) < pageRead {
-			return out, 0, err
-		}
-		return out, leaves[len(leaves)-1], nil
+		return s.open(ctx, "state IN (1, 2)", q.Partner, before, lo)
 	}
+}
+
+// fewWait says whether so little is open for a partner that all of it may be
+// read.
+func (s *Service) fewWait(ctx context.Context, partner string) (bool, error) {
+	var n int64
+	err := s.db.QueryRow(ctx, "SELECT count(*) FROM (SELECT seq FROM results_deliveries WHERE partner = $1 AND state < 3 ORDER BY seq LIMIT $2) AS counted",
+		partner, int64(CountLimit)).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("count what is open: %w", err)
+	}
+	return n < CountLimit, nil
+}
+
+// waiting reads the messages that wait for a partner.
+func (s *Service) waiting(q Query, lo int64) pager {
+	return func(ctx context.Context, before int64) ([]Summary, int64, error) {
+		return s.open(ctx, "state < 3 AND state = 0", q.Partner, before, lo)
+	}
+}
+
+// open reads the messages with a delivery in some open states.
+func (s *Service) open(ctx context.Context, states, partner string, before, lo int64) ([]Summary, int64, error) {
+	query, args := `SELECT DISTINCT message FROM results_deliveries WHERE `+states+` AND message < $1 AND message >= $2 ORDER BY message DESC LIMIT $3`,
+		[]any{before, lo, int64(pageRead)}
+	if partner != "" {
+		query = strings.Replace(query, "WHERE", "WHERE partner = $4 AND", 1)
+		args = append(args, partner)
+	}
+	var leaves []int64
+	err := s.db.Query(ctx, query, args, func(row store.Scanner) error {
+		var leaf int64
+		err := row.Scan(&leaf)
+		leaves = append(leaves, leaf)
+		return err
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("list stopped results: %w", err)
+	}
+	out, err := s.atLeaves(ctx, leaves)
+	if err != nil || len(leaves) < pageRead {
+		return out, 0, err
+	}
+	return out, leaves[len(leaves)-1], nil
 }
 
 // atLeaves reads messages by their numbers, at most pageRead of them.
@@ -90,6 +114,23 @@ func (s *Service) atLeaves(ctx context.Context, leaves []int64) ([]Summary, erro
 	if len(leaves) == 0 {
 		return nil, nil
 	}
+	in, args := leafList(leaves)
+	var out []Summary
+	err := s.db.Query(ctx, "SELECT "+summaryCols+" FROM results_messages WHERE leaf IN ("+in+") ORDER BY leaf DESC", args,
+		func(row store.Scanner) error {
+			m, err := scanSummary(row)
+			out = append(out, m)
+			return err
+		})
+	if err != nil {
+		return nil, fmt.Errorf("read messages: %w", err)
+	}
+	return out, nil
+}
+
+// leafList is the list of an IN, always of pageRead parameters: one query text,
+// one plan.
+func leafList(leaves []int64) (string, []any) {
 	args := make([]any, pageRead) // always as many: one query text, one plan
 	var in strings.Builder
 	for i := range pageRead {
@@ -102,17 +143,7 @@ func (s *Service) atLeaves(ctx context.Context, leaves []int64) ([]Summary, erro
 			args[i] = leaves[i]
 		}
 	}
-	var out []Summary
-	err := s.db.Query(ctx, "SELECT "+summaryCols+" FROM results_messages WHERE leaf IN ("+in.String()+") ORDER BY leaf DESC", args,
-		func(row store.Scanner) error {
-			m, err := scanSummary(row)
-			out = append(out, m)
-			return err
-		})
-	if err != nil {
-		return nil, fmt.Errorf("read messages: %w", err)
-	}
-	return out, nil
+	return in.String(), args
 }
 
 // dense is how many leaves messages may lie apart to be read by one range.

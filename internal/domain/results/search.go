@@ -30,6 +30,15 @@ type Query struct {
 	// the order of arrival: where a clock was set back by more than an hour,
 	// look further.
 	From, To time.Time
+	// Sees chooses the deliveries that may be seen: nothing else is found or
+	// listed. nil: all.
+	Sees Sight
+}
+
+// Names says that the query names a patient or an order: such a search is
+// recorded (RecordSearch) before it is made for a person.
+func (q *Query) Names() bool {
+	return strings.TrimSpace(q.Order+q.PatientID+q.Authority+q.LastName+q.BirthDate) != ""
 }
 
 // Hits is a part of what was found, newest first.
@@ -85,6 +94,14 @@ func (s *Service) Search(ctx context.Context, q Query, p Page) (Hits, error) {
 		next = s.listed(leaves, lo)
 	} else if q.State != nil && (*q.State == Held || *q.State == NeedsPerson) {
 		next = s.stopped(q, lo)
+	} else if q.State != nil && *q.State == Waiting && q.Partner != "" {
+		few, err := s.fewWait(ctx, q.Partner)
+		if err != nil {
+			return h, err
+		}
+		if few {
+			next = s.waiting(q, lo)
+		}
 	}
 	for looked := 0; len(h.Messages) <= p.Limit; {
 		batch, at, err := next(ctx, p.Before)
@@ -98,7 +115,7 @@ func (s *Service) Search(ctx context.Context, q Query, p Page) (Hits, error) {
 			if m.Erased && len(wanted) > 0 {
 				continue // its entries are still to go: it is not found by what it said
 			}
-			if q.fits(&m) {
+			if m.Narrow(q.Sees) && q.fits(&m) {
 				h.Messages = append(h.Messages, m)
 			}
 		}

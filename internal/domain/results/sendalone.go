@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/labwarden/labwarden/internal/codec/hl7"
-	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
@@ -180,7 +179,7 @@ func (s *Service) supersede(ctx context.Context, tx *store.Tx, d *delivery, orig
 		old := &delivery{seq: o, id: ids[o], partner: d.partner}
 		ev := acted(KindSuperseded, now, old, by.Person, by.Reason)
 		ev.IDs = append(ev.IDs, ledger.Pair{K: "account", V: ledger.Code(by.Who)}, ledger.Pair{K: "replaced_by", V: d.id.String()})
-		if _, err := bus.Publish(ctx, tx, ev); err != nil {
+		if _, err := s.publishAct(ctx, tx, ev); err != nil {
 			return err
 		}
 		var n int64
@@ -207,7 +206,7 @@ func (s *Service) supersede(ctx context.Context, tx *store.Tx, d *delivery, orig
 	ev := acted(KindSentAlone, now, d, by.Person, by.Reason)
 	ev.IDs = append(ev.IDs, ledger.Pair{K: "account", V: ledger.Code(by.Who)})
 	ev.Numbers = []ledger.Number{{K: "superseded", N: ahead}}
-	if _, err := bus.Publish(ctx, tx, ev); err != nil {
+	if _, err := s.publishAct(ctx, tx, ev); err != nil {
 		return err
 	}
 	return noteChange(ctx, tx, d.partner)

@@ -319,7 +319,7 @@ func (s *Service) cover(ctx context.Context, tx *store.Tx, seq int64, stop event
 	now := s.now().UnixMicro()
 	ev := acted(KindHeld, now, d, who, reason)
 	ev.IDs = append(ev.IDs, ledger.Pair{K: "stop", V: stop.String()})
-	if _, err := bus.Publish(ctx, tx, ev); err != nil {
+	if _, err := s.publishAct(ctx, tx, ev); err != nil {
 		return err
 	}
 	if err := noteChange(ctx, tx, d.partner); err != nil {

@@ -223,7 +223,7 @@ func (s *Service) uncover(ctx context.Context, tx *store.Tx, seq int64, stop []b
 // letGo makes a delivery wait again.
 func (s *Service) letGo(ctx context.Context, tx *store.Tx, d *delivery, who, reason string) error {
 	now := s.now().UnixMicro()
-	if _, err := bus.Publish(ctx, tx, acted(KindReleased, now, d, who, reason)); err != nil {
+	if _, err := s.publishAct(ctx, tx, acted(KindReleased, now, d, who, reason)); err != nil {
 		return err
 	}
 	if err := noteChange(ctx, tx, d.partner); err != nil {

@@ -72,7 +72,7 @@ func there(column string) string {
 func taggedWhole() []*bus.Tagged {
 	return []*bus.Tagged{
 		taggedApart, taggedHolds, taggedClock, taggedBypassed, taggedTimers, taggedCalls, taggedSteps, taggedSuperseded, taggedStops, taggedCovers,
-		taggedCounts, taggedFound, taggedCopies, taggedFeeds, taggedCompares, taggedGaps, taggedExplanations, taggedApprovals,
+		taggedCounts, taggedFound, taggedCopies, taggedFeeds, taggedCompares, taggedGaps, taggedExplanations, taggedApprovals, taggedActs, taggedFailures,
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
@@ -16,6 +15,7 @@ import (
 const (
 	KindViewed   = "result.viewed"
 	KindExported = "result.exported"
+	KindProved   = "result.proof_taken"
 )
 
 // View gives one message with its body to a person and records who looked and
@@ -71,7 +71,7 @@ func (s *Service) ViewQuarantined(ctx context.Context, id event.ID, by By) (Apar
 
 func (s *Service) looked(ctx context.Context, kind string, id event.ID, by By) error {
 	err := s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
-		_, err := bus.Publish(ctx, tx, ledger.Event{
+		_, err := s.publishAct(ctx, tx, ledger.Event{
 			Kind: kind, At: s.now().UnixMicro(),
 			IDs:   ledger.Pairs{{K: "message", V: id.String()}, {K: "by", V: ledger.Code(by.Who)}},
 			Codes: ledger.Pairs{{K: "reason", V: ledger.Code(by.Reason)}},

@@ -976,7 +976,7 @@ func searchForm() templ.Component {
 			templ_7745c5c3_Var39 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 91, "<form class=\"search\" role=\"search\" action=\"/results\" method=\"get\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 91, "<form class=\"search\" role=\"search\" action=\"/results/search\" method=\"post\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -984,7 +984,7 @@ func searchForm() templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 92, "<label class=\"vh\" for=\"q\">Find a result by its accession number</label> <input id=\"q\" type=\"search\" name=\"q\" placeholder=\"Find an accession number\" autocomplete=\"off\" spellcheck=\"false\" maxlength=\"100\"> <kbd aria-hidden=\"true\">/</kbd></form>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 92, "<label class=\"vh\" for=\"q\">Find a result by its accession number</label> <input id=\"q\" type=\"search\" name=\"order\" placeholder=\"Find an accession number\" autocomplete=\"off\" spellcheck=\"false\" maxlength=\"100\"> <kbd aria-hidden=\"true\">/</kbd></form>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
