@@ -146,3 +146,12 @@ var (
 	_ setupui.Dates      = setupPort{}
 	_ setupui.Witnessing = setupPort{}
 )
+
+// setupPages is what the pages of configuration and set-up work with.
+func (h *Hub) setupPages() setupui.Deps {
+	p := setupPort{h}
+	return setupui.Deps{
+		Setup: h.rooms.setup, Config: p, Facts: p.Facts, Keys: p, Secrets: p, Dates: p, Witnessing: p,
+		Zone: func() *time.Location { return time.Local },
+	}
+}
