@@ -1,9 +1,4 @@
-// Package accessui draws the pages of access. Files sign* are how one comes in
-// (sign-in, step-up, one-time links), files me* what one sees and changes of
-// one's own; they work without JavaScript, passkeys excepted.
 package accessui
-
-//go:generate env -u GOFLAGS go tool -modfile=../../../../tools/go.mod templ generate -path .
 
 import (
 	"context"
