@@ -138,6 +138,23 @@ func TestNothingIsShownThatCannotBeRecorded(t *testing.T) {
 	l.get(tech, path(id)).want(t, 200, "P. M., born 1961") // what is masked needs no record
 }
 
+// While the store itself is in doubt nobody is shown a patient; where results
+// are, and how they stand, is.
+func TestClosedViewsShowNoPatient(t *testing.T) {
+	l := newLab(t)
+	id := l.take(oru("C1", "4711", "100"))
+	l.SetViewsClosed("a witness remembers a longer ledger")
+	l.get(tech, path(id)).want(t, 200, "on its way", "What the LIS said is not shown", "Views of messages are closed").not(t, "P. M.", "F100", "Glucose")
+	l.get(tech, "/results").want(t, 200, id.String()).not(t, "F100", "Glucose")
+	for _, p := range []string{"/name", "/message"} {
+		l.do(tech, "POST", path(id)+p, url.Values{}).want(t, 409, "iews of patient data are closed").not(t, "archbanks")
+	}
+	l.do("laboratory-director", "POST", path(id)+"/export", url.Values{}).want(t, 409).not(t, "archbanks")
+	if n := len(l.events(results.KindViewed)); n != 0 {
+		t.Errorf("%d looks recorded that were none", n)
+	}
+}
+
 func TestSearchKeepsPatientsOutOfAddresses(t *testing.T) {
 	l := newLab(t)
 	id := l.take(oru("C1", "4711", "100"))

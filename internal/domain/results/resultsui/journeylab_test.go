@@ -24,6 +24,7 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
+	"github.com/labwarden/labwarden/internal/platform/today"
 	"github.com/labwarden/labwarden/internal/platform/vault/vaulttest"
 	"github.com/labwarden/labwarden/internal/platform/web"
 	"github.com/labwarden/labwarden/internal/platform/web/kit"
@@ -95,7 +96,7 @@ func newLab(t testing.TB) *lab {
 	}
 	l.Apply(l.set())
 	s := &web.Server{
-		Identify: identify(l), Now: l.now, Kinds: kinds, SignIn: "/sign-in", StepUp: "/step-up", Log: slog.New(slog.NewTextHandler(&l.errs, nil)),
+		Identify: identify(l), Now: l.now, Kinds: resultsui.Kinds, SignIn: "/sign-in", StepUp: "/step-up", Log: slog.New(slog.NewTextHandler(&l.errs, nil)),
 		Shell: func(_ *http.Request, who *authz.Subject) kit.Shell {
 			sh := kit.Shell{Lab: "Millbrook Laboratory", Nav: []kit.NavItem{{Name: "Today", Href: "/", Icon: "today"}, {Name: "Results", Href: "/results", Icon: "results"}, {Name: "Quarantine", Href: "/quarantine", Icon: "inbox"}}, Clock: "07:40"}
 			if who != nil {
@@ -104,24 +105,9 @@ func newLab(t testing.TB) *lab {
 			return sh
 		},
 	}
-	s.Add(resultsui.Routes(resultsui.Deps{Results: l.Service, Zone: time.UTC})...)
+	s.Add(resultsui.Routes(resultsui.Deps{Results: l.Service, Board: &today.Board{Log: slog.New(slog.DiscardHandler)}})...)
 	l.h = s.Handler()
 	return l
-}
-
-// kinds is what app does with the domain's errors.
-func kinds(err error) *web.Error {
-	switch {
-	case errors.Is(err, results.ErrViewsClosed):
-		return &web.Error{Kind: web.KindUnavailable, Message: "Views of patient data are closed until a person decides."}
-	case errors.Is(err, results.ErrNotFound):
-		return &web.Error{Kind: web.KindNotFound, Message: "There is no such thing."}
-	case errors.Is(err, results.ErrConflict), errors.Is(err, results.ErrErased):
-		return &web.Error{Kind: web.KindConflict, Message: "This is not possible any more."}
-	case errors.Is(err, results.ErrInvalid):
-		return &web.Error{Kind: web.KindInvalid, Message: "This cannot be done as it stands."}
-	}
-	return nil
 }
 
 // identify reads X-Role "technologist" or "provider@riverside", X-Hold for the

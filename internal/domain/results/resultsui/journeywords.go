@@ -9,8 +9,8 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/web/kit"
 )
 
-// told is a step of a journey in words, for the page and for the API.
-type told struct {
+// toldStep is a step of a journey in words, for the page and for the API.
+type toldStep struct {
 	Step        *results.Step
 	State       kit.State
 	Title, Text string
@@ -20,10 +20,10 @@ type told struct {
 }
 
 // tell writes a journey down. Each line that the LIS said begins with saying so.
-func (d Deps) tell(j *results.Journey, now time.Time) []told {
-	out := make([]told, 0, len(j.Steps))
+func (d Deps) tell(j *results.Journey, now time.Time) []toldStep {
+	out := make([]toldStep, 0, len(j.Steps))
 	for i := range j.Steps {
-		t := told{Step: &j.Steps[i], State: kit.Fine, Source: j.Steps[i].Source.String()}
+		t := toldStep{Step: &j.Steps[i], State: kit.Fine, Source: j.Steps[i].Source.String()}
 		d.words(j, &t, now)
 		if t.Title != "" {
 			out = append(out, t)
@@ -33,7 +33,7 @@ func (d Deps) tell(j *results.Journey, now time.Time) []told {
 }
 
 // words fills in one step; a step without a title is not told.
-func (d Deps) words(j *results.Journey, t *told, now time.Time) {
+func (d Deps) words(j *results.Journey, t *toldStep, now time.Time) {
 	st := t.Step
 	switch st.Kind {
 	case results.StepCollected:
@@ -146,7 +146,7 @@ func ordersWords(s *results.Said) (title, text string) {
 }
 
 // wayWords are about a delivery.
-func (d Deps) wayWords(j *results.Journey, t *told, now time.Time) {
+func (d Deps) wayWords(j *results.Journey, t *toldStep, now time.Time) {
 	st, x := t.Step, t.Step.Delivery
 	name := d.partnerName(x.Partner)
 	for _, y := range st.Tries {
@@ -215,7 +215,7 @@ func stoppedBy(j *results.Journey, seq int64) bool {
 	return last == results.KindHeld || last == results.KindStopped || last == results.KindRefused || last == results.KindSuperseded
 }
 
-func (d Deps) answerWords(t *told, name string) {
+func (d Deps) answerWords(t *toldStep, name string) {
 	st := t.Step
 	code := "Their reply " + kit.Mono(st.Code)
 	if st.ReplyFor != "" {
@@ -244,7 +244,7 @@ func tryWords(y results.Try) string {
 	return s + ". Kept in the queue."
 }
 
-func (d Deps) actWords(t *told) {
+func (d Deps) actWords(t *toldStep) {
 	a := t.Step.Act
 	to := ""
 	if a.Partner != "" {
@@ -280,7 +280,7 @@ func (d Deps) actWords(t *told) {
 	t.Text = because + " Journal line " + kit.Mono(kit.Count(int(a.Leaf))) + "."
 }
 
-func (d Deps) callWords(t *told, now time.Time) {
+func (d Deps) callWords(t *toldStep, now time.Time) {
 	c := t.Step.Call
 	t.State, t.Title = kit.Warn, "A phone call was due"
 	switch c.State {
@@ -295,7 +295,7 @@ func (d Deps) callWords(t *told, now time.Time) {
 }
 
 // steps draws what was told.
-func steps(list []told, now time.Time) []kit.Step {
+func steps(list []toldStep, now time.Time) []kit.Step {
 	out := make([]kit.Step, len(list))
 	for i, t := range list {
 		at := ""

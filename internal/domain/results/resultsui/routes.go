@@ -19,6 +19,12 @@ func Routes(d Deps) []web.Route {
 		callRoutes,
 		stopRoutes,
 		routeRoutes,
+		resultRoutes,
+		messageRoutes,
+		actRoutes,
+		quarantineRoutes,
+		resultOps,
+		quarantineOps,
 	} {
 		out = append(out, part(d)...)
 	}

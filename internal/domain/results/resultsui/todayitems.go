@@ -27,7 +27,7 @@ func Sources(d Deps) []today.Source {
 // partnerItems: partners that do not answer, results that wait too long or need a
 // person, and results that nobody accounts for.
 func (d Deps) partnerItems(ctx context.Context, _ *authz.Subject, now time.Time) ([]today.Item, error) {
-	f, err := d.Results.Flows(ctx, now.Location())
+	f, err := d.flows(ctx, now.Location())
 	if err != nil {
 		return nil, err
 	}
