@@ -57,7 +57,7 @@ func (s *signing) me(w http.ResponseWriter, r *http.Request) error {
 	for _, n := range notices {
 		wide = append(wide, kit.Sheet(kit.SheetOpts{Title: "Was that you?", Pad: true, ID: "n-" + n.ID.String(), Body: asked(n, noticed(n, r))}))
 	}
-	wide = append(wide, s.keysSheet(r, e), sessionsSheet(r, sessions))
+	wide = append(wide, s.keysSheet(r, e), ownSessionsSheet(r, sessions))
 	p.Body = kit.Columns(templ.Join(wide...), waysSheet(r, e))
 	return web.Render(w, r, p)
 }
@@ -114,16 +114,16 @@ func (s *signing) notice(w http.ResponseWriter, r *http.Request) error {
 	return web.Done(w, r, "/me", "Every other session of yours has been ended, and your security officer is told. Now change your password, and look through your passkeys.")
 }
 
-var methods = map[string]string{
+var waysIn = map[string]string{
 	"passkey": "Passkey", "password": "Password", "password-totp": "Password and code", "password-recovery": "Password and recovery code", "link": "One-time link", "oidc": "OpenID Connect",
 }
 
-func sessionsSheet(r *http.Request, all []access.Session) templ.Component {
+func ownSessionsSheet(r *http.Request, all []access.Session) templ.Component {
 	now := web.Now(r)
 	t := kit.Table{Caption: "Your sessions", Columns: []kit.Column{{Name: "Where"}, {Name: "How", Wide: true}, {Name: "Since"}, {Name: "Last seen"}, {Name: ""}}, Total: len(all), Empty: "You have no session."}
 	others := false
 	for _, x := range all {
-		how := methods[x.Method]
+		how := waysIn[x.Method]
 		if how == "" {
 			how = x.Method
 		}
