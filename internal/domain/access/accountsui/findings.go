@@ -173,7 +173,7 @@ func (d Deps) showFinding(w http.ResponseWriter, r *http.Request, which string, 
 	if f.Reason != "" {
 		facts = append(facts, kit.KV{Key: "Reason", Value: f.Reason + " (" + named(names, f.ClosedBy) + ", " + kit.Date(f.Closed, now) + ")"})
 	}
-	beneath := []templ.Component{kit.Sheet(kit.SheetOpts{Title: "The finding", Pad: true, Body: templ.Join(kit.KeyValues(facts), kit.Acts(kit.Action{Text: "Open the account", Href: "/accounts/of/" + a.ID.String(), Primary: f.Kind == accounts.UnknownOne || f.Kind == accounts.Ownerless}))})}
+	beneath := []templ.Component{kit.Sheet(kit.SheetOpts{Title: "The finding", Pad: true, Body: templ.Join(kit.KeyValues(facts), kit.Buttons(kit.Action{Text: "Open the account", Href: "/accounts/of/" + a.ID.String(), Primary: f.Kind == accounts.UnknownOne || f.Kind == accounts.Ownerless}))})}
 	status := 0
 	if which != "" {
 		status = http.StatusUnprocessableEntity

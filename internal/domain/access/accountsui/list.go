@@ -122,19 +122,14 @@ func (d Deps) showList(w http.ResponseWriter, r *http.Request, beside map[string
 	} else if len(p.Diff.Changes) == 0 {
 		lead, rest = "This list says the same as the last one.", "Taking it says that "+x.Name+" was looked at."
 	}
-	var body []templ.Component
-	if len(p.Problems) > 0 {
-		body = append(body, kit.Sheet(kit.SheetOpts{Title: "To be settled", Body: problems(p.Problems)}))
-	}
-	body = append(body, mappingSheet(&p, at, beside, whole))
+	columns := mappingSheet(&p, at, beside, whole)
+	body := kit.Columns(columns, kit.Sheet(kit.SheetOpts{Title: "To be settled", Body: problems(p.Problems)}))
 	if len(p.Problems) == 0 {
-		body = append([]templ.Component{d.takeSheet(r, &p, at, beside)}, body...)
-		body = append(body, diffSheet(r, &p))
+		body = kit.Columns(templ.Join(d.takeSheet(r, &p, at, beside), diffSheet(r, &p)), columns)
 	}
 	return web.Render(w, r, kit.Page{
 		Title: "A list of " + x.Name, Lead: lead, Rest: rest, Nav: "/accounts", Status: status,
-		Crumbs: []kit.Crumb{{Name: "Other systems' accounts", Href: "/accounts"}, {Name: x.Name, Href: "/accounts/systems/" + x.Key}},
-		Body:   templ.Join(body...),
+		Crumbs: []kit.Crumb{{Name: "Other systems' accounts", Href: "/accounts"}, {Name: x.Name, Href: "/accounts/systems/" + x.Key}}, Body: body,
 	})
 }
 
@@ -161,7 +156,7 @@ func (d Deps) takeSheet(r *http.Request, p *accounts.Preview, at string, beside 
 	take := kit.Sheet(kit.SheetOpts{Title: "List of " + kit.Date(p.Import.AsOf, d.clock(r)), Sub: kit.Many(int(p.Import.Listed), "account", "accounts"), Body: templ.Join(parts...)})
 	act := kit.Sheet(kit.SheetOpts{Title: "Take it", Pad: true, Body: templ.Join(
 		kit.Form(kit.FormOpts{Action: at + "/take", Fields: kit.WithErrors(f, beside), Submit: "Take this list"}),
-		kit.Acts(kit.Action{Text: "Put it aside", Href: at + "/discard", Post: true}),
+		kit.Buttons(kit.Action{Text: "Put it aside", Href: at + "/discard", Post: true}),
 	)})
 	return templ.Join(take, act)
 }

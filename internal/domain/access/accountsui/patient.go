@@ -39,13 +39,13 @@ func (d Deps) patientForm(w http.ResponseWriter, r *http.Request, whole string) 
 	return web.Render(w, r, kit.Page{
 		Title: "A patient's report", Lead: "Who looked at a patient's results, and to whom did they go?", Rest: "That you ask is recorded with each message.", Nav: "/record", Status: status,
 		Crumbs: []kit.Crumb{{Name: "Record", Href: "/record"}},
-		Body: kit.Columns(
+		Body: templ.Join(recordTabs(r, "patient"), kit.Columns(
 			kit.Sheet(kit.SheetOpts{Title: "The patient", Pad: true, Body: kit.Form(kit.FormOpts{Action: "/record/patient", Fields: f, Submit: "Make the report", Cancel: "/record", Wrong: whole})}),
 			kit.Sheet(kit.SheetOpts{Title: "What it is for", Body: kit.Checks([]kit.Check{
 				{State: kit.Unknown, Word: "Law", Title: "Accounting of disclosures", Text: "Law: 45 CFR 164.528 [check]. It asks for disclosures of six years and leaves out those for treatment, payment and operations; this report lists every delivery."},
 				{State: kit.Unknown, Word: "Policy", Title: "Report of access", Text: "Our own policy: also who looked inside the laboratory."},
 			})}),
-		),
+		)),
 	})
 }
 
@@ -72,8 +72,12 @@ func (d Deps) patient(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	facts := []kit.KV{
-		{Key: "Patient's identifier", Value: rep.Ask.ID, Mono: true}, {Key: "Assigned by", Value: orNot(rep.Ask.Authority)}, {Key: "Time", Value: span(&rep.Ask)},
-		{Key: "Messages", Value: kit.Count(len(rep.Messages))}, {Key: "Report", Value: rep.ID.String(), Mono: true}, {Key: "Made", Value: kit.Stamp(rep.Made) + " by " + rep.By},
+		{Key: "Patient's identifier", Value: rep.Ask.ID, Mono: true},
+		{Key: "Assigned by", Value: orNot(rep.Ask.Authority)},
+		{Key: "Time", Value: span(&rep.Ask)},
+		{Key: "Messages", Value: kit.Count(len(rep.Messages))},
+		{Key: "Report", Value: rep.ID.String(), Mono: true},
+		{Key: "Made", Value: kit.Stamp(rep.Made) + " by " + rep.By},
 	}
 	var body []templ.Component
 	for _, m := range rep.Missing {
