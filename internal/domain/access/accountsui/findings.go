@@ -3,6 +3,7 @@ package accountsui
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/a-h/templ"
@@ -184,8 +185,15 @@ func (d Deps) showFinding(w http.ResponseWriter, r *http.Request, which string, 
 	return web.Render(w, r, kit.Page{
 		Title: accounts.Title(f.Kind), Lead: accounts.Title(f.Kind) + ".", Nav: "/accounts", Status: status,
 		Crumbs: []kit.Crumb{{Name: "Findings", Href: "/accounts/findings"}, {Name: x.Name, Href: "/accounts/systems/" + x.Key}},
-		Body:   templ.Join(append([]templ.Component{kit.Verdict(state, word+".", advice(f.Kind), nil)}, beneath...)...),
+		Body:   templ.Join(append([]templ.Component{kit.Verdict(state, verdict(&f, word), advice(f.Kind), nil)}, beneath...)...),
 	})
+}
+
+func verdict(f *accounts.Finding, word string) string {
+	if f.State == accounts.FindingOpen && strings.HasPrefix(word, "By ") {
+		return "To be settled by" + strings.TrimPrefix(word, "By") + "."
+	}
+	return word + "."
 }
 
 // advice says what ends a finding.
