@@ -5,23 +5,26 @@ import (
 	"strings"
 	"time"
 
+	"github.com/labwarden/labwarden/internal/domain/access/accessui"
+	"github.com/labwarden/labwarden/internal/domain/access/accountsui"
+	"github.com/labwarden/labwarden/internal/domain/access/record"
+	"github.com/labwarden/labwarden/internal/domain/results/resultsui"
 	"github.com/labwarden/labwarden/internal/domain/setup/setupui"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/config"
+	"github.com/labwarden/labwarden/internal/platform/today"
 	"github.com/labwarden/labwarden/internal/platform/web"
 	"github.com/labwarden/labwarden/internal/platform/web/kit"
 )
 
 // Module is what a domain brings to the hub beside its tables: pages, API,
-// menu, what it has for Today, and what it runs. What is switched off is not in
-// the list, so it has no menu, port or job.
+// menu and what it has for Today. What is switched off is not in the list.
 type Module struct {
 	Name   string
 	Routes []web.Route
 	Menu   []MenuItem
-	// Run is done by the node that holds the lease, until its term ends; nil for
-	// nothing.
-	Run func(ctx context.Context) error
+	Today  []today.Source
+	Checks []today.Check
 }
 
 // MenuItem is an entry of the menu, for those who may open it.
@@ -32,25 +35,98 @@ type MenuItem struct {
 	Count func(ctx context.Context, who *authz.Subject) (n int, bad bool, word string)
 }
 
-// modules is the list. What the configuration switches off is not in it.
-func (h *Hub) modules(*config.Config) []Module {
-	return []Module{
-		{
-			Name: "configuration", Routes: setupui.Routes(h.setupPages()), Run: h.rooms.setup.Run,
-			Menu: []MenuItem{{Name: "Settings", Href: "/settings", Icon: "settings", Needs: authz.ConfigSee}},
-		},
-		{Name: "people", Run: h.keepPeople},
-		{Name: "record", Run: h.rooms.record.Run},
-	}
+// jobs are what the domains run on the node that holds the lease.
+func (h *Hub) jobs() []func(ctx context.Context) error {
+	return []func(ctx context.Context) error{h.rooms.setup.Run, h.Access.Run, h.keepPeople, h.rooms.record.Run}
 }
 
-// keepPeople does what dates and time ask for: reviews that are due, sign-in
-// counters that are old.
+// modules is the list. c is the configuration the hub began with; what pages
+// show of it they read anew.
+func (h *Hub) modules(c *config.Config) []Module {
+	w := c.Node.Web
+	lab := func() string { return h.current(c).Lab.Name }
+	public := func() string { return strings.TrimSuffix(string(w.PublicURL), "/") }
+	people := accessui.Deps{Access: h.Access, Lab: lab, PublicURL: public, Partners: func() []accessui.Place {
+		var out []accessui.Place
+		for _, p := range h.places(c) {
+			out = append(out, accessui.Place{Key: p[0], Name: p[1]})
+		}
+		return out
+	}}
+	board := &today.Board{Log: h.slog}
+	res := resultsui.Deps{
+		Results: h.Results, Alarms: h.Alarms, Config: h.inForce, Board: board, Dates: h.channelDates, Move: h.moveRoute, FIPS: fipsOnly(),
+	}
+	config := h.setupPages()
+	all := []Module{
+		{
+			Name: "results", Routes: resultsui.Routes(res), Today: resultsui.Sources(res), Checks: h.checks(),
+			Menu: []MenuItem{
+				{Name: "Today", Href: "/", Icon: "today", Needs: authz.TodaySee},
+				{Name: "Results", Href: "/results", Icon: "results", Needs: authz.ResultsFind, Count: h.countWaiting},
+				{Name: "Quarantine", Href: "/quarantine", Icon: "inbox", Needs: authz.QuarantineSee, Count: h.countQuarantine},
+				{Name: "Phone tasks", Href: "/calls", Icon: "phone", Needs: authz.CallsSee, Count: h.countCalls},
+				{Name: "Partners", Href: "/partners", Icon: "partners", Needs: authz.PartnersSee},
+				{Name: "Stops", Href: "/stops", Icon: "hold", Needs: authz.PartnersSee},
+				{Name: "Alarms", Href: "/alarms", Icon: "alarm", Needs: authz.AlarmsSee, Count: h.countAlarms},
+			},
+		},
+		{
+			Name: "people", Routes: append(accessui.Routes(people), accessui.SignRoutes(accessui.SignDeps{Access: h.Access, SignIn: h.rooms.signin, DB: h.DB})...),
+			Today: accessui.Today(people),
+			Menu:  []MenuItem{{Name: "People", Href: "/people", Icon: "people", Needs: authz.PeopleSee}},
+		},
+		{
+			Name: "accounts and record",
+			Routes: accountsui.Routes(accountsui.Deps{
+				Accounts: h.rooms.accounts, Record: h.rooms.record,
+				Hub:      func() record.Hub { return record.Hub{Lab: lab(), Host: strings.TrimPrefix(public(), "https://")} },
+				Partners: func() [][2]string { return h.places(c) }, Zone: time.Local,
+			}),
+			Menu: []MenuItem{
+				{Name: "Access review", Href: "/access-review", Icon: "access", Needs: authz.AccountsSee},
+				{Name: "Record", Href: "/record", Icon: "record", Needs: authz.RecordSee},
+			},
+		},
+		{
+			Name: "configuration", Routes: setupui.Routes(config),
+			Menu: []MenuItem{{Name: "Settings", Href: "/settings", Icon: "settings", Needs: authz.ConfigSee}},
+		},
+	}
+	for _, m := range all {
+		board.Add(m.Today...)
+		board.AddChecks(m.Checks...)
+	}
+	return all
+}
+
+// current is the configuration in force, or c while there is none.
+func (h *Hub) current(c *config.Config) *config.Config {
+	if now := h.inForce(); now != nil {
+		return now
+	}
+	return c
+}
+
+// places are the partners by key and name.
+func (h *Hub) places(c *config.Config) [][2]string {
+	var out [][2]string
+	now := h.current(c)
+	for _, key := range sorted(now.Partners) {
+		out = append(out, [2]string{key, now.Partners[key].Name})
+	}
+	return out
+}
+
+// keepPeople does what time asks for: reviews that are due, sign-in counters that
+// are old.
 func (h *Hub) keepPeople(ctx context.Context) error {
 	tick := time.NewTicker(peopleEvery)
 	defer tick.Stop()
 	for {
-		for what, do := range map[string]func(context.Context) error{"reviews of access": h.rooms.accounts.Tick, "old sign-in counters": h.rooms.signin.Sweep} {
+		for what, do := range map[string]func(context.Context) error{
+			"reviews of access": h.rooms.accounts.Tick, "old sign-in counters": h.rooms.signin.Sweep,
+		} {
 			if err := do(ctx); err != nil && ctx.Err() == nil {
 				h.slog.Error("something about people was not done; it is tried again", "what", what, "error", err)
 			}
