@@ -120,7 +120,7 @@ var waysIn = map[string]string{
 
 func ownSessionsSheet(r *http.Request, all []access.Session) templ.Component {
 	now := web.Now(r)
-	t := kit.Table{Caption: "Your sessions", Columns: []kit.Column{{Name: "Where"}, {Name: "How", Wide: true}, {Name: "Since"}, {Name: "Last seen"}, {Name: ""}}, Total: len(all), Empty: "You have no session."}
+	t := kit.Table{Caption: "Your sessions", Columns: []kit.Column{{Name: "Where"}, {Name: "How", Wide: true}, {Name: "Since"}, {Name: "Last seen"}, {Name: "Session"}}, Total: len(all), Empty: "You have no session."}
 	others := false
 	for _, x := range all {
 		how := waysIn[x.Method]

@@ -146,8 +146,10 @@ func (s *signSite) browser() *browser {
 	must(s.t, err)
 	dial := &net.Dialer{}
 	t := &http.Transport{
-		DialContext:     func(ctx context.Context, network, _ string) (net.Conn, error) { return dial.DialContext(ctx, network, s.addr) },
-		TLSClientConfig: &tls.Config{RootCAs: s.roots},
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return dial.DialContext(ctx, network, s.addr)
+		},
+		TLSClientConfig: &tls.Config{RootCAs: s.roots, ServerName: "example.com"},
 	}
 	s.t.Cleanup(t.CloseIdleConnections)
 	return &browser{signSite: s, jar: jar, http: &http.Client{Jar: jar, Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
@@ -168,7 +170,7 @@ func (b *browser) do(method, path, ct string, body io.Reader) reply {
 	if ct != "" {
 		req.Header.Set("Content-Type", ct)
 	}
-	req.Header.Set("User-Agent", "Firefox/130 Linux")
+	req.Header.Set("User-Agent", "Chrome/130 Linux")
 	res, err := b.http.Do(req)
 	must(b.t, err)
 	defer func() { _ = res.Body.Close() }()
@@ -211,7 +213,9 @@ func (b *browser) want(r reply, status int, text string) reply {
 }
 
 func (b *browser) rp() virtualwebauthn.RelyingParty {
-	return virtualwebauthn.RelyingParty{ID: "example.com", Name: "x", Origin: b.url}
+	u, err := url.Parse(b.url)
+	must(b.t, err)
+	return virtualwebauthn.RelyingParty{ID: u.Hostname(), Name: "x", Origin: b.url}
 }
 
 type begun struct {
