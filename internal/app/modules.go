@@ -36,7 +36,7 @@ type MenuItem struct {
 func (h *Hub) modules(*config.Config) []Module {
 	return []Module{
 		{
-			Name: "configuration", Routes: setupui.Routes(h.setupPages()), Run: h.rooms.setup.Run,
+			Name: "configuration", Routes: setupui.Routes(h.setupPages()), Run: h.runSetup,
 			Menu: []MenuItem{{Name: "Settings", Href: "/settings", Icon: "settings", Needs: authz.ConfigSee}},
 		},
 		{Name: "people", Run: h.keepPeople},
