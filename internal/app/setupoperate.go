@@ -157,7 +157,7 @@ var (
 func (h *Hub) setupPages() setupui.Deps {
 	p := setupPort{h}
 	return setupui.Deps{
-		Setup: h.rooms.setup, Config: p, Facts: p.Facts, Keys: p, Secrets: p, Dates: p, Witnessing: p,
+		Setup: h.rooms.setup, Config: p, Facts: p.Facts, FactsLately: setup.Lately(p.Facts, time.Minute, h.now), Keys: p, Secrets: p, Dates: p, Witnessing: p,
 		Zone: func() *time.Location { return time.Local },
 	}
 }

@@ -22,6 +22,8 @@ type Deps struct {
 	Config setup.Configuration
 	// Facts says what the laboratory has so far, looked at now.
 	Facts func(context.Context) (setup.Facts, error)
+	// FactsLately may be a minute old, for Today; nil looks anew.
+	FactsLately func(context.Context) (setup.Facts, error)
 	// These are pages only where they are not nil.
 	Keys       Keys
 	Secrets    Secrets
