@@ -42,8 +42,9 @@ func (h *Hub) furnish() (err error) {
 	port := setupPort{h}
 	h.rooms.setup = setup.New(setup.Deps{
 		DB: h.DB, Vault: h.Vault, Approvals: h.rooms.approvals, Config: port, Read: port.readDraft, Directing: port, Replayer: port,
-		People: holders{h}, NeverAlone: port.neverAlone, Now: h.now, Log: h.slog,
+		People: holders{h}, NeverAlone: port.neverAlone, Alarms: h.Alarms, Contacts: port, Now: h.now, Log: h.slog,
 	})
+	h.Alarms.SetSilence(h.rooms.setup.Silence)
 	h.rooms.accounts = accounts.New(h.DB, h.Vault, h.Log, staff{h}, holdings{h}, h.now, h.slog)
 	h.rooms.record = record.New(h.DB, h.Vault, h.Log, patientMessages{h}, h.now, h.slog)
 	return nil
