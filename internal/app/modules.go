@@ -58,6 +58,11 @@ func (h *Hub) modules(c *config.Config) []Module {
 		Results: h.Results, Alarms: h.Alarms, Config: h.inForce, Board: board, Dates: h.channelDates, Move: h.moveRoute, FIPS: fipsOnly(),
 	}
 	config := h.setupPages()
+	books := accountsui.Deps{
+		Accounts: h.rooms.accounts, Record: h.rooms.record,
+		Hub:      func() record.Hub { return record.Hub{Lab: lab(), Host: strings.TrimPrefix(public(), "https://")} },
+		Partners: func() [][2]string { return h.places(c) }, Zone: time.Local,
+	}
 	all := []Module{
 		{
 			Name: "results", Routes: resultsui.Routes(res), Today: resultsui.Sources(res), Checks: h.checks(),
@@ -77,19 +82,16 @@ func (h *Hub) modules(c *config.Config) []Module {
 			Menu:  []MenuItem{{Name: "People", Href: "/people", Icon: "people", Needs: authz.PeopleSee}},
 		},
 		{
-			Name: "accounts and record",
-			Routes: accountsui.Routes(accountsui.Deps{
-				Accounts: h.rooms.accounts, Record: h.rooms.record,
-				Hub:      func() record.Hub { return record.Hub{Lab: lab(), Host: strings.TrimPrefix(public(), "https://")} },
-				Partners: func() [][2]string { return h.places(c) }, Zone: time.Local,
-			}),
+			Name:   "accounts and record",
+			Routes: accountsui.Routes(books),
+			Today:  books.Today(),
 			Menu: []MenuItem{
 				{Name: "Access review", Href: "/access-review", Icon: "access", Needs: authz.AccountsSee},
 				{Name: "Record", Href: "/record", Icon: "record", Needs: authz.RecordSee},
 			},
 		},
 		{
-			Name: "configuration", Routes: setupui.Routes(config),
+			Name: "configuration", Routes: setupui.Routes(config), Today: append(setupui.Sources(config), h.bypassSource()),
 			Menu: []MenuItem{{Name: "Settings", Href: "/settings", Icon: "settings", Needs: authz.ConfigSee}},
 		},
 	}

@@ -31,6 +31,8 @@ type pages struct {
 	web  *web.Server
 	http *http.Server
 	ln   net.Listener
+	// hints tells open pages what has changed, until its context ends.
+	hints func(context.Context) error
 }
 
 const (
@@ -55,7 +57,7 @@ func (h *Hub) openPages(ctx context.Context, c *config.Config) (*pages, error) {
 	}
 	h.welcome(c)
 	s := h.newWeb(c)
-	p := &pages{web: s, ln: tls.NewListener(limitConns(ln, pagesConns), conf)}
+	p := &pages{web: s, hints: h.hintPages, ln: tls.NewListener(limitConns(ln, pagesConns), conf)}
 	p.http = &http.Server{
 		Handler: s.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: pagesHeaders, TLSConfig: conf,

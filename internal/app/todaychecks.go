@@ -26,6 +26,20 @@ func (h *Hub) checks() []today.Check {
 	}
 }
 
+// bypassSource tells what went round the hub and is not settled.
+func (h *Hub) bypassSource() today.Source {
+	return today.Source{Name: "the bypass", Needs: authz.AlarmsSee, Look: func(context.Context, *authz.Subject, time.Time) ([]today.Item, error) {
+		var out []today.Item
+		for _, text := range h.bypassAlarms() {
+			out = append(out, today.Item{
+				State: kit.Warn, Rank: today.RankPerson, Needs: authz.AlarmsSee, Title: "The bypass needs somebody", Text: text,
+				Action: kit.Action{Text: "See alarms", Href: "/alarms"},
+			})
+		}
+		return out, nil
+	}}
+}
+
 func (h *Hub) checkStorage(ctx context.Context, now time.Time) (today.Line, error) {
 	l := today.Line{Name: "Storage", Href: "/alarms", At: now}
 	c := h.probe.Check(ctx)
@@ -66,10 +80,13 @@ func (h *Hub) checkLedger(_ context.Context, now time.Time) (today.Line, error) 
 		l.State, l.Value, l.Text, l.At = kit.Stopped, fmt.Sprintf("%d findings", last.found), "What is stored does not fit the ledger: "+last.example, last.at
 		return l, nil
 	}
-	late := 0
+	late, silent := 0, 0
 	for _, w := range st.Witnesses {
-		if w.Late {
+		switch {
+		case w.Late:
 			late++
+		case w.At.IsZero():
+			silent++
 		}
 	}
 	if !here {
@@ -81,6 +98,8 @@ func (h *Hub) checkLedger(_ context.Context, now time.Time) (today.Line, error) 
 		l.State, l.Value, l.Text = kit.Warn, "no witness", "Nobody outside would notice a database that was put back to an earlier day."
 	case late > 0:
 		l.State, l.Strong, l.Value, l.Text = kit.Warn, fmt.Sprint(n-late), fmt.Sprintf("of %d witnesses confirm", n), "The others are late."
+	case silent > 0:
+		l.State, l.Strong, l.Value, l.Text = kit.Unknown, fmt.Sprint(n-silent), fmt.Sprintf("of %d witnesses confirmed since the start", n), "The others have not answered yet."
 	default:
 		l.State, l.Strong, l.Value, l.Text = kit.Fine, fmt.Sprint(n), "witnesses confirm", "Each remembers a later state than this database could be put back to."
 		if n == 1 {
