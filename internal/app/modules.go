@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,11 +22,13 @@ import (
 // Module is what a domain brings to the hub beside its tables: pages, API,
 // menu and what it has for Today. What is switched off is not in the list.
 type Module struct {
-	Name   string
-	Routes []web.Route
-	Menu   []MenuItem
-	Today  []today.Source
-	Checks []today.Check
+	Name string
+	// Profile switches it on and off while the hub runs; empty: always on.
+	Profile config.Profile
+	Routes  []web.Route
+	Menu    []MenuItem
+	Today   []today.Source
+	Checks  []today.Check
 }
 
 // MenuItem is an entry of the menu, for those who may open it.
@@ -57,25 +61,30 @@ func (h *Hub) modules(c *config.Config) []Module {
 	res := resultsui.Deps{
 		Results: h.Results, Alarms: h.Alarms, Config: h.inForce, Board: board, Dates: h.channelDates, Move: h.moveRoute, FIPS: fipsOnly(),
 	}
-	config := h.setupPages()
+	conf := h.setupPages()
+	always, carried := apart(resultsui.Routes(res), "/{$}", "/api/v1/today", "/alarms", "/api/v1/alarms")
 	books := accountsui.Deps{
 		Accounts: h.rooms.accounts, Record: h.rooms.record,
 		Hub:      func() record.Hub { return record.Hub{Lab: lab(), Host: strings.TrimPrefix(public(), "https://")} },
 		Partners: func() [][2]string { return h.places(c) }, Zone: time.Local,
 	}
+	recorded, reviewed := apart(accountsui.Routes(books), "/record", "/api/v1/record")
 	all := []Module{
 		{
-			Name: "results", Routes: resultsui.Routes(res), Today: resultsui.Sources(res), Checks: h.checks(),
+			Name: "today and alarms", Routes: always, Checks: h.checks(),
+			Menu: []MenuItem{{Name: "Today", Href: "/", Icon: "today", Needs: authz.TodaySee}},
+		},
+		{
+			Name: "results", Profile: config.ProfileCarry, Routes: carried, Today: resultsui.Sources(res),
 			Menu: []MenuItem{
-				{Name: "Today", Href: "/", Icon: "today", Needs: authz.TodaySee},
 				{Name: "Results", Href: "/results", Icon: "results", Needs: authz.ResultsFind, Count: h.countWaiting},
 				{Name: "Quarantine", Href: "/quarantine", Icon: "inbox", Needs: authz.QuarantineSee, Count: h.countQuarantine},
 				{Name: "Phone tasks", Href: "/calls", Icon: "phone", Needs: authz.CallsSee, Count: h.countCalls},
 				{Name: "Partners", Href: "/partners", Icon: "partners", Needs: authz.PartnersSee},
 				{Name: "Stops", Href: "/stops", Icon: "hold", Needs: authz.PartnersSee},
-				{Name: "Alarms", Href: "/alarms", Icon: "alarm", Needs: authz.AlarmsSee, Count: h.countAlarms},
 			},
 		},
+		{Name: "alarms", Menu: []MenuItem{{Name: "Alarms", Href: "/alarms", Icon: "alarm", Needs: authz.AlarmsSee, Count: h.countAlarms}}},
 		{
 			Name: "people", Routes: append(accessui.Routes(people), accessui.SignRoutes(accessui.SignDeps{Access: h.Access, SignIn: h.rooms.signin, DB: h.DB})...),
 			Today: accessui.Today(people),
@@ -83,23 +92,60 @@ func (h *Hub) modules(c *config.Config) []Module {
 		},
 		{
 			Name:   "accounts and record",
-			Routes: accountsui.Routes(books),
+			Routes: reviewed,
 			Today:  books.Today(),
 			Menu: []MenuItem{
 				{Name: "Access review", Href: "/access-review", Icon: "access", Needs: authz.AccountsSee},
-				{Name: "Record", Href: "/record", Icon: "record", Needs: authz.RecordSee},
 			},
 		},
+		{Name: "record", Routes: recorded, Menu: []MenuItem{{Name: "Record", Href: "/record", Icon: "record", Needs: authz.RecordSee}}},
 		{
-			Name: "configuration", Routes: setupui.Routes(config), Today: append(setupui.Sources(config), h.bypassSource()),
+			Name: "configuration", Routes: setupui.Routes(conf), Today: append(setupui.Sources(conf), h.bypassSource()),
 			Menu: []MenuItem{{Name: "Settings", Href: "/settings", Icon: "settings", Needs: authz.ConfigSee}},
 		},
 	}
-	for _, m := range all {
+	for i := range all {
+		m := &all[i]
+		on := func() bool { return m.Profile == "" || h.current(c).On(m.Profile) }
+		for j := range m.Routes {
+			m.Routes[j].Handle = onlyWhile(on, m.Routes[j].Handle)
+		}
+		for j := range m.Today {
+			look := m.Today[j].Look
+			m.Today[j].Look = func(ctx context.Context, who *authz.Subject, now time.Time) ([]today.Item, error) {
+				if !on() {
+					return nil, nil
+				}
+				return look(ctx, who, now)
+			}
+		}
 		board.Add(m.Today...)
 		board.AddChecks(m.Checks...)
 	}
 	return all
+}
+
+// onlyWhile answers as if there were no such page while its part is off.
+func onlyWhile(on func() bool, h web.Handler) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if !on() {
+			return web.NotFound("There is nothing here: this part of Labwarden is switched off.")
+		}
+		return h(w, r)
+	}
+}
+
+// apart parts routes by the beginning of their paths.
+func apart(all []web.Route, begins ...string) (those, others []web.Route) {
+	for _, rt := range all {
+		_, path, _ := strings.Cut(rt.Pattern, " ")
+		if slices.ContainsFunc(begins, func(b string) bool { return path == b || strings.HasPrefix(path, b+"/") }) {
+			those = append(those, rt)
+		} else {
+			others = append(others, rt)
+		}
+	}
+	return those, others
 }
 
 // current is the configuration in force, or c while there is none.
@@ -126,9 +172,11 @@ func (h *Hub) keepPeople(ctx context.Context) error {
 	tick := time.NewTicker(peopleEvery)
 	defer tick.Stop()
 	for {
-		for what, do := range map[string]func(context.Context) error{
-			"reviews of access": h.rooms.accounts.Tick, "old sign-in counters": h.rooms.signin.Sweep,
-		} {
+		jobs := map[string]func(context.Context) error{"old sign-in counters": h.rooms.signin.Sweep}
+		if c := h.inForce(); c == nil || c.On(config.ProfilePeople) {
+			jobs["reviews of access"] = h.rooms.accounts.Tick
+		}
+		for what, do := range jobs {
 			if err := do(ctx); err != nil && ctx.Err() == nil {
 				h.slog.Error("something about people was not done; it is tried again", "what", what, "error", err)
 			}
@@ -146,12 +194,15 @@ func (h *Hub) keepPeople(ctx context.Context) error {
 const peopleEvery = time.Minute
 
 // menu is what somebody sees of it.
-func menu(ctx context.Context, all []Module, who *authz.Subject, may func(authz.Permission) bool) []kit.NavItem {
+func menu(ctx context.Context, all []Module, c *config.Config, who *authz.Subject, may func(authz.Permission) bool) []kit.NavItem {
 	var out []kit.NavItem
 	if who == nil {
 		return nil
 	}
 	for _, m := range all {
+		if m.Profile != "" && !c.On(m.Profile) {
+			continue
+		}
 		for _, i := range m.Menu {
 			if !may(i.Needs) {
 				continue

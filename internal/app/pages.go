@@ -94,7 +94,7 @@ func (h *Hub) newWeb(c *config.Config) *web.Server {
 			return sh
 		}
 		sh.Me = &kit.Me{Name: who.Name, Role: roleName(who)}
-		sh.Nav = menu(r.Context(), modules, who, func(p authz.Permission) bool { return !who.Scope(p, now).Empty() })
+		sh.Nav = menu(r.Context(), modules, h.current(c), who, func(p authz.Permission) bool { return !who.Scope(p, now).Empty() })
 		for _, x := range h.rooms.setup.OpenWindows(now) {
 			sh.Banners = append(sh.Banners, kit.Banner{State: kit.Warn, Text: "Maintenance until " + x.Until.Local().Format("15:04") + ": nobody is called about " + strings.Join(append(slices.Clone(x.Partners), x.Sources...), ", ") + ".", Action: &kit.Action{Text: "See it", Href: "/maintenance"}})
 		}
