@@ -40,7 +40,7 @@ func waysSheet(r *http.Request, e signin.Enrolled) templ.Component {
 		codes.Text = "They follow a password, and you have none: a second passkey is what lets you back in."
 	}
 	if e.RecoveryLeft > 0 {
-		codes.State, codes.Word, codes.Value = kit.Fine, "There", kit.Strong(number(e.RecoveryLeft))+" left"
+		codes.State, codes.Word, codes.Value = kit.Fine, "There", kit.Strong(num(e.RecoveryLeft))+" left"
 		if e.RecoveryLeft < 3 {
 			codes.State, codes.Word, codes.Text = kit.Warn, "Few", "Make new ones before they run out."
 		}
@@ -136,7 +136,7 @@ func (s *signing) drawApp(w http.ResponseWriter, r *http.Request, bad *web.Error
 		p.Lead, text = "Your authenticator app is set up.", "Set it up anew when you have another phone. Until the new one is confirmed, the old one counts."
 		begin.Text, begin.Primary = "Set it up anew", false
 	}
-	wide := kit.Sheet(kit.SheetOpts{Title: "Authenticator app", Pad: true, Body: templ.Join(para(text), kit.Buttons(begin))})
+	wide := kit.Sheet(kit.SheetOpts{Title: "Authenticator app", Pad: true, Body: templ.Join(paragraph(text), kit.Buttons(begin))})
 	p.Body = wide
 	if e.TOTP {
 		p.Body = kit.Columns(wide, kit.Confirm(kit.ConfirmOpts{
@@ -206,7 +206,7 @@ func (s *signing) recovery(w http.ResponseWriter, r *http.Request) error {
 	if web.Who(r).Holds(authz.Administrator, web.Now(r)) {
 		text += " Your role opens only with a passkey: codes do not replace it."
 	}
-	p.Body = kit.Sheet(kit.SheetOpts{Title: "Recovery codes", Pad: true, Body: templ.Join(para(text), kit.Buttons(kit.Action{Text: "Make new codes", Href: "/me/recovery", Post: true, Primary: true}))})
+	p.Body = kit.Sheet(kit.SheetOpts{Title: "Recovery codes", Pad: true, Body: templ.Join(paragraph(text), kit.Buttons(kit.Action{Text: "Make new codes", Href: "/me/recovery", Post: true, Primary: true}))})
 	return web.Render(w, r, p)
 }
 

@@ -25,4 +25,4 @@ func mustPasskey(p *access.Person, now time.Time) bool {
 	return false
 }
 
-func number(n int) string { return strconv.Itoa(n) }
+func num(n int) string { return strconv.Itoa(n) }

@@ -154,7 +154,7 @@ func (f *flow) password(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		if e.After > 0 {
-			w.Header().Set("Retry-After", number(e.After))
+			w.Header().Set("Retry-After", num(e.After))
 		}
 		return f.draw(w, r, e, account, statusOf(e))
 	}
@@ -249,7 +249,7 @@ func (f *flow) code(way signin.Way) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		take, method := f.SignIn.Code, "password-totp"
 		if way == signin.ByRecovery {
-			take, method = f.SignIn.Recovery, "password-recovery"
+			take, method = f.SignIn.Recovery, "recovery"
 		}
 		step, err := take(r.Context(), f.ask(r), f.half(r), r.FormValue("code"))
 		if err != nil {
@@ -258,7 +258,7 @@ func (f *flow) code(way signin.Way) web.Handler {
 				return err
 			}
 			if e.After > 0 {
-				w.Header().Set("Retry-After", number(e.After))
+				w.Header().Set("Retry-After", num(e.After))
 			}
 			return f.drawSecond(w, r, way, e)
 		}
