@@ -131,7 +131,7 @@ func (u *ui) showLink(w http.ResponseWriter, r *http.Request, p access.Person, l
 	return web.Render(w, r, kit.Page{
 		Title: "Link for " + p.Name, Lead: "This is the " + what + " of " + p.Name + ".", Rest: "It is shown this once.", Crumbs: []kit.Crumb{peopleCrumb, {Name: p.Name, Href: "/people/" + p.ID.String()}, {Name: "Link"}}, Nav: "/people",
 		Body: join(
-			kit.Sheet(kit.SheetOpts{Title: "The link", Sub: "works once, until " + kit.Clock(l.Until, now), Pad: true, Body: join(kit.Pre("One-time link", []kit.Part{{Text: u.address() + l.Path()}}), paragraph(rest))}),
+			kit.Sheet(kit.SheetOpts{Title: "The link", Sub: "works once, until " + kit.Clock(l.Until, now), Pad: true, Body: join(kit.Pre("One-time link", []kit.Part{{Text: u.address() + l.Path()}}), prose(rest))}),
 			kit.Buttons(kit.Action{Text: "Go to " + p.Name, Href: "/people/" + p.ID.String(), Primary: true}),
 		),
 	})
@@ -151,7 +151,7 @@ func (u *ui) changePage(r *http.Request, p access.Person, errs map[string]string
 		Title: "Change " + p.Name, Lead: "What is different about " + p.Name + "?", Crumbs: []kit.Crumb{peopleCrumb, {Name: p.Name, Href: "/people/" + p.ID.String()}, {Name: "Change"}}, Nav: "/people",
 		Body: kit.Sheet(kit.SheetOpts{Title: "The person", Pad: true, Body: kit.Form(kit.FormOpts{
 			Action: "/people/" + p.ID.String() + "/change", Fields: kit.WithErrors(personFields(r, p, false), errs), Wrong: whole, Submit: "Keep the change", Cancel: "/people/" + p.ID.String(),
-			Hidden: map[string]string{"revision": itoa(p.Revision)},
+			Hidden: map[string]string{"revision": num(p.Revision)},
 		})}),
 	}
 }
