@@ -85,7 +85,7 @@ func (u *ui) roles(w http.ResponseWriter, r *http.Request) error {
 	b := access.BenchLimit()
 	times = append(times, kit.Row{Cells: []kit.Cell{kit.C("Anybody at a shared bench"), kit.C(kit.Span(b.Idle)), kit.C(kit.Span(b.Absolute))}})
 	return web.Render(w, r, kit.Page{
-		Title: "Roles", Lead: "This is what each role may do.", Rest: "What is not ticked is refused.", Crumbs: []kit.Crumb{peopleCrumb, {Name: "Roles"}}, Nav: "/people", Tools: kit.PrintButton("Print"),
+		Title: "Roles", Lead: "This is what each role may do.", Rest: "What is not marked is refused.", Crumbs: []kit.Crumb{peopleCrumb, {Name: "Roles"}}, Nav: "/people", Tools: kit.PrintButton("Print"),
 		Body: join(
 			u.tabs(r, "/people/roles"),
 			kit.Sheet(kit.SheetOpts{Title: "Roles", Body: kit.KeyValues(kinds)}),
