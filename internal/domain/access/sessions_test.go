@@ -3,8 +3,8 @@ package access_test
 import (
 	"errors"
 	"fmt"
-	"os"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"

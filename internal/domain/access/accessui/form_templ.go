@@ -101,8 +101,8 @@ func submit(text string) templ.Component {
 	})
 }
 
-// prose is a sentence in a sheet.
-func prose(text string) templ.Component {
+// paragraph is a sentence in a sheet.
+func paragraph(text string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {

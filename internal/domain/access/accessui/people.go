@@ -270,5 +270,5 @@ func (u *ui) personActs(p access.Person, changes bool) templ.Component {
 		text = "They come back without a role, by a new invitation."
 		acts = append(acts, kit.Action{Text: "Let in again", Href: base + "/return", Post: true, Icon: "again"})
 	}
-	return kit.Sheet(kit.SheetOpts{Title: "Access", Body: join(pad(prose(text)), kit.Acts(acts...))})
+	return kit.Sheet(kit.SheetOpts{Title: "Access", Body: join(pad(paragraph(text)), kit.Acts(acts...))})
 }

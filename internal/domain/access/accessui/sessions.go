@@ -123,7 +123,7 @@ func benchPage(r *http.Request, errs map[string]string, whole string) kit.Page {
 	return kit.Page{
 		Title: "Make this device a bench", Lead: "Make this device a shared bench?", Rest: "Sign in on it yourself first: it is the browser you use now.", Crumbs: []kit.Crumb{peopleCrumb, {Name: "Sessions", Href: "/people/sessions"}, {Name: "Bench"}}, Nav: "/people",
 		Body: kit.Sheet(kit.SheetOpts{Title: "The bench", Pad: true, Body: join(
-			prose("People follow each other there with their passkeys: each sign-in ends the one before, two minutes without use end it too, and what is done carries the person. Administrator, officer and IT-partner roles give nothing at a bench."),
+			paragraph("People follow each other there with their passkeys: each sign-in ends the one before, two minutes without use end it too, and what is done carries the person. Administrator, officer and IT-partner roles give nothing at a bench."),
 			kit.Form(kit.FormOpts{Action: "/people/sessions/bench", Fields: kit.WithErrors(fields, errs), Wrong: whole, Submit: "Make it a bench", Cancel: "/people/sessions"}),
 		)}),
 	}

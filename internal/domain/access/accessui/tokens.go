@@ -225,7 +225,7 @@ func (u *ui) servicePage(r *http.Request, a access.ServiceAccount, errs map[stri
 	lead := a.Name + " may call the API."
 	if a.Ended.IsZero() {
 		wide = append(wide, u.tokenForm(r, a, base, errs, whole))
-		beside = append(beside, certificateSheet(r, a, base, errs), kit.Sheet(kit.SheetOpts{Title: "End", Body: join(pad(prose("Its tokens and its certificate stop working within a second.")), kit.Acts(kit.Action{Text: "End " + a.Name, Href: base + "/end", Icon: "out"}))}))
+		beside = append(beside, certificateSheet(r, a, base, errs), kit.Sheet(kit.SheetOpts{Title: "End", Body: join(pad(paragraph("Its tokens and its certificate stop working within a second.")), kit.Acts(kit.Action{Text: "End " + a.Name, Href: base + "/end", Icon: "out"}))}))
 	} else {
 		lead = a.Name + " was ended " + kit.Date(a.Ended, now) + "."
 	}
@@ -281,7 +281,7 @@ func (u *ui) makeToken(w http.ResponseWriter, r *http.Request) error {
 	return web.Render(w, r, kit.Page{
 		Title: "Token of " + a.Name, Lead: "This is the token of " + a.Name + ".", Rest: "It is shown this once.", Crumbs: []kit.Crumb{peopleCrumb, tokensCrumb, {Name: a.Name, Href: "/people/tokens/" + a.ID.String() + "/account"}, {Name: "Token"}}, Nav: "/people",
 		Body: join(
-			kit.Sheet(kit.SheetOpts{Title: t.Name, Sub: "works until " + wordLastDay(t.Until, ""), Pad: true, Body: join(kit.Pre("Token", []kit.Part{{Text: t.Secret}}), prose("The program sends it as Authorization: Bearer, to the API only. Keep it where the program keeps its secrets, not in its source."))}),
+			kit.Sheet(kit.SheetOpts{Title: t.Name, Sub: "works until " + wordLastDay(t.Until, ""), Pad: true, Body: join(kit.Pre("Token", []kit.Part{{Text: t.Secret}}), paragraph("The program sends it as Authorization: Bearer, to the API only. Keep it where the program keeps its secrets, not in its source."))}),
 			kit.Buttons(kit.Action{Text: "Go to " + a.Name, Href: "/people/tokens/" + a.ID.String() + "/account", Primary: true}),
 		),
 	})
