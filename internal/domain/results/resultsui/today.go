@@ -193,7 +193,9 @@ func (d Deps) flowView(ctx context.Context, scope authz.Scope, now time.Time) (f
 	c := d.conf()
 	for _, f := range v.flows.Partners {
 		if scope.Holds(authz.Object{Partner: f.Partner}) {
-			v.partners = append(v.partners, d.partnerView(c, f, v.flows.At))
+			p := d.partnerView(c, f, v.flows.At)
+			p.seenBy(scope)
+			v.partners = append(v.partners, p)
 		}
 	}
 	sortPartners(v.partners)

@@ -10,6 +10,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/today"
 	"github.com/labwarden/labwarden/internal/platform/web/kit"
@@ -36,6 +37,16 @@ func (d Deps) partnerView(c *config.Config, f results.Flow, at time.Time) partne
 	v.acknowledged, v.placed = f.Sums()
 	v.state = v.judge()
 	return v
+}
+
+// seenBy leaves out what a practice does not see of itself: what is held may not
+// belong to it (docs/develop/decisions/what-a-result-page-shows.md).
+func (v *partnerView) seenBy(scope authz.Scope) {
+	sees := sightOf(scope)
+	if sees != nil && !sees(&results.Delivery{Partner: v.Partner, State: results.Held}) {
+		v.Held = 0
+		v.state = v.judge()
+	}
 }
 
 // judge: fine only where the partner's own reply, or a file put in its place, was
