@@ -134,6 +134,7 @@ func TestFineOnlyWhatWasSeen(t *testing.T) {
 	at := time.Date(2026, 11, 21, 7, 40, 0, 0, time.UTC)
 	view := func(change func(*partnerView)) kit.State {
 		v := partnerView{at: at, known: true, limit: 15 * time.Minute}
+		v.Here = true
 		change(&v)
 		return v.judge()
 	}
@@ -148,6 +149,7 @@ func TestFineOnlyWhatWasSeen(t *testing.T) {
 		"needs a person":    {func(v *partnerView) { v.acknowledged, v.Stopped = 1, 1 }, kit.Stopped},
 		"waits too long":    {func(v *partnerView) { v.acknowledged, v.Oldest = 1, at.Add(-16*time.Minute) }, kit.Warn},
 		"waits":             {func(v *partnerView) { v.acknowledged, v.Oldest = 1, at.Add(-14*time.Minute) }, kit.Fine},
+		"waits elsewhere":   {func(v *partnerView) { v.acknowledged, v.Waiting, v.Here = 1, 1, false }, kit.Unknown},
 		"held":              {func(v *partnerView) { v.acknowledged, v.Held = 1, 1 }, kit.Warn},
 		"a stop before it":  {func(v *partnerView) { v.Gates = []results.Gate{{}} }, kit.Stopped},
 		"placed and waited": {func(v *partnerView) { v.placed = 1 }, kit.Fine},

@@ -59,6 +59,8 @@ func (v *partnerView) judge() kit.State {
 		return kit.Stopped
 	case v.late(), v.Held > 0:
 		return kit.Warn
+	case !v.Here && v.Waiting > 0:
+		return kit.Unknown // another node knows whether they answer
 	case v.acknowledged+v.placed > 0:
 		return kit.Fine
 	}
@@ -87,6 +89,9 @@ func (v *partnerView) word() string {
 		return "Some are held"
 	case kit.Fine:
 		return "Fine"
+	}
+	if !v.Here && v.Waiting > 0 {
+		return "Not known here: another node delivers"
 	}
 	return "Not known: nothing went there in 24 hours"
 }
