@@ -40,7 +40,7 @@ func waysSheet(r *http.Request, e signin.Enrolled) templ.Component {
 		codes.Text = "They follow a password, and you have none: a second passkey is what lets you back in."
 	}
 	if e.RecoveryLeft > 0 {
-		codes.State, codes.Word, codes.Value = kit.Fine, "There", kit.Strong(num(e.RecoveryLeft))+" left"
+		codes.State, codes.Word, codes.Value = kit.Fine, "There", kit.Strong(number(e.RecoveryLeft))+" left"
 		if e.RecoveryLeft < 3 {
 			codes.State, codes.Word, codes.Text = kit.Warn, "Few", "Make new ones before they run out."
 		}

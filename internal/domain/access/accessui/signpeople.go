@@ -25,4 +25,4 @@ func mustPasskey(p *access.Person, now time.Time) bool {
 	return false
 }
 
-func num(n int) string { return strconv.Itoa(n) }
+func number(n int) string { return strconv.Itoa(n) }

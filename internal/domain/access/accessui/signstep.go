@@ -154,7 +154,7 @@ func (f *flow) password(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		if e.After > 0 {
-			w.Header().Set("Retry-After", num(e.After))
+			w.Header().Set("Retry-After", number(e.After))
 		}
 		return f.draw(w, r, e, account, statusOf(e))
 	}
@@ -258,7 +258,7 @@ func (f *flow) code(way signin.Way) web.Handler {
 				return err
 			}
 			if e.After > 0 {
-				w.Header().Set("Retry-After", num(e.After))
+				w.Header().Set("Retry-After", number(e.After))
 			}
 			return f.drawSecond(w, r, way, e)
 		}

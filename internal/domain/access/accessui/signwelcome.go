@@ -132,7 +132,7 @@ func newPassword(account string, least int) []kit.Field {
 		{Name: "username", Kind: kit.TextField, Label: "Account", Value: account, Autocomplete: "username", Disabled: true},
 		{
 			Name: "password", Label: "New password", Kind: kit.PasswordField, Autocomplete: "new-password", Required: true,
-			Hint: "At least " + num(least) + " characters; a few words in a row are good. It never has to be changed.",
+			Hint: "At least " + number(least) + " characters; a few words in a row are good. It never has to be changed.",
 		},
 	}
 }
