@@ -35,7 +35,7 @@ func doorServer(c *config.Config, source string, w watched, srv *mllp.Server) (*
 	} else if e == nil {
 		e = onLoopback(forever)
 	}
-	srv.TLS, srv.Exception, srv.Identify = conf, e, identify(source, s.From)
+	srv.TLS, srv.Exception, srv.Admit, srv.Identify = conf, e, admit(s.From), identify(source)
 	srv.Limits = mllp.Limits{
 		MaxMessage: int(s.MaxMessage), FrameTime: s.FrameTimeout.Std(), Idle: s.Idle.Std(),
 		Conns: s.MaxConnections, ConnsPerAddr: s.MaxConnections, ConnsPerCert: s.MaxConnections,
@@ -98,24 +98,31 @@ func (h *Hub) watcher(c *config.Config, source string) (*folder.Watcher, error) 
 
 var errNetwork = errors.New("the address is not one this source may connect from")
 
-// identify names the peer: whoever reached this source's door with its
-// certificate and from its networks is the source.
-func identify(source string, from []config.Network) func(tls.ConnectionState, net.Addr) (channel.Peer, error) {
-	return func(s tls.ConnectionState, addr net.Addr) (channel.Peer, error) {
-		p := channel.PeerOf(s, addr.String())
-		p.Name = source
-		if len(from) == 0 {
-			return p, nil
-		}
+// admit lets a source's networks connect; all where none is named.
+func admit(from []config.Network) func(net.Addr) error {
+	if len(from) == 0 {
+		return nil
+	}
+	return func(addr net.Addr) error {
 		ap, err := netip.ParseAddrPort(addr.String())
 		if err != nil {
-			return p, fmt.Errorf("read address: %w", err)
+			return fmt.Errorf("read address: %w", err)
 		}
 		for _, n := range from {
 			if prefix, err := netip.ParsePrefix(string(n)); err == nil && prefix.Contains(ap.Addr().Unmap()) {
-				return p, nil
+				return nil
 			}
 		}
-		return p, errNetwork
+		return errNetwork
+	}
+}
+
+// identify names the peer: whoever reached this source's door with its
+// certificate and from its networks is the source.
+func identify(source string) func(tls.ConnectionState, net.Addr) (channel.Peer, error) {
+	return func(s tls.ConnectionState, addr net.Addr) (channel.Peer, error) {
+		p := channel.PeerOf(s, addr.String())
+		p.Name = source
+		return p, nil
 	}
 }

@@ -36,8 +36,8 @@ type MenuItem struct {
 func (h *Hub) modules(*config.Config) []Module {
 	return []Module{
 		{
-			Name: "configuration", Routes: setupui.Routes(setupui.Deps{Setup: h.rooms.setup, Config: setupPort{h}}), Run: h.rooms.setup.Run,
-			Menu: []MenuItem{{Name: "Configuration", Href: "/config", Icon: "settings", Needs: authz.ConfigSee}},
+			Name: "configuration", Routes: setupui.Routes(h.setupPages()), Run: h.rooms.setup.Run,
+			Menu: []MenuItem{{Name: "Settings", Href: "/settings", Icon: "settings", Needs: authz.ConfigSee}},
 		},
 		{Name: "people", Run: h.keepPeople},
 		{Name: "record", Run: h.rooms.record.Run},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,16 +94,25 @@ func (p holders) Holders(ctx context.Context, perm authz.Permission) ([]approval
 		return nil, err
 	}
 	now := p.h.now()
+	info, _ := authz.Of(perm)
+	var delegated []access.Delegation
+	if info.Delegated {
+		if delegated, _, err = p.h.Access.Delegations(ctx, holdings(p).inTheNameOf(accounts.By{Account: "approvals"})); err != nil {
+			return nil, err
+		}
+	}
 	var out []approval.Person
 	for _, x := range all {
 		if !x.In(now) {
 			continue
 		}
-		for _, g := range x.Grants {
-			if stands(g, now) && authz.Has(g.Role, perm) {
-				out = append(out, approval.Person{ID: x.ID, Account: x.Account})
-				break
-			}
+		has := slices.ContainsFunc(x.Grants, func(g access.Grant) bool {
+			return stands(g, now) && (authz.Has(g.Role, perm) || info.Delegated && g.Role == authz.Director)
+		}) || slices.ContainsFunc(delegated, func(d access.Delegation) bool {
+			return d.Person == x.ID && d.Permission == perm && d.Idle == "" && !now.Before(d.From)
+		})
+		if has {
+			out = append(out, approval.Person{ID: x.ID, Account: x.Account})
 		}
 	}
 	return out, nil

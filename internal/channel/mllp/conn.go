@@ -19,12 +19,13 @@ import (
 
 // conn is one accepted connection; one goroutine owns it.
 type conn struct {
-	s    *Server
-	raw  net.Conn
-	nc   net.Conn // raw, or TLS over it
-	who  atomic.Pointer[channel.Peer]
-	peer channel.Peer
-	keys []string // what it is counted under
+	s       *Server
+	raw     net.Conn
+	nc      net.Conn // raw, or TLS over it
+	who     atomic.Pointer[channel.Peer]
+	peer    channel.Peer
+	keys    []string // what it is counted under
+	shaking string   // what it is counted under until it has shaken hands
 
 	f        frames
 	read     lazyDeadline
@@ -37,6 +38,14 @@ var errStopping = errors.New("server is stopping")
 
 // admit counts a new connection in or closes it at once.
 func (s *Server) admit(ctx context.Context, raw net.Conn) {
+	if s.Admit != nil {
+		if err := s.Admit(raw.RemoteAddr()); err != nil {
+			s.stats.unidentified.Add(1)
+			s.say(slog.LevelWarn, "mllp connection refused", raw.RemoteAddr(), "reason", err.Error())
+			raw.Close()
+			return
+		}
+	}
 	key := "addr " + host(raw.RemoteAddr())
 	c := &conn{s: s, raw: raw, nc: raw}
 	if s.TLS != nil {
@@ -49,10 +58,15 @@ func (s *Server) admit(ctx context.Context, raw net.Conn) {
 		var ok bool
 		if q, ok = s.reg.enter(key, s.limits.ConnsPerAddr); ok {
 			c.keys = append(c.keys, key)
-			s.conns[c] = struct{}{}
+			full = s.TLS != nil && !c.shake(key)
 		} else {
 			full = true
 		}
+	}
+	if full {
+		c.uncount()
+	} else {
+		s.conns[c] = struct{}{}
 	}
 	s.mu.Unlock()
 	if full {
@@ -69,6 +83,31 @@ func (s *Server) admit(ctx context.Context, raw net.Conn) {
 	c.write = lazyDeadline{set: c.nc.SetWriteDeadline, slop: s.limits.WriteTime}
 	s.wg.Add(1)
 	go c.serve(ctx)
+}
+
+// shake counts it in among those of its address that have not shaken hands.
+func (c *conn) shake(key string) bool {
+	key = "shaking " + key
+	_, ok := c.s.reg.enter(key, max(1, c.s.limits.Conns/2))
+	if ok {
+		c.shaking = key
+	}
+	return ok
+}
+
+func (c *conn) shaken() {
+	if c.shaking != "" {
+		c.s.reg.leave(c.shaking)
+		c.shaking = ""
+	}
+}
+
+// uncount takes it out of all counts.
+func (c *conn) uncount() {
+	c.shaken()
+	for _, k := range c.keys {
+		c.s.reg.leave(k)
+	}
 }
 
 func host(a net.Addr) string {
@@ -113,9 +152,7 @@ func (c *conn) leave() {
 	c.s.mu.Lock()
 	delete(c.s.conns, c)
 	c.s.mu.Unlock()
-	for _, k := range c.keys {
-		c.s.reg.leave(k)
-	}
+	c.uncount()
 	c.s.stats.active.Add(-1)
 }
 
@@ -136,6 +173,7 @@ func (c *conn) open(ctx context.Context) error {
 			return fmt.Errorf("shake hands: %w", err)
 		}
 		state = t.ConnectionState()
+		c.shaken()
 	}
 	p := channel.PeerOf(state, c.raw.RemoteAddr().String())
 	if c.s.Identify != nil {

@@ -189,7 +189,7 @@ func (l *lane) hangUp() {
 // put writes one block in a single Write.
 func (l *lane) put(ctx context.Context, k *link, body []byte) error {
 	if err := k.write.atLeast(time.Now(), l.s.cfg.WriteTimeout); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errNothingLeft, err)
 	}
 	if ctx.Done() != nil {
 		defer context.AfterFunc(ctx, k.close)()

@@ -22,7 +22,9 @@ type Limits struct {
 	// stop; default 8 s.
 	Drain time.Duration
 	// Connections in all (default 4096), per address (default 512) and per
-	// certificate (default 512).
+	// certificate (default 512). Those of one address that have not shaken hands
+	// take at most half of what all may: one machine without a certificate does
+	// not keep the others out.
 	Conns, ConnsPerAddr, ConnsPerCert int
 	// Mid and Big are how many messages over 64 KiB and over 1 MiB are in memory
 	// at once; default 32 and 4. One peer gets at most half of each. Buffers take

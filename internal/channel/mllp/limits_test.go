@@ -204,3 +204,55 @@ func (l *pipeListener) Close() error {
 }
 
 func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
+
+// TestHandshakesOfOneAddressLeaveRoom: whoever has no certificate and only holds
+// connections open keeps no sender out that comes from elsewhere.
+func TestHandshakesOfOneAddressLeaveRoom(t *testing.T) {
+	a := ct.NewAuthority(t)
+	s := startServer(t, a, func(s *Server) { s.Limits = Limits{Conns: 8, ConnsPerAddr: 8, ConnsPerCert: 8} })
+	for range 20 {
+		nc, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}).Dial("tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+	}
+	ct.Eventually(t, "the rest is turned away", func() error {
+		if st := s.Status(); st.Active != 4 || st.OverLimit != 16 {
+			return fmt.Errorf("%+v", st.Stats)
+		}
+		return nil
+	})
+	for range 4 { // each stays connected: who has shaken hands counts there no more
+		snd := newSender(t, Config{Addr: s.addr, TLS: clientTLS(t, a, "hub.test")})
+		if _, err := snd.Send(t.Context(), message(1, 1)); err != nil {
+			t.Errorf("a good sender: %v", err)
+		}
+	}
+}
+
+func TestAdmitIsAskedBeforeTheHandshake(t *testing.T) {
+	a := ct.NewAuthority(t)
+	s := startServer(t, a, func(s *Server) {
+		s.Admit = func(addr net.Addr) error {
+			if strings.HasPrefix(addr.String(), "127.0.0.2:") {
+				return errors.New("not from here")
+			}
+			return nil
+		}
+	})
+	nc, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}).Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if n, err := nc.Read(make([]byte, 1)); n != 0 || err == nil {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	if st := s.Status(); st.Unidentified != 1 || st.HandshakeFailed != 0 || st.Accepted != 0 {
+		t.Errorf("%+v", st.Stats)
+	}
+	if _, err := newSender(t, Config{Addr: s.addr, TLS: clientTLS(t, a, "hub.test")}).Send(t.Context(), message(1, 1)); err != nil {
+		t.Error(err)
+	}
+}

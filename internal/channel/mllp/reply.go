@@ -30,9 +30,10 @@ func DefaultClass(code string) channel.Class {
 }
 
 var (
-	errTimeout  = errors.New("no reply in time")
-	errNotLetIn = errors.New("the partner does not accept our certificate")
-	errMismatch = errors.New("the reply names a message that was not sent")
+	errTimeout     = errors.New("no reply in time")
+	errNothingLeft = errors.New("the connection ended before anything was written")
+	errNotLetIn    = errors.New("the partner does not accept our certificate")
+	errMismatch    = errors.New("the reply names a message that was not sent")
 )
 
 // want says which replies to await.
@@ -68,6 +69,11 @@ func (l *lane) exchange(ctx context.Context, m channel.Message) (channel.Receipt
 	w := wanted(m, c.AwaitApp)
 	k.note(m.ControlID)
 	if err := l.put(ctx, k, m.Body); err != nil {
+		k.close()
+		<-k.dead // then k.err says whether the other end turned us down first
+		if k.count == 1 && certificateRefused(k.err) {
+			err = fmt.Errorf("%w: %w", errNotLetIn, k.err)
+		}
 		return l.unclear(nil, fmt.Errorf("hand over: %w", err))
 	}
 	if !w.accept && !w.app {
@@ -133,7 +139,7 @@ func (l *lane) receipt(level channel.Level, code string, body []byte) channel.Re
 func (l *lane) unclear(reply []byte, err error) (channel.Receipt, error) {
 	l.hangUp()
 	class := channel.Unanswered
-	if errors.Is(err, errNotLetIn) {
+	if errors.Is(err, errNotLetIn) || errors.Is(err, errNothingLeft) {
 		class = channel.Unreachable
 	}
 	return channel.Receipt{}, &channel.Error{Class: class, Reply: reply, Peer: l.peer, Err: err}

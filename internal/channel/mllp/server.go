@@ -26,6 +26,9 @@ type Server struct {
 	// plaintext and takes an Exception that says so.
 	TLS       *tls.Config
 	Exception *channel.Exception
+	// Admit is asked who may connect at all, before the handshake; an error closes
+	// the connection and counts as Unidentified. Nil admits everybody.
+	Admit func(net.Addr) error
 	// Identify names the peer after the handshake (a zero state in plaintext).
 	// What it leaves empty of Addr, Proof, Fingerprint and TLS is filled in. An
 	// error closes the connection. Nil leaves every peer without a name.

@@ -11,7 +11,7 @@ type Stats struct {
 	Accepted, Active int64 // connections
 	OverLimit        int64 // connections refused by a connection limit
 	HandshakeFailed  int64
-	Unidentified     int64 // Identify refused
+	Unidentified     int64 // Admit or Identify refused
 	Messages, Bytes  int64 // handed to the Handler
 	Oversize         int64
 	BadFraming       int64

@@ -136,7 +136,8 @@ func TestPinsExpiryAndIdentity(t *testing.T) {
 		t.Errorf("expired certificate: %v", err)
 	}
 	_, err = send(a.Issue("stranger.test", time.Time{}))
-	if channel.ClassOf(err) != channel.Unanswered {
+	// Let in by TLS and sent away then: unanswered, unless it was seen before the write.
+	if c := channel.ClassOf(err); c != channel.Unanswered && c != channel.Unreachable {
 		t.Errorf("stranger: %v", err)
 	}
 	if s.Status().Unidentified != 1 {

@@ -193,6 +193,28 @@ func TestReportElementsAreWhole(t *testing.T) {
 }
 
 // Cites tables 0078, 0085, 0103, 0123, 0369; HL7 v2.5.1 2.A.72, 7.4.3.11.
+func TestControls(t *testing.T) {
+	spm := func(role string) string { return "SPM|1|||BLD|||||||" + role + "\r" }
+	by := func(role string) string { return "OBR|1||||||||||||||BLD^^^^^^" + role + "\r" }
+	for name, c := range map[string]struct {
+		in        string
+		some, all bool
+	}{
+		"none":                        {oru + obr + obx, false, false},
+		"patient's":                   {oru + obr + spm("P") + obr + spm(""), false, false},
+		"controls":                    {oru + obr + spm("Q^Control^HL70369") + obr + spm("L~c"), true, true},
+		"a control beside":            {oru + obr + spm("Q") + obr + spm("P"), true, false},
+		"a control beside unmarked":   {oru + obr + spm("") + obr + spm("F"), true, false},
+		"in OBR-15":                   {oru + by("Q") + by("V"), true, true},
+		"in one OBR-15":               {oru + by("Q") + obr, true, false},
+		"OBR-15 against the specimen": {oru + by("Q") + spm("P"), true, false},
+	} {
+		if some, all := mustParse(t, c.in).Controls(); some != c.some || all != c.all {
+			t.Errorf("%s: %v %v", name, some, all)
+		}
+	}
+}
+
 func TestSigns(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
 		{"sample", sample, "critical HH OBX(1)-8(1).1"},
@@ -209,6 +231,7 @@ func TestSigns(t *testing.T) {
 		{"control in OBR-15", oru + "OBR|1||||||||||||||BLD^^^^^^Q&Control\r", "quality control Q OBR(1)-15(1).7"},
 		{"proficiency", oru + obr + "SPM|1|||BLD|||||||F\r", "proficiency F SPM(1)-11(1).1"},
 		{"patient", oru + obr + "SPM|1|||BLD|||||||P\r", ""},
+		{"a patient's result without a valid control", oru + obr + "OBX|1|NM|G||5|||QCF\r", ""},
 		{"training", strings.Replace(oru, "|P|", "|T|", 1) + obr, "not production T MSH(1)-11(1).1"},
 		{"hidden behind many", oru + obr + strings.Repeat("OBX|1|NM|G||5|||HH\r", 3000) + "SPM|1|||BLD|||||||Q\r", "…quality control Q SPM(1)-11(1).1"},
 	} {

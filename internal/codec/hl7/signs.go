@@ -59,7 +59,8 @@ type marker struct {
 }
 
 // markers are the codes that are read: nothing is computed from a value.
-// "P" in SPM-11 is an ordinary patient specimen (table 0369).
+// "P" in SPM-11 is an ordinary patient specimen (table 0369), and QCF in OBX-8 a
+// patient's result that could not be given because its quality control failed.
 var markers = []marker{
 	{"MSH", 11, []int{1}, []mark{{NotProduction, "T", "HL7 table 0103"}, {NotProduction, "D", "HL7 table 0103"}}},
 	{"OBR", 15, []int{7}, specimenRole}, // SPS.7, HL7 v2.5.1 2.A.72
@@ -68,7 +69,6 @@ var markers = []marker{
 		{Critical, "HH", "HL7 table 0078"},
 		{Critical, "LL", "HL7 table 0078"},
 		{Critical, "AA", "HL7 table 0078"},
-		{QualityControl, "QCF", "HL7 table 0078"},
 	}},
 	{"OBX", 11, []int{1}, []mark{
 		{Corrected, "C", "HL7 table 0085"},
@@ -124,6 +124,34 @@ func (m *Message) Signs(critical ...string) []Sign {
 		}
 	}
 	return out
+}
+
+// Controls says whether any specimen of the message is marked as a control or
+// proficiency specimen, and whether all are. Specimens are the SPM segments;
+// where there are none each OBR stands for one.
+func (m *Message) Controls() (some, all bool) {
+	var counts [2]struct{ marked, of int }
+	for i, segment := range [2]string{"OBR", "SPM"} {
+		for j := range markers {
+			if w := &markers[j]; w.segment == segment && &w.marks[0] == &specimenRole[0] {
+				for s := range m.Segments(segment) {
+					counts[i].of++
+					for n, v := range s.Field(w.field).Repetitions() {
+						if _, ok := w.read(s, n, v, nil); ok {
+							counts[i].marked++
+							break
+						}
+					}
+				}
+			}
+		}
+	}
+	c := counts[1]
+	if c.of == 0 {
+		c = counts[0]
+	}
+	some = counts[0].marked+counts[1].marked > 0
+	return some, some && c.marked == c.of
 }
 
 // bare says that a field's bytes are one code and nothing else.

@@ -60,7 +60,7 @@ const (
 )
 
 // ImportColumns are the columns of a list; account and name are needed. Dates are
-// written 2026-05-04. roles, partners and sites hold several separated by ;
+// written 2026-05-04; ends is the last day. roles, partners and sites hold several separated by ;
 var ImportColumns = []string{"account", "name", "mail", "starts", "ends", "roles", "partners", "sites"}
 
 // PlanImport reads a list of people as CSV and says what it would do. It changes
@@ -187,24 +187,16 @@ func (s *Service) stepOf(l listLine, have map[string]Person, who *authz.Subject)
 		st.What, st.Text = ImportWrong, []string{err.Error()}
 		return st
 	}
-	day := func(column string) (time.Time, error) {
-		if l.cell[column] == "" {
-			return time.Time{}, nil
-		}
-		t, err := time.Parse("2006-01-02", l.cell[column])
-		if err != nil {
-			return t, invalid(column, "Write %s like 2026-05-04.", column)
-		}
-		return t, nil
-	}
+	here := s.now().Location()
 	n := NewPerson{Account: l.cell["account"], Name: l.cell["name"], Mail: l.cell["mail"], Origin: OriginCSV}
 	var err error
-	if n.Starts, err = day("starts"); err != nil {
+	if n.Starts, err = ParseDay(l.cell["starts"], here); err != nil {
 		return wrong(err)
 	}
-	if n.Ends, err = day("ends"); err != nil {
+	if n.Ends, err = ParseDay(l.cell["ends"], here); err != nil {
 		return wrong(err)
 	}
+	n.Ends = AfterDay(n.Ends)
 	for _, w := range several(l.cell["roles"]) {
 		g := authz.Grant{Role: authz.Role(strings.ToLower(w)), Partners: several(l.cell["partners"]), Sites: several(l.cell["sites"])}
 		if info, _ := authz.RoleOf(g.Role); info.Boxed {
@@ -221,7 +213,7 @@ func (s *Service) stepOf(l listLine, have map[string]Person, who *authz.Subject)
 	switch {
 	case !there:
 		st.What, st.give = ImportAdd, n.Grants
-		st.Text = append([]string{n.Name + " is added and gets an invitation."}, describe("gets", n.Grants)...)
+		st.Text = append([]string{n.Name + " is added and gets an invitation."}, describe("gets", n.Grants, here)...)
 		return st
 	case p.ID == who.Person:
 		return wrong(ErrOwn)
@@ -237,10 +229,10 @@ func (s *Service) stepOf(l listLine, have map[string]Person, who *authz.Subject)
 		st.Text = append(st.Text, "Mail: "+word(p.Mail)+" becomes "+word(n.Mail)+".")
 	}
 	if !p.Starts.Equal(n.Starts) {
-		st.Text = append(st.Text, "Start: "+date(p.Starts)+" becomes "+date(n.Starts)+".")
+		st.Text = append(st.Text, "Start: "+word(startDay(p.Starts, here))+" becomes "+word(FormatDay(n.Starts))+".")
 	}
 	if !p.Ends.Equal(n.Ends) {
-		st.Text = append(st.Text, "End: "+date(p.Ends)+" becomes "+date(n.Ends)+".")
+		st.Text = append(st.Text, "Last day: "+word(FormatDay(LastDay(p.Ends, here)))+" becomes "+word(FormatDay(LastDay(n.Ends, here)))+".")
 	}
 	want := slices.Clone(n.Grants)
 	for _, g := range p.Grants {
@@ -251,7 +243,7 @@ func (s *Service) stepOf(l listLine, have map[string]Person, who *authz.Subject)
 		}
 	}
 	st.give = want
-	st.Text = append(append(st.Text, describe("gets", st.give)...), describe("loses", plain(st.take))...)
+	st.Text = append(append(st.Text, describe("gets", st.give, here)...), describe("loses", plain(st.take), here)...)
 	st.What = ImportKeep
 	if len(st.Text) == 0 {
 		st.What = ImportSame
@@ -266,14 +258,14 @@ func word(s string) string {
 	return s
 }
 
-func date(t time.Time) string {
+func startDay(t time.Time, here *time.Location) string {
 	if t.IsZero() {
-		return "none"
+		return ""
 	}
-	return t.Format("2006-01-02")
+	return FormatDay(t.In(here))
 }
 
-func describe(verb string, grants []authz.Grant) (out []string) {
+func describe(verb string, grants []authz.Grant, here *time.Location) (out []string) {
 	for _, g := range grants {
 		info, _ := authz.RoleOf(g.Role)
 		text := "Role: " + verb + " " + info.Name
@@ -284,7 +276,7 @@ func describe(verb string, grants []authz.Grant) (out []string) {
 			text += ", sites " + strings.Join(g.Sites, ", ")
 		}
 		if !g.Until.IsZero() {
-			text += ", until " + date(g.Until)
+			text += ", until " + FormatDay(LastDay(g.Until, here))
 		}
 		out = append(out, text+".")
 	}

@@ -270,3 +270,16 @@ func (s *Service) Provision(ctx context.Context, who *authz.Subject, k Known) (p
 	})
 	return p, wrap("provision", err)
 }
+
+// Provisioned lists who came from a system that provisions, ended ones too: what
+// it may see. Needs people.provision.
+func (s *Service) Provisioned(ctx context.Context, who *authz.Subject) ([]Person, error) {
+	if err := who.May(authz.Provision, authz.Object{}, s.now()); err != nil {
+		return nil, err
+	}
+	all, err := s.People(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(p Person) bool { return p.Origin != OriginSCIM }), nil
+}

@@ -47,7 +47,11 @@ const startTimer = `INSERT INTO results_call_timers (subject, what, source, part
 // it: it cannot be read, or it can and the LIS flagged it critical.
 func urgentApart(body []byte) bool {
 	m, err := hl7.Parse(body)
-	return err != nil || flagsOf(m)&(FlagCritical|FlagControl) == FlagCritical
+	if err != nil {
+		return true
+	}
+	_, controls := m.Controls()
+	return flagsOf(m)&FlagCritical != 0 && !controls
 }
 
 // sinceFirst lets the time of a message taken from quarantine count from when

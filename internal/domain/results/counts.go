@@ -188,6 +188,7 @@ func (s *Service) writeCount(ctx context.Context, c *Counted, found []int64, by 
 	if err != nil {
 		return fmt.Errorf("write count: %w", err)
 	}
+	s.lately.forget()
 	// In parts: a whole day does not fit one transaction's time. A crash between
 	// leaves some unsaid; the same list given again says them.
 	for len(found) > 0 {

@@ -69,6 +69,7 @@ const (
 	CauseTooManyKeys   = "too_many_identifiers"
 	CauseOversize      = "too_large"
 	CauseRule          = "rule_failed"
+	CauseMixed         = "control_beside_patient"
 )
 
 var keysPool = sync.Pool{New: func() any { return new(hl7.Keys) }}
@@ -148,6 +149,12 @@ func (set *Settings) judge(source string, body []byte, j *judged) (refusal, bool
 		}, false
 	}
 	if j.flags&FlagControl != 0 {
+		if _, all := j.msg.Controls(); !all {
+			return refusal{
+				cause: CauseMixed, code: "207",
+				text: "The message holds a control or proficiency specimen beside a patient's. It was kept apart for a person to look at; send them in messages of their own.",
+			}, false
+		}
 		j.plans = nil // a control or proficiency specimen is taken and kept, and goes nowhere (SAFETY 12)
 	}
 	return refusal{}, true

@@ -228,6 +228,30 @@ func TestControlSpecimenIsTakenAndGoesNowhere(t *testing.T) {
 	})
 }
 
+// TestPatientsResultIsNotLostBesideAControl: only a message that is all controls
+// goes nowhere without a word.
+func TestPatientsResultIsNotLostBesideAControl(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
+		l := newLab(t, open)
+		m := l.taken(oru("Q1", "4711", "100", "OBX|2|NM|2823-3^Potassium^LN|||||QCF|||X")) // the run's control failed; the patient's other results stand
+		if len(m.Deliveries) != 2 {
+			t.Errorf("a result without a valid control: deliveries %+v", m.Deliveries)
+		}
+		body := critical("Q2", "4711", "101")
+		body = append(body, "SPM|1|||SER|||||||P\rSPM|2|||SER|||||||Q\r"...)
+		if a := ack(t, l.present(body)); a.Code != "AE" || !strings.Contains(a.Text+a.ErrorText, "beside a patient's") {
+			t.Errorf("a control beside a patient's specimen: %+v", a)
+		}
+		if n := l.count("SELECT count(*) FROM results_quarantine WHERE state = 0 AND cause = $1", CauseMixed); n != 1 {
+			t.Errorf("%d in quarantine", n)
+		}
+		l.clock.add(time.Hour)
+		if c := l.calls(); len(c) != 1 || c[0].Why != CallNotTaken {
+			t.Errorf("phone tasks %+v", c)
+		}
+	})
+}
+
 func TestMismatchedOwnerIsHeld(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
 		l := newLab(t, open)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/labwarden/labwarden/internal/channel"
@@ -13,10 +14,42 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/store"
 )
 
+// latelyFor is how long the newest lists are remembered: they change once a day,
+// and a page that everybody has open must not read them for each of 50 partners.
+const latelyFor = 5 * time.Second
+
+// lately remembers the newest lists. What this node writes is in it at once, what
+// another writes after latelyFor.
+type lately struct {
+	mu     sync.Mutex
+	until  time.Time // monotonic
+	counts map[string]Counted
+}
+
+func (l *lately) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.counts = nil
+}
+
 // LatestCounts is each partner's newest list as it was compared, by its key. A
 // partner of the settings that is not in it never gave a list: whether it has a
 // result cannot be said.
 func (s *Service) LatestCounts(ctx context.Context) (map[string]Counted, error) {
+	l := &s.lately
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.counts == nil || time.Now().After(l.until) {
+		fresh, err := s.readLatestCounts(ctx)
+		if err != nil {
+			return nil, err
+		}
+		l.counts, l.until = fresh, time.Now().Add(latelyFor)
+	}
+	return maps.Clone(l.counts), nil
+}
+
+func (s *Service) readLatestCounts(ctx context.Context) (map[string]Counted, error) {
 	out := map[string]Counted{}
 	for _, key := range slices.Sorted(maps.Keys(s.settings.Load().Partners)) {
 		c := Counted{Partner: key}

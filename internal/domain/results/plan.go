@@ -2,6 +2,7 @@ package results
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/labwarden/labwarden/internal/codec/hl7"
 	"github.com/labwarden/labwarden/internal/platform/event"
@@ -55,8 +56,9 @@ type plan struct {
 }
 
 // plan decides where a message goes. One partner gets it once: of several
-// routes to the same partner the first counts. An error means that a condition
-// could not be answered, which is not a no.
+// routes to the same partner the first that sends counts; one in its shadow stage
+// stands back. An error means that a condition could not be answered, which is
+// not a no.
 func (set *Settings) plan(source string, m Look) ([]plan, error) {
 	var out []plan
 	for i := range set.Routes {
@@ -74,8 +76,15 @@ func (set *Settings) plan(source string, m Look) ([]plan, error) {
 			}
 		}
 		for _, to := range r.To {
-			if planned(out, to) || len(out) == maxPlans {
+			at := slices.IndexFunc(out, func(p plan) bool { return p.partner == to })
+			if at >= 0 && (r.Stage == Shadow || out[at].state != Shadowed) {
 				continue
+			}
+			if at < 0 {
+				if at = len(out); at == maxPlans {
+					return nil, fmt.Errorf("route %s: a message goes to at most %d partners", r.Name, maxPlans)
+				}
+				out = append(out, plan{})
 			}
 			p := plan{partner: to, route: r.Name}
 			if r.Stage == Shadow {
@@ -89,19 +98,10 @@ func (set *Settings) plan(source string, m Look) ([]plan, error) {
 					p.state, p.reason = Held, reason
 				}
 			}
-			out = append(out, p)
+			out[at] = p
 		}
 	}
 	return out, nil
-}
-
-func planned(ps []plan, partner string) bool {
-	for _, p := range ps {
-		if p.partner == partner {
-			return true
-		}
-	}
-	return false
 }
 
 // Flags of a stored message, as its sender marked it.

@@ -207,6 +207,9 @@ func (set *Settings) fate(source string, body []byte) fate {
 	case len(plans) == 0:
 		return fate{cause: CauseNoRoute}
 	case flagsOf(msg)&FlagControl != 0:
+		if _, all := msg.Controls(); !all {
+			return fate{cause: CauseMixed}
+		}
 		return fate{}
 	}
 	var f fate

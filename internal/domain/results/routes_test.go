@@ -3,6 +3,7 @@ package results
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -146,28 +147,34 @@ func TestPlan(t *testing.T) {
 	cannot := func(Look) (bool, error) { return false, ErrInvalid }
 	anonymous := strings.Replace(sample, "1234567893^Smith^^^^^^^NPI", "", 1)
 	nobodys := strings.Replace(anonymous, "|ACC1", "", 1)
+	var many []string
+	for i := range maxPlans + 1 {
+		many = append(many, strconv.Itoa(i))
+	}
 	orc := func(id string) string { return "ORC|RE" + strings.Repeat("|", 11) + id + "^X^^^^^^^NPI\r" }
 	for name, c := range map[string]struct {
 		routes []Route
 		body   string
 		want   string // partner:route:state, joined by spaces; "error"
 	}{
-		"passes":                           {[]Route{{Name: "a", To: []string{"mine"}, Stage: Carry, When: yes, Owner: ByProvider(owns)}}, sample, "mine:a:waiting"},
-		"another's provider is held":       {[]Route{{Name: "a", To: []string{"theirs"}, Stage: Carry, Owner: ByProvider(owns)}}, sample, "theirs:a:held"},
-		"same number, other authority":     {[]Route{{Name: "a", To: []string{"local"}, Stage: Carry, Owner: ByProvider(owns)}}, sample, "local:a:held"},
-		"no provider, the account decides": {[]Route{{Name: "a", To: []string{"mine", "theirs"}, Stage: Carry, Owner: ByProvider(owns)}}, anonymous, "mine:a:waiting theirs:a:held"},
-		"nothing says whose it is":         {[]Route{{Name: "a", To: []string{"mine"}, Stage: Carry, Owner: ByProvider(owns)}}, nobodys, "mine:a:held"},
-		"account":                          {[]Route{{Name: "a", To: []string{"mine", "theirs"}, Stage: Carry, Owner: ByAccount(owns)}}, sample, "mine:a:waiting theirs:a:held"},
-		"two providers, one not his":       {[]Route{{Name: "a", To: []string{"mine"}, Stage: Carry, Owner: ByProvider(owns)}}, sample + "OBR|2" + strings.Repeat("|", 15) + "9999999999^X^^^^^^^NPI\r", "mine:a:held"},
-		"the ORC of the second order":      {[]Route{{Name: "a", To: []string{"mine"}, Stage: Carry, Owner: ByProvider(owns)}}, sample + orc("9999999999") + "OBR|2\r", "mine:a:held"},
-		"an order without an ORC":          {[]Route{{Name: "a", To: []string{"mine"}, Stage: Carry, Owner: ByProvider(owns)}}, sample + "OBR|2\r" + orc("1234567893") + "OBR|3\r", "mine:a:waiting"},
-		"an ORC behind its OBR":            {[]Route{{Name: "a", To: []string{"mine"}, Stage: Carry, Owner: ByProvider(owns)}}, strings.Replace(sample, "ORU^R01", "OUL^R22", 1) + "OBR|2\r" + orc("9999999999") + "OBX|2\r", "mine:a:held"},
-		"shadow":                           {[]Route{{Name: "a", To: []string{"theirs"}, Stage: Shadow, Owner: ByProvider(owns)}}, sample, "theirs:a:shadow"},
-		"parallel sends":                   {[]Route{{Name: "a", To: []string{"mine"}, Stage: Parallel}}, sample, "mine:a:waiting"},
-		"several routes send once":         {[]Route{{Name: "a", To: []string{"mine"}, Stage: Carry}, {Name: "b", To: []string{"theirs", "mine"}, Stage: Carry}}, sample, "mine:a:waiting theirs:b:waiting"},
-		"a route that says no":             {[]Route{{Name: "a", To: []string{"mine"}, Stage: Carry, When: no}, {Name: "b", To: []string{"mine"}, Stage: Carry}}, sample, "mine:b:waiting"},
-		"another source's route":           {[]Route{{Name: "a", From: "other", To: []string{"mine"}, Stage: Carry}}, sample, ""},
-		"a condition without an answer":    {[]Route{{Name: "a", To: []string{"mine"}, Stage: Carry, When: cannot}}, sample, "error"},
+		"passes":                             {[]Route{{Name: "a", To: []string{"mine"}, Stage: Carry, When: yes, Owner: ByProvider(owns)}}, sample, "mine:a:waiting"},
+		"another's provider is held":         {[]Route{{Name: "a", To: []string{"theirs"}, Stage: Carry, Owner: ByProvider(owns)}}, sample, "theirs:a:held"},
+		"same number, other authority":       {[]Route{{Name: "a", To: []string{"local"}, Stage: Carry, Owner: ByProvider(owns)}}, sample, "local:a:held"},
+		"no provider, the account decides":   {[]Route{{Name: "a", To: []string{"mine", "theirs"}, Stage: Carry, Owner: ByProvider(owns)}}, anonymous, "mine:a:waiting theirs:a:held"},
+		"nothing says whose it is":           {[]Route{{Name: "a", To: []string{"mine"}, Stage: Carry, Owner: ByProvider(owns)}}, nobodys, "mine:a:held"},
+		"account":                            {[]Route{{Name: "a", To: []string{"mine", "theirs"}, Stage: Carry, Owner: ByAccount(owns)}}, sample, "mine:a:waiting theirs:a:held"},
+		"two providers, one not his":         {[]Route{{Name: "a", To: []string{"mine"}, Stage: Carry, Owner: ByProvider(owns)}}, sample + "OBR|2" + strings.Repeat("|", 15) + "9999999999^X^^^^^^^NPI\r", "mine:a:held"},
+		"the ORC of the second order":        {[]Route{{Name: "a", To: []string{"mine"}, Stage: Carry, Owner: ByProvider(owns)}}, sample + orc("9999999999") + "OBR|2\r", "mine:a:held"},
+		"an order without an ORC":            {[]Route{{Name: "a", To: []string{"mine"}, Stage: Carry, Owner: ByProvider(owns)}}, sample + "OBR|2\r" + orc("1234567893") + "OBR|3\r", "mine:a:waiting"},
+		"an ORC behind its OBR":              {[]Route{{Name: "a", To: []string{"mine"}, Stage: Carry, Owner: ByProvider(owns)}}, strings.Replace(sample, "ORU^R01", "OUL^R22", 1) + "OBR|2\r" + orc("9999999999") + "OBX|2\r", "mine:a:held"},
+		"shadow":                             {[]Route{{Name: "a", To: []string{"theirs"}, Stage: Shadow, Owner: ByProvider(owns)}}, sample, "theirs:a:shadow"},
+		"parallel sends":                     {[]Route{{Name: "a", To: []string{"mine"}, Stage: Parallel}}, sample, "mine:a:waiting"},
+		"several routes send once":           {[]Route{{Name: "a", To: []string{"mine"}, Stage: Carry}, {Name: "b", To: []string{"theirs", "mine"}, Stage: Carry}}, sample, "mine:a:waiting theirs:b:waiting"},
+		"a shadow before a route that sends": {[]Route{{Name: "a", To: []string{"mine", "theirs"}, Stage: Shadow}, {Name: "b", To: []string{"mine"}, Stage: Carry}, {Name: "c", To: []string{"mine"}, Stage: Shadow}}, sample, "mine:b:waiting theirs:a:shadow"},
+		"more partners than can be":          {[]Route{{Name: "a", To: many, Stage: Carry}}, sample, "error"},
+		"a route that says no":               {[]Route{{Name: "a", To: []string{"mine"}, Stage: Carry, When: no}, {Name: "b", To: []string{"mine"}, Stage: Carry}}, sample, "mine:b:waiting"},
+		"another source's route":             {[]Route{{Name: "a", From: "other", To: []string{"mine"}, Stage: Carry}}, sample, ""},
+		"a condition without an answer":      {[]Route{{Name: "a", To: []string{"mine"}, Stage: Carry, When: cannot}}, sample, "error"},
 	} {
 		set := &Settings{Routes: c.routes}
 		plans, err := set.plan("lis", lookAt(t, c.body))

@@ -55,7 +55,8 @@ type Service struct {
 	elsewhere atomic.Pointer[Elsewhere]
 	hearing   atomic.Bool // words of other nodes come through
 
-	tally tally // for Flows
+	tally  tally // for Flows
+	lately lately
 
 	indexing sync.Mutex // held by whoever writes the search index on this node
 }

@@ -57,10 +57,11 @@ const (
 	AccountsImport Permission = "accounts.import" // their lists
 	VendorsSee     Permission = "vendors.see"
 	VendorsChange  Permission = "vendors.change"
-	RecordSee      Permission = "record.see"    // the record of acts and views
-	RecordExport   Permission = "record.export" // AuditEvents, disclosure reports
-	OwnSecurity    Permission = "own.security"  // one's own devices and sessions
-	APIDescribe    Permission = "api.describe"  // the description of the API
+	RecordSee      Permission = "record.see"     // the record of acts and views
+	RecordExport   Permission = "record.export"  // lists, AuditEvents
+	RecordPatient  Permission = "record.patient" // a patient's report of access and disclosures
+	OwnSecurity    Permission = "own.security"   // one's own devices and sessions
+	APIDescribe    Permission = "api.describe"   // the description of the API
 )
 
 // Info describes a permission.
@@ -152,7 +153,8 @@ var matrix = []row{
 	{Info{Permission: VendorsSee, What: "see business associates and vendors"}, []Role{adm, sec, com, dir, cou, aud}},
 	{Info{Permission: VendorsChange, What: "change the register of business associates and vendors"}, []Role{adm, com}},
 	{Info{Permission: RecordSee, What: "read the record of sign-ins, acts and views"}, []Role{sec, com, cou, aud}},
-	{Info{Permission: RecordExport, What: "export the record and disclosure reports", Fresh: true}, []Role{com, cou, aud}},
+	{Info{Permission: RecordExport, What: "export the record", Fresh: true}, []Role{com, cou, aud}},
+	{Info{Permission: RecordPatient, What: "make a patient's report of access and disclosures, recorded", Patient: true, Fresh: true}, []Role{com, cou}},
 }
 
 // Permissions lists the catalogue in the order in which it is shown.

@@ -302,3 +302,16 @@ func sleeper(t *testing.T, dsn string, midway bool) net.Conn {
 	}
 	return c.Conn()
 }
+
+// TestAMigrationTakesWhatItTakes: longer than any other transaction may.
+func TestAMigrationTakesWhatItTakes(t *testing.T) {
+	db, err := store.OpenPostgres(t.Context(), storetest.PostgresDSN(t), store.Options{GroupLimit: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	slow := store.Migrations{Domain: "slow", Files: fstest.MapFS{"0001_x.sql": {Data: []byte("SELECT pg_sleep(0.5);\n")}}}
+	if err := db.Migrate(t.Context(), slow); err != nil {
+		t.Errorf("migrate: %v", err)
+	}
+}

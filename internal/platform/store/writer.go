@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -137,9 +138,10 @@ func (db *DB) run(group []*work) {
 }
 
 // groupContext bounds a transaction. SQLite gets no deadline: it waits for no
-// network, and a context that can end costs a goroutine for each statement.
-func (db *DB) groupContext() (context.Context, context.CancelFunc) {
-	if db.engine == SQLite {
+// network, and a context that can end costs a goroutine for each statement. A
+// migration gets none either: an index over years of results takes its time.
+func (db *DB) groupContext(group []*work) (context.Context, context.CancelFunc) {
+	if db.engine == SQLite || slices.ContainsFunc(group, func(w *work) bool { return w.long }) {
 		return context.Background(), func() {}
 	}
 	return context.WithTimeout(context.Background(), db.opts.GroupLimit)
@@ -147,7 +149,7 @@ func (db *DB) groupContext() (context.Context, context.CancelFunc) {
 
 // together runs the group without savepoints: all or nothing.
 func (db *DB) together(group []*work) error {
-	ctx, cancel := db.groupContext()
+	ctx, cancel := db.groupContext(group)
 	defer cancel()
 	tx := &Tx{db: db}
 	if err := db.begin(ctx, tx); err != nil {
@@ -163,7 +165,7 @@ func (db *DB) together(group []*work) error {
 
 // apart runs each item under its own savepoint, so that a bad one falls alone.
 func (db *DB) apart(group []*work) {
-	ctx, cancel := db.groupContext()
+	ctx, cancel := db.groupContext(group)
 	defer cancel()
 	tx := &Tx{db: db}
 	if err := db.begin(ctx, tx); err != nil {

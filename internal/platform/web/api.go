@@ -68,6 +68,10 @@ func JSON(w http.ResponseWriter, v any) error {
 	return nil
 }
 
+// Bind fills v, a pointer to an operation's struct, from path, query and body:
+// for operations that answer with something else than JSON.
+func Bind(r *http.Request, v any) error { return bind(r, reflect.ValueOf(v).Elem()) }
+
 // bind fills the fields of a request's struct from path, query and body.
 func bind(r *http.Request, v reflect.Value) error {
 	if v.Kind() != reflect.Struct {

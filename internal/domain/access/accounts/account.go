@@ -149,3 +149,8 @@ func (s *Service) writeAccount(ctx context.Context, tx *store.Tx, a *Account) er
 		int64(a.Kind), a.Person, a.Owner, a.Vendor, a.Reason, a.How, a.By, micro(a.Matched), micro(a.First), micro(a.Changed), micro(a.Gone))
 	return err
 }
+
+// OfVendor lists the accounts that are a vendor's.
+func (s *Service) OfVendor(ctx context.Context, vendor event.ID) ([]Account, error) {
+	return accountsOf(ctx, s.db, "WHERE kind = $1 AND vendor = $2 AND gone_at = 0 ORDER BY system, fold", int64(Vendors), vendor.String())
+}

@@ -95,13 +95,17 @@ func (s *Service) writeImport(ctx context.Context, tx *store.Tx, i *Import) erro
 	if err != nil {
 		return fmt.Errorf("write mapping: %w", err)
 	}
+	var body any // NULL once it is forgotten
+	if len(i.body) > 0 {
+		body = i.body
+	}
 	_, err = s.tags.Exec(ctx, tx, taggedImports, i.ID[:], `INSERT INTO accounts_imports
 			(id, system, state, at, by_whom, as_of, hash, body, mapping, listed, added, changed, gone, ended_at, ended_by)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 		ON CONFLICT (id) DO UPDATE SET state = excluded.state, as_of = excluded.as_of, body = excluded.body, mapping = excluded.mapping,
 			listed = excluded.listed, added = excluded.added, changed = excluded.changed, gone = excluded.gone,
 			ended_at = excluded.ended_at, ended_by = excluded.ended_by`,
-		i.ID[:], i.System, int64(i.State), micro(i.At), i.By, micro(i.AsOf), i.Hash, append([]byte{}, i.body...), string(mapping), i.Listed, i.Added, i.Changed,
+		i.ID[:], i.System, int64(i.State), micro(i.At), i.By, micro(i.AsOf), i.Hash, body, string(mapping), i.Listed, i.Added, i.Changed,
 		i.Gone, micro(i.Ended), i.EndedBy)
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/labwarden/labwarden/internal/domain/access/record"
+	"github.com/labwarden/labwarden/internal/platform/bus/bustest"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/store/storetest"
@@ -224,6 +225,16 @@ func TestTableChangedBehindIsFound(t *testing.T) {
 		if len(rows) == 0 {
 			t.Fatal("nothing was tried")
 		}
+	})
+}
+
+// The table by every column; the position, one row, is tried above.
+func TestEveryColumnIsBound(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
+		r := newRig(t, open)
+		r.morning()
+		r.follow()
+		bustest.EveryColumn(t, r.db, "record", map[string]string{"record_position.*": "tried in TestTableChangedBehindIsFound"}, r.r.Audit)
 	})
 }
 

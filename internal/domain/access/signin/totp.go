@@ -216,6 +216,18 @@ func (s *Service) Code(ctx context.Context, ask Ask, token, code string) (Step, 
 // it was used already.
 type use func(ctx context.Context, tx *store.Tx) (bool, error)
 
+// Half returns what a half-done sign-in may be done with.
+func (s *Service) Half(ctx context.Context, ask Ask, token string) ([]Way, error) {
+	w, err := s.peek(ctx, token, stepSecond)
+	if err != nil {
+		return nil, err
+	}
+	if w.Again != ask.again() || ask.again() && ask.Person != w.person() {
+		return nil, &Refused{Reason: Gone}
+	}
+	return s.seconds(ctx, w.person())
+}
+
 // second is a second step: look says whether the proof is right, nil where not.
 func (s *Service) second(ctx context.Context, ask Ask, token string, way Way, look func(context.Context, event.ID) (use, error)) (Step, error) {
 	w, err := s.peek(ctx, token, stepSecond)

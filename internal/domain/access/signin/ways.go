@@ -56,6 +56,13 @@ func (s *Service) allow(ctx context.Context, person event.ID, proof Proof) (Pers
 	return p, e, nil
 }
 
+// MayChange says whether the proof is enough to change a person's ways: what a page
+// asks before it offers to. nil is yes, else authz.Denied.
+func (s *Service) MayChange(ctx context.Context, person event.ID, proof Proof) error {
+	_, _, err := s.allow(ctx, person, proof)
+	return err
+}
+
 // Passkey is one passkey or hardware key of a person.
 type Passkey struct {
 	ID         event.ID

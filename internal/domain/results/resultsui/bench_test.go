@@ -96,8 +96,14 @@ func must(t testing.TB, err error) {
 
 // newBench has source lis, partners north (MLLP, pinned) and south (folder), and a
 // route in shadow to south.
-func newBench(t testing.TB) *bench { return benchOf(t, "north", "south") }
+func newBench(t testing.TB) *bench {
+	t.Helper()
+	l := benchOf(t, "north", "south")
+	l.run()
+	return l
+}
 
+// benchOf delivers nothing until run is called.
 func benchOf(t testing.TB, partners ...string) *bench {
 	t.Helper()
 	l := &bench{t: t, boxes: map[string]*clinic{}, at: time.Date(2026, 11, 21, 7, 40, 0, 0, time.Local)}
@@ -147,20 +153,25 @@ func benchOf(t testing.TB, partners ...string) *bench {
 	}
 	s.Add(Routes(l.deps)...)
 	l.site = s.Handler()
+	t.Cleanup(func() { must(t, l.db.Close()) })
+	return l
+}
+
+// run delivers until the test ends.
+func (l *bench) run() {
+	l.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = l.svc.Run(ctx) }()
-	t.Cleanup(func() {
+	l.t.Cleanup(func() {
 		cancel()
 		<-done
-		must(t, l.db.Close())
 	})
 	l.until("couriers run", func() bool {
-		f, err := l.svc.Flows(t.Context(), time.Local)
-		must(t, err)
+		f, err := l.svc.Flows(l.t.Context(), time.Local)
+		must(l.t, err)
 		return f.Known() && f.Partners[0].Here
 	})
-	return l
 }
 
 // identifyAs: X-Role names the role, X-Partner narrows it, X-Name is the person.
@@ -170,7 +181,7 @@ func identifyAs(now func() time.Time) func(*http.Request) (*authz.Subject, error
 		if role == "" {
 			return nil, nil
 		}
-		g := authz.Grant{Role: authz.Role(role)}
+		g := authz.Grant{Role: authz.Role(role), Until: now().AddDate(0, 1, 0)}
 		if p := r.Header.Get("X-Partner"); p != "" {
 			g.Partners = []string{p}
 		}
@@ -313,6 +324,11 @@ func (l *bench) flow(partner string, ok func(results.Flow) bool) {
 		x, _ := f.Partner(partner)
 		return f.Known() && ok(x)
 	})
+}
+
+// ctx is one that the test ends itself.
+func (l *bench) ctx() (context.Context, context.CancelFunc) {
+	return context.WithCancel(l.t.Context())
 }
 
 func unreachable() *channel.Error {

@@ -3,6 +3,7 @@ package resultsui
 import (
 	"context"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/a-h/templ"
@@ -28,11 +29,12 @@ func todayRoutes(d Deps) []web.Route {
 // today is the page one opens in the morning.
 func (d Deps) today(w http.ResponseWriter, r *http.Request) error {
 	now := d.clock(r)
-	g := d.Board.Gather(r.Context(), web.Who(r), now)
+	ctx := counting(r.Context())
+	g := d.Board.Gather(ctx, web.Who(r), now)
 	lead, rest := g.Sentence()
 	parts := []templ.Component{needs(&g, now)}
 	if scope := web.Scope(r, authz.PartnersSee); !scope.Empty() {
-		v, err := d.flowView(r.Context(), scope, now)
+		v, err := d.flowView(ctx, scope, now)
 		if err != nil {
 			return err
 		}
@@ -120,7 +122,8 @@ type TodayCheck struct {
 
 func (d Deps) todayAnswer(r *http.Request) (TodayAnswer, error) {
 	now := web.Now(r)
-	g := d.Board.Gather(r.Context(), web.Who(r), now)
+	ctx := counting(r.Context())
+	g := d.Board.Gather(ctx, web.Who(r), now)
 	lead, rest := g.Sentence()
 	out := TodayAnswer{At: now.UTC(), Sentence: lead, Unknown: append([]string{}, g.Failed...), Items: []TodayItem{}, Checks: []TodayCheck{}, Partners: []PartnerBrief{}}
 	if rest != "" {
@@ -145,7 +148,7 @@ func (d Deps) todayAnswer(r *http.Request) (TodayAnswer, error) {
 	if scope.Empty() {
 		return out, nil
 	}
-	v, err := d.flowView(r.Context(), scope, now)
+	v, err := d.flowView(ctx, scope, now)
 	if err != nil || !v.flows.Known() {
 		return out, err
 	}
@@ -181,7 +184,7 @@ type flowView struct {
 func (d Deps) flowView(ctx context.Context, scope authz.Scope, now time.Time) (flowView, error) {
 	v := flowView{now: now, all: scope.All}
 	var err error
-	if v.flows, err = d.Results.Flows(ctx, now.Location()); err != nil {
+	if v.flows, err = d.flows(ctx, now.Location()); err != nil {
 		return v, err
 	}
 	if v.counts, err = d.Results.LatestCounts(ctx); err != nil {
@@ -195,4 +198,27 @@ func (d Deps) flowView(ctx context.Context, scope authz.Scope, now time.Time) (f
 	}
 	sortPartners(v.partners)
 	return v, nil
+}
+
+// counting lets everything that draws one page see the same count.
+func counting(ctx context.Context) context.Context {
+	return context.WithValue(ctx, countKey{}, &counted{})
+}
+
+type countKey struct{}
+
+type counted struct {
+	once  sync.Once
+	flows results.Flows
+	err   error
+}
+
+// flows are the partners' flows, counted once for each page.
+func (d Deps) flows(ctx context.Context, zone *time.Location) (results.Flows, error) {
+	c, _ := ctx.Value(countKey{}).(*counted)
+	if c == nil {
+		return d.Results.Flows(ctx, zone)
+	}
+	c.once.Do(func() { c.flows, c.err = d.Results.Flows(ctx, zone) })
+	return c.flows, c.err
 }

@@ -36,7 +36,10 @@ func TestTodayWhenAPartnerIsDown(t *testing.T) {
 	for i := range 4 {
 		l.take(fmt.Sprintf("C%d", i), fmt.Sprintf("M%d", i), fmt.Sprint(i), "N")
 	}
-	l.flow("north", func(f results.Flow) bool { l.pass(200 * time.Millisecond); return !f.DownSince.IsZero() && f.Waiting == 4 })
+	l.flow("north", func(f results.Flow) bool {
+		l.pass(200 * time.Millisecond)
+		return !f.DownSince.IsZero() && f.Waiting == 4
+	})
 	l.flow("south", func(f results.Flow) bool { a, _ := f.Sums(); return a == 4 })
 	l.pass(48 * time.Minute)
 	page := l.as(authz.Administrator).get("/", 200)

@@ -27,7 +27,7 @@ func Sources(d Deps) []today.Source {
 // partnerItems: partners that do not answer, results that wait too long or need a
 // person, and results that nobody accounts for.
 func (d Deps) partnerItems(ctx context.Context, _ *authz.Subject, now time.Time) ([]today.Item, error) {
-	f, err := d.Results.Flows(ctx, now.Location())
+	f, err := d.flows(ctx, now.Location())
 	if err != nil {
 		return nil, err
 	}
@@ -230,8 +230,8 @@ func (d Deps) quarantineItems(ctx context.Context, _ *authz.Subject, now time.Ti
 	}}, nil
 }
 
-// told names the kinds of alarms whose matter Today tells by itself.
-func told(kind string) bool {
+// itself names the kinds of alarms whose matter Today tells by itself.
+func itself(kind string) bool {
 	switch kind {
 	case "partner.silent", "partner.slow", "delivery.needs_person", "quarantine.waits", "control_id.reused", "sender.unknown":
 		return true
@@ -246,7 +246,7 @@ func (d Deps) alarmItems(_ context.Context, _ *authz.Subject, now time.Time) ([]
 	}
 	var out []today.Item
 	for _, a := range d.Alarms.Live() {
-		if !a.Quiet.IsZero() || told(a.Kind) {
+		if !a.Quiet.IsZero() || itself(a.Kind) {
 			continue
 		}
 		x := today.Item{

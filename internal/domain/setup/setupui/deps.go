@@ -22,6 +22,11 @@ type Deps struct {
 	Config setup.Configuration
 	// Facts says what the laboratory has so far, looked at now.
 	Facts func(context.Context) (setup.Facts, error)
+	// These are pages only where they are not nil.
+	Keys       Keys
+	Secrets    Secrets
+	Dates      Dates
+	Witnessing Witnessing
 	// Zone is where the laboratory is; nil is UTC.
 	Zone Zone
 }
@@ -29,7 +34,7 @@ type Deps struct {
 // Routes are the pages and API operations.
 func Routes(d Deps) []web.Route {
 	var out []web.Route
-	for _, part := range [][]web.Route{d.configRoutes(), d.draftRoutes(), d.actRoutes(), d.directorRoutes(), d.replayRoutes(), d.aloneRoutes(), d.configAPI(), d.settingsRoutes(), d.formRoutes()} {
+	for _, part := range [][]web.Route{d.configRoutes(), d.draftRoutes(), d.actRoutes(), d.directorRoutes(), d.replayRoutes(), d.aloneRoutes(), d.configAPI(), d.settingsRoutes(), d.formRoutes(), d.keyRoutes(), d.secretRoutes(), d.dateRoutes()} {
 		out = append(out, part...)
 	}
 	return out

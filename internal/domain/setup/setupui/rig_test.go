@@ -37,6 +37,7 @@ type rig struct {
 	server  *web.Server
 	people  map[string]*authz.Subject
 	facts   setup.Facts
+	hub     *hub
 }
 
 func subject(n byte, account string, roles ...authz.Role) *authz.Subject {
@@ -80,6 +81,7 @@ func newRig(t *testing.T, open storetest.Opener) *rig {
 		Administrators: 2, Appliers: 2, Directing: 1, Sources: []setup.Heard{{Key: "lis", Kind: "mllp", Last: r.now.Add(-time.Minute)}},
 		Partners: []setup.Heard{{Key: "north", Name: "North", Kind: "folder"}},
 	}
+	r.hub = &hub{now: r.now, secrets: map[string]string{}}
 	r.server = &web.Server{
 		Identify: func(q *http.Request) (*authz.Subject, error) {
 			name := q.Header.Get("Who")
@@ -108,7 +110,10 @@ func newRig(t *testing.T, open storetest.Opener) *rig {
 }
 
 func (r *rig) deps() setupui.Deps {
-	return setupui.Deps{Setup: r.service, Config: r.lab, Facts: func(context.Context) (setup.Facts, error) { return r.facts, nil }}
+	return setupui.Deps{
+		Setup: r.service, Config: r.lab, Facts: func(context.Context) (setup.Facts, error) { return r.facts, nil },
+		Keys: r.hub, Secrets: r.hub, Dates: r.hub, Witnessing: r.hub,
+	}
 }
 
 func (r *rig) must(err error) {

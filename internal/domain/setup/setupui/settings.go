@@ -80,9 +80,6 @@ type setting struct {
 	item  kit.LedgerItem
 }
 
-// more are the other pages of this domain.
-func (d Deps) more() []setting { return nil }
-
 func stepsState(steps []setup.SetupStep) (kit.State, string) {
 	missing, advised := 0, 0
 	for _, s := range steps {

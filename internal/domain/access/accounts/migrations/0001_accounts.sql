@@ -54,7 +54,7 @@ CREATE TABLE accounts_imports (
   by_whom TEXT NOT NULL,
   as_of BIGINT NOT NULL,
   hash TEXT NOT NULL,
-  body BLOB NOT NULL,
+  body BLOB,
   mapping TEXT NOT NULL,
   listed BIGINT NOT NULL,
   added BIGINT NOT NULL,

@@ -1,0 +1,157 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/labwarden/labwarden/internal/app/control"
+	"github.com/labwarden/labwarden/internal/app/desk"
+	"github.com/labwarden/labwarden/internal/domain/setup/setupui"
+	"github.com/labwarden/labwarden/internal/platform/bus"
+	"github.com/labwarden/labwarden/internal/platform/ledger"
+	"github.com/labwarden/labwarden/internal/platform/store"
+	"github.com/labwarden/labwarden/internal/platform/vault"
+)
+
+// Keys tells what keys there are.
+func (p setupPort) Keys(context.Context) (vault.Status, error) { return p.h.keyStatus() }
+
+// Rotate makes new keys in the order of what, as the command line does: each is
+// recorded before it is made, and the index key stays.
+func (p setupPort) Rotate(ctx context.Context, what []string, by, reason string) error {
+	st, err := p.h.Vault.Status()
+	if err != nil {
+		return err
+	}
+	known := []string{"signer"}
+	for _, k := range st.Keys {
+		if k.Purpose != vault.PurposeIndex && !slices.Contains(known, string(k.Purpose)) {
+			known = append(known, string(k.Purpose))
+		}
+	}
+	if len(what) == 0 || strings.TrimSpace(reason) == "" || slices.ContainsFunc(what, func(w string) bool { return !slices.Contains(known, w) }) {
+		return desk.Refuse("name what to rotate and why; what can be rotated is: " + strings.Join(known, ", "))
+	}
+	for _, w := range what {
+		err := p.h.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
+			_, err := bus.Publish(ctx, tx, ledger.Event{
+				Kind: control.KindRotation, At: p.h.now().UnixMicro(),
+				IDs:   ledger.Pairs{{K: "by", V: ledger.Code(by)}, {K: "key", V: ledger.Code(w)}},
+				Codes: ledger.Pairs{{K: "reason", V: ledger.Code(reason)}},
+			})
+			return err
+		})
+		if err == nil && w == "signer" {
+			err = p.h.Vault.RotateSigner(ctx, p.h.now())
+		} else if err == nil {
+			err = p.h.Vault.Rotate(ctx, vault.Purpose(w), p.h.now())
+		}
+		if err != nil {
+			return fmt.Errorf("rotate %s: %w", w, err)
+		}
+		p.h.slog.Info("a key was rotated", "key", w, "by", ledger.Code(by))
+	}
+	if slices.Contains(what, "signer") {
+		// Witnesses in folders check our signature: they learn the new key.
+		if _, err := p.h.Reload(ctx); err != nil {
+			p.h.slog.Error("after a new signing key witnesses could not be made ready; labwarden reload tries again", "error", err)
+		}
+	}
+	return nil
+}
+
+// Secrets lists what is stored, without any value.
+func (p setupPort) Secrets(ctx context.Context) ([]setupui.Secret, error) {
+	all, err := p.h.Secrets(ctx)
+	out := make([]setupui.Secret, len(all))
+	for i, s := range all {
+		out[i] = setupui.Secret(s)
+	}
+	return out, err
+}
+
+// SetSecret stores a value.
+func (p setupPort) SetSecret(ctx context.Context, name string, value []byte, by string) error {
+	return p.h.SetSecret(ctx, name, value, by)
+}
+
+// RemoveSecret forgets a secret.
+func (p setupPort) RemoveSecret(ctx context.Context, name, by string) error {
+	return p.h.RemoveSecret(ctx, name, by)
+}
+
+// Dates are the ends somebody must see to.
+func (p setupPort) Dates(ctx context.Context) ([]setupui.Date, error) {
+	c := p.h.inForce()
+	if c == nil {
+		cur, err := p.h.Current(ctx)
+		if errors.Is(err, ErrNoRevision) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		c = cur.Config
+	}
+	now := p.h.now()
+	var out []setupui.Date
+	for _, d := range p.h.endings(c, now) {
+		_, due := d.Threshold(now)
+		x := setupui.Date{
+			Channel: d.Of, Kind: d.Kind, Ends: d.Ends, Words: d.Words(now), Advice: d.Advice(), Owner: d.Owner, Due: due, Past: !d.Ends.After(now),
+			MayExtend: d.Kind != control.DateOurs && d.Ends.Sub(now) <= extendFrom && hasChannel(c, d.Of),
+		}
+		if d.Extended != nil {
+			x.Extended = d.Extended.Until
+		}
+		out = append(out, x)
+	}
+	return out, nil
+}
+
+// Extend lets a channel keep its state for 72 h.
+func (p setupPort) Extend(ctx context.Context, channel, by, reason string) (time.Time, error) {
+	x, err := p.h.Extend(ctx, channel, by, reason)
+	return x.Until, err
+}
+
+// Witnesses tell how the ledger stands with them.
+func (p setupPort) Witnesses(ctx context.Context) (setupui.Witnessed, error) {
+	st, ok := p.h.Witnesses()
+	out := setupui.Witnessed{Closed: st.Closed, Alarms: st.Alarms, Signed: st.Signed}
+	if !ok {
+		out.Closed = p.h.Results.ViewsClosed()
+		if s, err := p.h.lease.State(ctx); err == nil && s.Live {
+			out.Elsewhere = s.Node
+		}
+	}
+	for _, w := range st.Witnesses {
+		out.Witnesses = append(out.Witnesses, setupui.Witness{Name: w.Name, Kind: w.Kind, Confirmed: w.Size, At: w.At, Late: w.Late, Problem: w.Problem})
+	}
+	return out, nil
+}
+
+// Decide records a person's decision about the ledger's alarms.
+func (p setupPort) Decide(ctx context.Context, by, reason string) error {
+	return p.h.decide(ctx, by, reason)
+}
+
+var (
+	_ setupui.Keys       = setupPort{}
+	_ setupui.Secrets    = setupPort{}
+	_ setupui.Dates      = setupPort{}
+	_ setupui.Witnessing = setupPort{}
+)
+
+// setupPages is what the pages of configuration and set-up work with.
+func (h *Hub) setupPages() setupui.Deps {
+	p := setupPort{h}
+	return setupui.Deps{
+		Setup: h.rooms.setup, Config: p, Facts: p.Facts, Keys: p, Secrets: p, Dates: p, Witnessing: p,
+		Zone: func() *time.Location { return time.Local },
+	}
+}

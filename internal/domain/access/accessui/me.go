@@ -1,0 +1,165 @@
+package accessui
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/a-h/templ"
+
+	"github.com/labwarden/labwarden/internal/domain/access"
+	"github.com/labwarden/labwarden/internal/domain/access/signin"
+	"github.com/labwarden/labwarden/internal/platform/authz"
+	"github.com/labwarden/labwarden/internal/platform/event"
+	"github.com/labwarden/labwarden/internal/platform/web"
+	"github.com/labwarden/labwarden/internal/platform/web/kit"
+)
+
+func (s *signing) meRoutes() []web.Route {
+	own := func(pattern string, h web.Handler) web.Route {
+		return web.Route{Pattern: pattern, Needs: authz.OwnSecurity, Handle: human(h), MaxBody: maxAnswer}
+	}
+	return slices.Concat([]web.Route{
+		own("GET /me", s.me),
+		own("POST /me/notices/{id}", s.notice),
+		own("POST /me/sessions/{id}/end", s.endSession),
+		own("POST /me/sessions/end-others", s.endOthers),
+	}, s.keyRoutes(own), s.factorRoutes(own))
+}
+
+// human keeps out what has no session of a person: a token changes nobody's ways.
+func human(h web.Handler) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if web.Who(r).Session == (event.ID{}) {
+			return web.NotFound("There is no such page.")
+		}
+		return h(w, r)
+	}
+}
+
+// me is the page of one's own security.
+func (s *signing) me(w http.ResponseWriter, r *http.Request) error {
+	ctx, who := r.Context(), web.Who(r)
+	e, err := s.SignIn.Enrolled(ctx, who.Person)
+	if err != nil {
+		return err
+	}
+	notices, err := s.Access.Notices(ctx, who)
+	if err != nil {
+		return err
+	}
+	sessions, err := s.Access.OwnSessions(ctx, who)
+	if err != nil {
+		return err
+	}
+	p := kit.Page{Title: "My security", Eyebrow: who.Account, Nav: "/me"}
+	p.Lead, p.Rest = verdict(e, len(notices))
+	var wide []templ.Component
+	for _, n := range notices {
+		wide = append(wide, kit.Sheet(kit.SheetOpts{Title: "Was that you?", Pad: true, ID: "n-" + n.ID.String(), Body: asked(n, noticed(n, r))}))
+	}
+	wide = append(wide, s.keysSheet(r, e), ownSessionsSheet(r, sessions))
+	p.Body = kit.Columns(templ.Join(wide...), waysSheet(r, e))
+	return web.Render(w, r, p)
+}
+
+// verdict is the answer of the page.
+func verdict(e signin.Enrolled, notices int) (lead, rest string) {
+	strong := 0
+	for _, k := range e.Passkeys {
+		if !k.Cloned {
+			strong++
+		}
+	}
+	switch {
+	case notices > 0:
+		return kit.Many(notices, "sign-in needs", "sign-ins need") + " your answer.", "Was that you?"
+	case strong > 1:
+		return "You sign in with passkeys.", "If you lose one, the other lets you in."
+	case strong == 1:
+		return "You sign in with a passkey.", "Add a second one, in case you lose it."
+	case e.TOTP:
+		return "You sign in with a password and a code.", "A passkey is safer and quicker."
+	}
+	return "Only a password protects you.", "Add a passkey or an authenticator app."
+}
+
+func noticed(n access.Notice, r *http.Request) string {
+	what := "for the first time from there"
+	switch n.What {
+	case access.NewDevice:
+		what = "on a device that is new for you"
+	case access.NewNetwork:
+		what = "from a network that is new for you"
+	case access.Moved:
+		what = "and then went on from another kind of device"
+	}
+	return n.Device.Name + " at " + n.Device.Network + " signed in as you " + kit.Clock(n.At, web.Now(r)) + ", " + what + "."
+}
+
+func (s *signing) notice(w http.ResponseWriter, r *http.Request) error {
+	id, err := event.ParseID(r.PathValue("id"))
+	if err != nil {
+		return web.NotFound("There is no such question.")
+	}
+	me := r.FormValue("me")
+	if me != "yes" && me != "no" {
+		return web.Invalid("Answer yes or no.")
+	}
+	if err := s.Access.Answer(r.Context(), web.Who(r), id, me == "yes"); err != nil {
+		return pass(err)
+	}
+	if me == "yes" {
+		return web.Done(w, r, "/me", "Thank you. That is kept with the sign-in.")
+	}
+	return web.Done(w, r, "/me", "Every other session of yours has been ended, and your security officer is told. Now change your password, and look through your passkeys.")
+}
+
+var waysIn = map[string]string{
+	"passkey": "Passkey", "password": "Password", "password-totp": "Password and code", "password-recovery": "Password and recovery code", "link": "One-time link", "oidc": "OpenID Connect",
+}
+
+func ownSessionsSheet(r *http.Request, all []access.Session) templ.Component {
+	now := web.Now(r)
+	t := kit.Table{Caption: "Your sessions", Columns: []kit.Column{{Name: "Where"}, {Name: "How", Wide: true}, {Name: "Since"}, {Name: "Last seen"}, {Name: ""}}, Total: len(all), Empty: "You have no session."}
+	others := false
+	for _, x := range all {
+		how := waysIn[x.Method]
+		if how == "" {
+			how = x.Method
+		}
+		row := kit.Row{Key: "s-" + x.ID.String(), Cells: []kit.Cell{
+			{Text: x.Device.Name, Sub: x.Device.Network}, kit.C(how), kit.C(kit.Clock(x.Made, now)), kit.C(kit.Ago(x.Seen, now)),
+		}}
+		if x.Current {
+			row.Cells = append(row.Cells, kit.C("This one"))
+		} else {
+			others = true
+			row.Cells = append(row.Cells, kit.CBody(quickPost("/me/sessions/"+x.ID.String()+"/end", "End", "the session of "+x.Device.Name)))
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	body := kit.DataTable(t)
+	if others {
+		body = templ.Join(body, kit.Acts(kit.Action{Text: "End all others", Href: "/me/sessions/end-others", Post: true}))
+	}
+	return kit.Sheet(kit.SheetOpts{Title: "Sessions", Sub: "where you are signed in", Body: body})
+}
+
+func (s *signing) endSession(w http.ResponseWriter, r *http.Request) error {
+	id, err := event.ParseID(r.PathValue("id"))
+	if err != nil {
+		return web.NotFound("There is no such session.")
+	}
+	if err := s.Access.EndSession(r.Context(), web.Who(r), id); err != nil {
+		return pass(err)
+	}
+	return web.Done(w, r, "/me", "That session has ended.")
+}
+
+func (s *signing) endOthers(w http.ResponseWriter, r *http.Request) error {
+	n, err := s.Access.EndOthers(r.Context(), web.Who(r))
+	if err != nil {
+		return pass(err)
+	}
+	return web.Done(w, r, "/me", kit.Many(int(n), "other session has", "other sessions have")+" ended.")
+}
