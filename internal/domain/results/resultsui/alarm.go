@@ -176,14 +176,15 @@ func (d Deps) showAlarm(w http.ResponseWriter, r *http.Request, number int64, wr
 	if a.Reason != "" {
 		facts = append(facts, kit.KV{Key: "They wrote", Value: a.Reason})
 	}
-	parts := []templ.Component{kit.Verdict(state, capital(word), a.Advice, nil)}
+	var parts []templ.Component
 	if a.Live() && mayHere(r, authz.AlarmsAct, "") {
 		parts = append(parts, alarmForms(&a, wrong, r.PostFormValue("reason")))
 	}
 	p := kit.Page{
 		Title: "Alarm " + strconv.FormatInt(a.Number, 10), Lead: a.Sentence, Nav: "/alarms",
 		Crumbs: []kit.Crumb{{Name: "Alarms", Href: "/alarms"}, {Name: "Alarm " + strconv.FormatInt(a.Number, 10)}},
-		Body:   kit.Columns(templ.Join(parts...), templ.Join(kit.Sheet(kit.SheetOpts{Title: "Facts", Body: kit.KeyValues(facts)}), toldSheet(notices, now))),
+		Body: templ.Join(kit.Verdict(state, upperFirst(word), a.Advice, nil),
+			kit.Columns(templ.Join(append(parts, toldSheet(notices, now))...), kit.Sheet(kit.SheetOpts{Title: "Facts", Body: kit.KeyValues(facts)}))),
 	}
 	if wrong != "" {
 		p.Status = http.StatusUnprocessableEntity
@@ -191,13 +192,6 @@ func (d Deps) showAlarm(w http.ResponseWriter, r *http.Request, number int64, wr
 		p.Live = []string{"alarms"}
 	}
 	return web.Render(w, r, p)
-}
-
-func capital(s string) string {
-	if s == "" {
-		return s
-	}
-	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 // alarmForms are accept, with one press, and close.
@@ -209,13 +203,13 @@ func alarmForms(a *alarm.Record, wrong, reason string) templ.Component {
 			Fields: []kit.Field{{Name: "reason", ID: "f-note", Label: "Note", Optional: true, Max: 200, Spell: true, Hint: "What you are going to do. Write no patient's name."}},
 		})}))
 	}
-	o := kit.SheetOpts{Title: "Close", Pad: true}
+	o := kit.SheetOpts{Title: "Close"}
 	if !a.Once && a.Quiet.IsZero() {
 		o.Body = kit.Empty("The condition still stands. It ends by itself when its cause is mended; until then it can be accepted.", nil)
 	} else {
 		f := kit.ReasonField(reason, wrong)
 		f.Max = 200
-		o.Body = kit.Form(kit.FormOpts{Action: alarmPath(a.Number) + "/close", Submit: "Close the alarm", Fields: []kit.Field{f}})
+		o.Pad, o.Body = true, kit.Form(kit.FormOpts{Action: alarmPath(a.Number) + "/close", Submit: "Close the alarm", Fields: []kit.Field{f}})
 	}
 	return templ.Join(append(out, kit.Sheet(o))...)
 }
@@ -234,7 +228,7 @@ func toldSheet(notices []alarm.Told, now time.Time) templ.Component {
 		case n.Sent:
 			c.State, c.Word, c.Text = kit.Fine, "Taken", "The other side took it "+kit.Clock(n.Done, now)+". Whether it was read is not known."
 		case !n.Done.IsZero():
-			c.State, c.Word, c.Text = kit.Unknown, "Not sent", capital(strings.TrimSuffix(n.Outcome, "."))+"."
+			c.State, c.Word, c.Text = kit.Unknown, "Not sent", upperFirst(strings.TrimSuffix(n.Outcome, "."))+"."
 		case n.Outcome != "":
 			c.State, c.Word, c.Text = kit.Warn, "Not taken yet", "Tried "+kit.Many(int(n.Tries), "time", "times")+": "+n.Outcome+"."
 		}

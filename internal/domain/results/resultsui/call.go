@@ -173,7 +173,7 @@ type callForm struct {
 func (d Deps) showCall(w http.ResponseWriter, r *http.Request, c *results.Call, view *results.CallView, form callForm) error {
 	now := d.clock(r)
 	state, word := callState(c)
-	parts := []templ.Component{kit.Verdict(state, capital(word)+": "+callText(c, now), d.callDo(c), nil)}
+	var parts []templ.Component
 	acts := mayHere(r, authz.CallsAct, c.Partner)
 	if c.State != "closed" || view != nil {
 		parts = append(parts, d.callNumbers(c, view, acts))
@@ -188,7 +188,7 @@ func (d Deps) showCall(w http.ResponseWriter, r *http.Request, c *results.Call, 
 	facts := []kit.KV{
 		{Key: "Came in", Value: kit.Clock(c.CameAt, now) + " from " + c.Source},
 		{Key: "To", Value: orNone(c.Partner, "not known: it was not taken")},
-		{Key: "Stopped by", Value: orNone(c.Stopped, "nothing known")},
+		{Key: "When it was opened", Value: orNone(c.Stopped, "not known")},
 		{Key: "Now", Value: orNone(c.Now, "not known")},
 		{Key: "With", Value: orNone(c.Owner, "nobody yet")},
 	}
@@ -200,7 +200,8 @@ func (d Deps) showCall(w http.ResponseWriter, r *http.Request, c *results.Call, 
 	}
 	p := kit.Page{
 		Title: "Phone task", Lead: callWhy(c.Why) + ".", Nav: "/calls", Crumbs: []kit.Crumb{{Name: "Phone tasks", Href: "/calls"}, {Name: "Phone task"}},
-		Body: kit.Columns(templ.Join(parts...), templ.Join(kit.Sheet(kit.SheetOpts{Title: "Facts", Body: kit.KeyValues(facts)}), stepsSheet(steps, now))),
+		Body: templ.Join(kit.Verdict(state, upperFirst(word)+": "+callText(c, now), d.callDo(c), nil),
+			kit.Columns(templ.Join(append(parts, stepsSheet(steps, now))...), kit.Sheet(kit.SheetOpts{Title: "Facts", Body: kit.KeyValues(facts)}))),
 	}
 	if len(form.errs) > 0 || form.wrong != "" {
 		p.Status = http.StatusUnprocessableEntity
@@ -243,11 +244,10 @@ func (d Deps) callNumbers(c *results.Call, view *results.CallView, acts bool) te
 	case view == nil && !acts:
 		o.Body = kit.UnknownState("The order numbers are shown to whoever may make the call.")
 	case view == nil:
-		o.Pad = true
-		o.Body = templ.Join(kit.Empty("The order and accession numbers by which the LIS finds it identify a patient. Showing them is recorded in your name.", nil),
-			kit.Button(kit.Action{Text: "Show the numbers (recorded)", Href: callPath(c.ID) + "/show", Post: true, Icon: "show"}))
+		o.Body = kit.Empty("The order and accession numbers by which the LIS finds it identify a patient. Showing them is recorded in your name.",
+			&kit.Action{Text: "Show the numbers (recorded)", Href: callPath(c.ID) + "/show", Post: true, Icon: "show"})
 	case view.Unreadable != "":
-		o.Body = kit.UnknownState(capital(view.Unreadable) + ".")
+		o.Body = kit.UnknownState(upperFirst(view.Unreadable) + ".")
 	case len(view.Orders) == 0:
 		o.Body = kit.UnknownState("The message names no order or accession number.")
 	default:
@@ -265,7 +265,7 @@ func (d Deps) callNumbers(c *results.Call, view *results.CallView, acts bool) te
 func stepsSheet(steps []results.CallStep, now time.Time) templ.Component {
 	var items []kit.Step
 	for _, s := range steps {
-		x := kit.Step{Time: kit.Clock(s.At, now), State: kit.Fine, Title: capital(s.Kind) + " by " + s.Who}
+		x := kit.Step{Time: kit.Clock(s.At, now), State: kit.Fine, Title: upperFirst(s.Kind) + " by " + s.Who}
 		switch s.Outcome {
 		case results.Reached:
 			x.Title, x.Text = s.Who+" reached somebody", "The value was not read back."

@@ -33,7 +33,7 @@ func callForms(c *results.Call, f callForm) templ.Component {
 	}, f.errs)
 	out := []templ.Component{}
 	if c.State == "open" {
-		out = append(out, kit.Sheet(kit.SheetOpts{Title: "Take it", Pad: true, Body: kit.Button(kit.Action{Text: "I make this call", Href: callPath(c.ID) + "/take", Post: true, Icon: "phone"})}))
+		out = append(out, kit.Sheet(kit.SheetOpts{Title: "Take it", Body: kit.Empty("Your name stands beside it, so that nobody else calls too.", &kit.Action{Text: "I make this call", Href: callPath(c.ID) + "/take", Post: true, Icon: "phone"})}))
 	}
 	out = append(out, kit.Sheet(kit.SheetOpts{Title: "Write a call down", Pad: true, Body: kit.Form(kit.FormOpts{
 		Action: callPath(c.ID) + "/log", Fields: fields, Submit: "Write it down",

@@ -37,6 +37,7 @@ func plainWords(err error) string {
 		s = strings.TrimSuffix(s, ": "+kind.Error())
 		s = strings.TrimPrefix(s, kind.Error()+": ")
 	}
+	s = withoutCommands(s)
 	if s == "" {
 		return s
 	}
@@ -45,4 +46,23 @@ func plainWords(err error) string {
 		s += "."
 	}
 	return s
+}
+
+// withoutCommands leaves out of a text what it says to those at a command line:
+// here there is a button.
+func withoutCommands(s string) string {
+	for {
+		i := strings.Index(s, " (labwarden ")
+		if i < 0 {
+			i = strings.Index(s, " (--")
+		}
+		if i < 0 {
+			return s
+		}
+		n := strings.IndexByte(s[i:], ')')
+		if n < 0 {
+			return s
+		}
+		s = s[:i] + s[i+n+1:]
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/a-h/templ"
@@ -27,7 +28,7 @@ func (d Deps) partner(w http.ResponseWriter, r *http.Request) error {
 	ctx, now := r.Context(), d.clock(r)
 	conf := d.conf().Partners[v.Partner]
 	lead, rest := v.sentence(now)
-	parts := []templ.Component{v.verdict(now), v.last24(now), v.fortnight()}
+	parts := []templ.Component{v.last24(now), v.fortnight()}
 	if mayHere(r, authz.ResultsFind, v.Partner) {
 		open, err := d.Results.OpenOf(ctx, v.Partner, mostOpen)
 		if err != nil {
@@ -47,7 +48,7 @@ func (d Deps) partner(w http.ResponseWriter, r *http.Request) error {
 	return web.Render(w, r, kit.Page{
 		Title: v.name, Lead: lead, Rest: rest, Crumbs: []kit.Crumb{{Name: "Partners", Href: "/partners"}, {Name: v.name}}, Nav: "/partners",
 		Tools: d.partnerTools(r, &v), Live: []string{"results", "partner:" + v.Partner},
-		Body: kit.Columns(templ.Join(parts...), templ.Join(beside...)),
+		Body: templ.Join(v.verdict(now), kit.Columns(templ.Join(parts...), templ.Join(beside...))),
 	})
 }
 
@@ -136,7 +137,7 @@ func openSheet(v *partnerView, open []results.Open, now time.Time) templ.Compone
 				state = kit.Warn
 			}
 		}
-		sub := o.Reason
+		sub := reasonWords(o.Reason)
 		switch {
 		case o.Critical && sub == "":
 			sub = "flagged critical by the LIS"
@@ -145,7 +146,7 @@ func openSheet(v *partnerView, open []results.Open, now time.Time) templ.Compone
 		}
 		next := kit.C("none planned")
 		if o.State == results.Waiting && o.NextAt.After(now) {
-			next = kit.CMono(kit.Clock(o.NextAt, now))
+			next = kit.CMono(kit.Second(o.NextAt, now))
 		} else if o.State == results.Waiting {
 			next = kit.C("in its turn")
 		}
@@ -218,4 +219,18 @@ func stageWords(stage string) string {
 		return "carries"
 	}
 	return stage
+}
+
+// reasonWords is why a delivery waits: the class of a failure in words, anything
+// else as it is.
+func reasonWords(reason string) string {
+	class, code, ok := strings.Cut(reason, " ")
+	if !ok || !slices.Contains([]string{"unreachable", "unanswered", "busy", "rejected", "misconfigured"}, class) {
+		return reason
+	}
+	s := failure(class)
+	if code != "" && code != "-" {
+		s += " (" + code + ")"
+	}
+	return s
 }

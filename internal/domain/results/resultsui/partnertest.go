@@ -80,13 +80,13 @@ func (d Deps) partnerTest(w http.ResponseWriter, r *http.Request) error {
 	return web.Render(w, r, kit.Page{
 		Title: "Test message", Lead: title, Nav: "/partners",
 		Crumbs: []kit.Crumb{{Name: "Partners", Href: "/partners"}, {Name: v.name, Href: "/partners/" + v.Partner}, {Name: "Test message"}},
-		Body: kit.Columns(templ.Join(
+		Body: templ.Join(
 			kit.Verdict(state, a.Words, a.Meaning, nil),
-			kit.Sheet(kit.SheetOpts{Title: "Receipt", Body: templ.Join(kit.KeyValues(facts), kit.Acts(
+			kit.Columns(kit.Sheet(kit.SheetOpts{Title: "Receipt", Body: templ.Join(kit.KeyValues(facts), kit.Acts(
 				kit.Action{Text: "Back to " + v.name, Href: "/partners/" + v.Partner, Primary: true},
 				kit.Action{Text: "Send another", Href: "/partners/" + v.Partner + "/test"},
-			))}),
-		), nil),
+			))}), nil),
+		),
 	})
 }
 

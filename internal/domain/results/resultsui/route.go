@@ -112,7 +112,7 @@ func (d Deps) showRoute(w http.ResponseWriter, r *http.Request, errs map[string]
 	if err != nil {
 		return err
 	}
-	parts := []templ.Component{routeVerdict(&s)}
+	parts := []templ.Component{}
 	if s.OldPath != "" {
 		kinds, err := d.Results.GapKinds(r.Context(), s.Route)
 		if err != nil {
@@ -130,7 +130,7 @@ func (d Deps) showRoute(w http.ResponseWriter, r *http.Request, errs map[string]
 	parts = append(parts, d.routeForms(r, &s, errs)...)
 	p := kit.Page{
 		Title: "Route " + s.Route, Lead: routeLead(&s), Nav: "/routes", Crumbs: []kit.Crumb{{Name: "Routes", Href: "/routes"}, {Name: s.Route}},
-		Body: kit.Columns(templ.Join(parts...), templ.Join(d.routeFacts(&s, now), approvalsSheet(approvals, now))),
+		Body: templ.Join(routeVerdict(&s), kit.Columns(templ.Join(parts...), templ.Join(d.routeFacts(&s, now), approvalsSheet(approvals, now)))),
 	}
 	if len(errs) > 0 {
 		p.Status = http.StatusUnprocessableEntity
@@ -157,7 +157,7 @@ func routeVerdict(s *results.RouteState) templ.Component {
 	case len(s.Missing) == 0:
 		return kit.Verdict(kit.Warn, "It may carry", "The comparison is enough and the director has approved exactly this configuration. Somebody has to take the step.", nil)
 	}
-	return kit.Verdict(kit.Unknown, "Before it may carry", capital(strings.Join(s.Missing, "; "))+".", nil)
+	return kit.Verdict(kit.Unknown, "Before it may carry", upperFirst(withoutCommands(strings.Join(s.Missing, "; ")))+".", nil)
 }
 
 func (d Deps) routeFacts(s *results.RouteState, now time.Time) templ.Component {

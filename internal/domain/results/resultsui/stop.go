@@ -265,7 +265,7 @@ func (d Deps) showStop(w http.ResponseWriter, r *http.Request, s *results.Stoppe
 		{Key: "Reason", Value: s.Reason},
 		{Key: "No information blocking by", Value: basisWords(s.Basis)},
 	}
-	parts := []templ.Component{kit.Verdict(state, capital(word), text, nil)}
+	parts := []templ.Component{}
 	if s.LiftedAt.IsZero() && d.mayStop(r, k.needs, s) {
 		parts = append(parts, stopForms(r, k, s, errs))
 	} else if s.LiftedAt.IsZero() {
@@ -273,11 +273,11 @@ func (d Deps) showStop(w http.ResponseWriter, r *http.Request, s *results.Stoppe
 		if s.Kind == results.ClinicalStop {
 			who = "Whom the laboratory director delegated it to lifts it."
 		}
-		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "Who may change it", Pad: true, Body: kit.Empty(who, nil)}))
+		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "Who may change it", Body: kit.Empty(who, nil)}))
 	}
 	p := kit.Page{
 		Title: "Stop", Lead: d.stopWhat(s) + " is stopped.", Nav: "/stops", Crumbs: []kit.Crumb{{Name: "Stops", Href: "/stops"}, {Name: "Stop"}},
-		Body: kit.Columns(templ.Join(parts...), kit.Sheet(kit.SheetOpts{Title: "Facts", Body: kit.KeyValues(facts)})),
+		Body: templ.Join(kit.Verdict(state, upperFirst(word), text, nil), kit.Columns(templ.Join(parts...), kit.Sheet(kit.SheetOpts{Title: "Facts", Body: kit.KeyValues(facts)}))),
 	}
 	if !s.LiftedAt.IsZero() {
 		p.Lead = d.stopWhat(s) + " was stopped."
@@ -315,7 +315,7 @@ func stopForms(r *http.Request, k stopKind, s *results.Stopped, errs map[string]
 	case s.LiftAskedBy == "":
 		out = append(out, form("lift", "Lift it", "more than one result takes a second person", "Lift the stop", true))
 	case sameName(s.LiftAskedBy, as(r, "").Person):
-		out = append(out, kit.Sheet(kit.SheetOpts{Title: "Lift it", Pad: true, Body: kit.UnknownState("You asked to lift it. More than one result would go, so another person confirms.")}))
+		out = append(out, kit.Sheet(kit.SheetOpts{Title: "Lift it", Body: kit.UnknownState("You asked to lift it. More than one result would go, so another person confirms.")}))
 	default:
 		out = append(out, form("confirm", "Confirm that it is lifted", s.LiftAskedBy+" asked for it", "Confirm: lift the stop", true))
 	}

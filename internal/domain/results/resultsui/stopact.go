@@ -25,17 +25,17 @@ type stopForm struct{ Scope, Target, Owner, Basis, Text, Hours, Reason string }
 func (d Deps) askStop(w http.ResponseWriter, r *http.Request, k stopKind, f *stopForm, errs map[string]string) error {
 	scopes := []kit.Option{{Value: "partner", Text: "All that goes to a partner"}, {Value: "route", Text: "All that a route sends"}}
 	hint := "The partner's key or the route's name, as in the configuration."
-	lead, text := "Place a transport stop.", "How results travel is in doubt. What waits and what comes is held, in its place; nothing is lost. Critical results are then told by phone."
+	lead, text := "Place a transport stop.", "What waits and what comes is held, in its place."
 	if k.kind == results.ClinicalStop {
 		scopes = append(scopes,
 			kit.Option{Value: "delivery", Text: "One result on its way to one partner"}, kit.Option{Value: "message", Text: "One result on all its ways"},
 			kit.Option{Value: "patient", Text: "All of one patient, also what is to come"}, kit.Option{Value: "order", Text: "All of one order, also what is to come"},
 			kit.Option{Value: "test", Text: "All with a test code, also what is to come"})
 		hint = "The partner's key, the route's name, the delivery's number, the test code; for one result, a patient or an order the id of a result that names it. Never a patient's name."
-		lead, text = "Place a clinical stop.", "What results say is in doubt. What waits and what comes is held, in its place; nothing is lost. Critical results are then told by phone."
+		lead, text = "Place a clinical stop.", "What waits and what comes is held, in its place."
 	}
 	fields := kit.WithErrors([]kit.Field{
-		{Name: "scope", Label: "It covers", Kind: kit.SelectField, Value: f.Scope, Options: scopes, Required: true},
+		{Name: "scope", Label: "It covers", Hint: "Nothing is lost. Critical results it keeps back are told by phone.", Kind: kit.SelectField, Value: f.Scope, Options: scopes, Required: true},
 		{Name: "target", Label: "Which", Value: f.Target, Required: true, Max: 200, Mono: true, Hint: hint},
 		{Name: "basis", Label: "Why it is no information blocking", Kind: kit.SelectField, Value: f.Basis, Required: true, Options: []kit.Option{
 			{Value: "171.203", Text: "Security (45 CFR 171.203)"},
@@ -48,8 +48,8 @@ func (d Deps) askStop(w http.ResponseWriter, r *http.Request, k stopKind, f *sto
 		kit.ReasonField(f.Reason, ""),
 	}, errs)
 	p := kit.Page{
-		Title: "Place a stop", Lead: lead, Nav: "/stops", Crumbs: []kit.Crumb{{Name: "Stops", Href: "/stops"}, {Name: "Place a stop"}},
-		Body: kit.Columns(kit.Sheet(kit.SheetOpts{Title: "What is stopped, and why", Sub: text, Pad: true, Body: kit.Form(kit.FormOpts{
+		Title: "Place a stop", Lead: lead, Rest: text, Nav: "/stops", Crumbs: []kit.Crumb{{Name: "Stops", Href: "/stops"}, {Name: "Place a stop"}},
+		Body: kit.Columns(kit.Sheet(kit.SheetOpts{Title: "What is stopped, and why", Pad: true, Body: kit.Form(kit.FormOpts{
 			Action: k.path(), Fields: fields, Submit: "Place the stop", Cancel: "/stops", Bad: true,
 		})}), nil),
 	}

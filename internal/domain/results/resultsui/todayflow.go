@@ -195,7 +195,7 @@ func (v *flowView) table() kit.Table {
 			{Name: "Acknowledged", Num: true},
 			{Name: "Waiting", Num: true},
 			{Name: "Failed", Num: true},
-			{Name: "Last reply", Num: true},
+			{Name: "Last reply", Num: true, Wide: true},
 		},
 	}
 	for i := range v.partners {

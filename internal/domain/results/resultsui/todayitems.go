@@ -63,6 +63,11 @@ func (v *partnerView) items(now time.Time) []today.Item {
 			Action: kit.Action{Text: act, Href: "/partners/" + v.Partner},
 		})
 	}
+	defer func() {
+		for i := range v.Gates { // they come first
+			out[i].Action.Href = "/stops"
+		}
+	}()
 	for _, g := range v.Gates {
 		item(kit.Stopped, today.RankPerson, g.Since, "Nothing goes to "+v.name,
 			fmt.Sprintf("A %s stop of %s stands since %s. %s.", g.Kind, g.Owner, kit.Clock(g.Since, now), v.kept()), "Look at the stop")
@@ -80,7 +85,7 @@ func (v *partnerView) items(now time.Time) []today.Item {
 	}
 	if v.Stopped > 0 {
 		item(kit.Stopped, today.RankPerson, time.Time{}, kit.Many(int(v.Stopped), "result to "+v.name+" needs a person", "results to "+v.name+" need a person"),
-			"They were refused or cannot be sent as they are, and do not go out by themselves. What belongs to the same patient or order waits behind them.", "Decide")
+			"What was refused or cannot be sent as it is does not go out by itself. What belongs to the same patient or order waits behind it.", "Decide")
 	}
 	return out
 }
