@@ -98,7 +98,7 @@ func (w *walk) done(ctx context.Context, st Step) error {
 		}
 		st.Same = ev.Sent == nil
 		if a, err := hl7.ReadAck(ev.Reply); err == nil {
-			answer.ReplyFor = Printable(string(a.ControlID), maxSaid)
+			answer.ReplyFor = Printable(a.ControlID, maxSaid)
 		}
 	}
 	w.add(st)

@@ -176,7 +176,7 @@ func initialsOf(pid hl7.Segment) (initials, year string) {
 				}
 			}
 		}
-		break //nolint:staticcheck // the first name counts
+		break // the first name counts
 	}
 	if d := pid.Field(7).Part(1).Text(); len(d) >= 4 && digits(d[:4]) {
 		year = d[:4]
@@ -240,7 +240,7 @@ func (s *Service) Reveal(ctx context.Context, id event.ID, by By) (Identity, err
 	for pid := range m.Segments("PID") {
 		for _, name := range pid.Field(5).Repetitions() {
 			out.Name = joined(said(name.Part(2)), said(name.Part(3)), said(name.Part(1).Subpart(1)))
-			break //nolint:staticcheck // the first name counts
+			break // the first name counts
 		}
 		if d := stampOf(pid.Field(7), time.UTC); !d.At.IsZero() {
 			out.Born = d.At.Format(time.DateOnly)
@@ -257,7 +257,7 @@ func (s *Service) Reveal(ctx context.Context, id event.ID, by By) (Identity, err
 				out.IDs = append(out.IDs, number)
 			}
 		}
-		break //nolint:staticcheck // one patient a message
+		break // one patient a message
 	}
 	return out, nil
 }

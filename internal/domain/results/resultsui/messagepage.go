@@ -31,8 +31,7 @@ func messageRoutes(d Deps) []web.Route {
 }
 
 func toResult(w http.ResponseWriter, r *http.Request) error {
-	http.Redirect(w, r, web.Local("/results/"+r.PathValue("id")), http.StatusSeeOther)
-	return nil
+	return web.Done(w, r, "/results/"+r.PathValue("id"), "")
 }
 
 // shown finds a message whose patient the caller may be shown.

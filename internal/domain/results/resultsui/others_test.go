@@ -194,8 +194,8 @@ func harmless(t *testing.T, what string, a answer) {
 		}
 	}
 	for _, r := range a.text {
-		switch {
-		case r == '\u202E' || r == '\u202C' || r == '\u200B' || r == 0x1b, r == '\ue000' || r == '\ue002':
+		switch r {
+		case '\u202E', '\u202C', '\u200B', 0x1b, '\ue000', '\ue002':
 			t.Errorf("%s: the character %U stands in the answer", what, r)
 			return
 		}

@@ -57,8 +57,7 @@ func (q *quarantine) apart(r *http.Request) (results.Apart, error) {
 }
 
 func toApart(w http.ResponseWriter, r *http.Request) error {
-	http.Redirect(w, r, web.Local("/quarantine/"+r.PathValue("id")), http.StatusSeeOther)
-	return nil
+	return web.Done(w, r, "/quarantine/"+r.PathValue("id"), "")
 }
 
 func (q *quarantine) page(w http.ResponseWriter, r *http.Request) error {

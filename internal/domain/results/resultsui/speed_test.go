@@ -42,7 +42,7 @@ func TestPagesAreFastWithManyResults(t *testing.T) {
 	for n := -1; n != 0; {
 		done, err := l.IndexNow(t.Context())
 		l.ok(err)
-		n = int(done)
+		n = done
 	}
 	first := l.newest()
 	if many <= 5000 {
