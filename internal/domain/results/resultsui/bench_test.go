@@ -105,11 +105,17 @@ func newBench(t testing.TB) *bench {
 // benchOf delivers nothing until run is called.
 func benchOf(t testing.TB, partners ...string) *bench {
 	t.Helper()
-	l := &bench{t: t, boxes: map[string]*clinic{}, at: time.Date(2026, 11, 21, 7, 40, 0, 0, time.Local)}
+	db, err := store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "test.db"), store.Options{})
+	must(t, err)
+	return benchOn(t, db, partners...)
+}
+
+// benchOn is benchOf on an empty database.
+func benchOn(t testing.TB, db *store.DB, partners ...string) *bench {
+	t.Helper()
+	l := &bench{t: t, db: db, boxes: map[string]*clinic{}, at: time.Date(2026, 11, 21, 7, 40, 0, 0, time.Local)}
 	quiet := slog.New(slog.DiscardHandler)
 	var err error
-	l.db, err = store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "test.db"), store.Options{})
-	must(t, err)
 	must(t, l.db.Migrate(t.Context(), bus.Migrations(), results.Migrations(), alarm.Migrations()))
 	keys := vaulttest.New(t)
 	log, err := bus.New("test")
