@@ -11,9 +11,9 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/authz"
 )
 
-// TestPagesOfPeople: the pages as a browser draws them, in both themes, wide and
+// TestBarPagesOfPeople: the pages as a browser draws them, in both themes, wide and
 // narrow, by axe, by their weight and without JavaScript.
-func TestPagesOfPeople(t *testing.T) {
+func TestBarPagesOfPeople(t *testing.T) {
 	if os.Getenv("LABWARDEN_BARS") == "" {
 		t.Skip("SKIPPED A BAR: LABWARDEN_BARS is not set; `make bars` looks at these pages with a browser")
 	}
