@@ -49,7 +49,7 @@ func TestDelegations(t *testing.T) {
 		if may(authz.ClinicalStop) {
 			t.Error("before it was written")
 		}
-		given, err := r.s.Delegate(ctx, who, d)
+		_, err := r.s.Delegate(ctx, who, d)
 		check(t, err)
 		if !may(authz.ClinicalStop) || may(authz.SendAlone) {
 			t.Error("it gives something else")
@@ -59,7 +59,7 @@ func TestDelegations(t *testing.T) {
 			t.Error("after its end")
 		}
 		d.Until = time.Time{}
-		given, err = r.s.Delegate(ctx, who, d)
+		given, err := r.s.Delegate(ctx, who, d)
 		check(t, err)
 		if !may(authz.ClinicalStop) {
 			t.Error("without an end it gives nothing")

@@ -48,7 +48,7 @@ func filtered(all []access.Person, v kit.View, now time.Time) []access.Person {
 		return q != "" && !strings.Contains(strings.ToLower(p.Name+" "+p.Account+" "+p.Mail), q)
 	})
 	slices.SortStableFunc(out, func(a, b access.Person) int {
-		n := 0
+		var n int
 		switch v.Sort {
 		case "account":
 			n = cmp.Compare(a.Account, b.Account)
@@ -258,7 +258,7 @@ func (u *ui) personActs(p access.Person, changes bool) templ.Component {
 	}
 	base := "/people/" + p.ID.String()
 	var acts []kit.Action
-	text := ""
+	var text string
 	switch p.State {
 	case access.Invited:
 		text = "A new link ends the one before. Each works once, for 72 hours."

@@ -232,3 +232,12 @@ func serve(x *office, r *http.Request) *httptest.ResponseRecorder {
 	x.h.ServeHTTP(w, r)
 	return w
 }
+
+// anybody lets everybody in as one subject, with a proof of this moment.
+func (x *office) anybody(who *authz.Subject) func(*http.Request) (*authz.Subject, error) {
+	return func(*http.Request) (*authz.Subject, error) {
+		one := *who
+		one.FreshAt = x.clock.now()
+		return &one, nil
+	}
+}
