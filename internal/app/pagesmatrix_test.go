@@ -14,6 +14,7 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/access/accounts"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/event"
+	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/web"
 )
 
@@ -101,7 +102,11 @@ func (d *doors) path(pattern string) (method, path string, object bool) {
 func (d *doors) ask(who *authz.Subject, rt *web.Route) int {
 	d.as = who
 	method, path, _ := d.path(rt.Pattern)
-	ctx, cancel := context.WithTimeout(d.t.Context(), 100*time.Millisecond) // live hints never end by themselves
+	limit := 5 * time.Second
+	if path == "/live" { // hints never end by themselves
+		path, limit = "/live?t=results", 50*time.Millisecond
+	}
+	ctx, cancel := context.WithTimeout(d.t.Context(), limit)
 	defer cancel()
 	r := httptest.NewRequestWithContext(ctx, method, "https://localhost"+path, strings.NewReader("{}"))
 	if rt.Doc != nil {
@@ -120,8 +125,15 @@ func (d *doors) ask(who *authz.Subject, rt *web.Route) int {
 func TestEveryRoleOnEveryRoute(t *testing.T) {
 	d := newDoors(t)
 	now := time.Now()
-	person, _, err := d.h.Access.Invite(t.Context(), holdings{d.h}.inTheNameOf(accounts.By{Account: "first"}), access.NewPerson{
+	person, link, err := d.h.Access.Invite(t.Context(), holdings{d.h}.inTheNameOf(accounts.By{Account: "first"}), access.NewPerson{
 		Account: "somebody", Name: "Somebody", Grants: []authz.Grant{{Role: authz.Technologist}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = d.h.DB.Do(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+		_, _, err := d.h.Access.UseLink(ctx, tx, link.Token, access.NewPerson{})
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -183,6 +195,9 @@ func TestEveryRoleOnEveryRoute(t *testing.T) {
 				}
 			case a.narrowed && info.Scoped && object && !strings.HasPrefix(rt.Pattern, "GET /api/v1/openapi"):
 				hidden++
+				if status == http.StatusSeeOther && strings.HasPrefix(rt.Pattern, "GET ") {
+					continue // to the page above, which is asked for itself
+				}
 				if !slices.Contains([]int{http.StatusNotFound, http.StatusForbidden, http.StatusUnprocessableEntity}, status) {
 					fail("404: it belongs to somebody else")
 				}
@@ -205,4 +220,3 @@ func TestEveryRoleOnEveryRoute(t *testing.T) {
 		t.Errorf("%d tried, want %d", tried, want)
 	}
 }
-

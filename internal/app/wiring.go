@@ -38,6 +38,7 @@ func (h *Hub) furnish() (err error) {
 	if err != nil {
 		return err
 	}
+	h.Access.ForgetWith(h.rooms.signin)
 	h.rooms.approvals = approval.New(h.DB, h.Vault, h.now)
 	port := setupPort{h}
 	h.rooms.setup = setup.New(setup.Deps{
