@@ -166,6 +166,7 @@ func fullHub(t *testing.T, s *site) *Hub {
 	w.alone()
 	w.counts()
 	w.adopts()
+	w.setups()
 	_, err = h.Results.IndexNow(ctx)
 	must(err)
 	must(h.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {

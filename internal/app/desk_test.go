@@ -263,6 +263,10 @@ func TestReplayOverTheSocketOfARunningHub(t *testing.T) {
 	if seen[0].Paths[0].From != "" {
 		t.Errorf("values without being asked for: %+v", seen[0])
 	}
+	eventually(t, "everything is delivered", func() bool { // and writes no more facts
+		ps, err := h.Results.Partners(t.Context())
+		return err == nil && len(ps) == 1 && ps[0].Waiting == 0
+	})
 	head, err := h.Log.Head(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -2,26 +2,33 @@ package app
 
 import (
 	"context"
+	"net/http"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/labwarden/labwarden/internal/domain/access/accessui"
+	"github.com/labwarden/labwarden/internal/domain/access/accountsui"
+	"github.com/labwarden/labwarden/internal/domain/access/record"
+	"github.com/labwarden/labwarden/internal/domain/results/resultsui"
 	"github.com/labwarden/labwarden/internal/domain/setup/setupui"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/config"
+	"github.com/labwarden/labwarden/internal/platform/today"
 	"github.com/labwarden/labwarden/internal/platform/web"
 	"github.com/labwarden/labwarden/internal/platform/web/kit"
 )
 
 // Module is what a domain brings to the hub beside its tables: pages, API,
-// menu, what it has for Today, and what it runs. What is switched off is not in
-// the list, so it has no menu, port or job.
+// menu and what it has for Today. What is switched off is not in the list.
 type Module struct {
-	Name   string
-	Routes []web.Route
-	Menu   []MenuItem
-	// Run is done by the node that holds the lease, until its term ends; nil for
-	// nothing.
-	Run func(ctx context.Context) error
+	Name string
+	// Profile switches it on and off while the hub runs; empty: always on.
+	Profile config.Profile
+	Routes  []web.Route
+	Menu    []MenuItem
+	Today   []today.Source
+	Checks  []today.Check
 }
 
 // MenuItem is an entry of the menu, for those who may open it.
@@ -32,25 +39,144 @@ type MenuItem struct {
 	Count func(ctx context.Context, who *authz.Subject) (n int, bad bool, word string)
 }
 
-// modules is the list. What the configuration switches off is not in it.
-func (h *Hub) modules(*config.Config) []Module {
-	return []Module{
+// jobs are what the domains run on the node that holds the lease.
+func (h *Hub) jobs() []func(ctx context.Context) error {
+	return []func(ctx context.Context) error{h.runSetup, h.Access.Run, h.keepPeople, h.rooms.record.Run}
+}
+
+// modules is the list. c is the configuration the hub began with; what pages
+// show of it they read anew.
+func (h *Hub) modules(c *config.Config) []Module {
+	w := c.Node.Web
+	lab := func() string { return h.current(c).Lab.Name }
+	public := func() string { return strings.TrimSuffix(string(w.PublicURL), "/") }
+	people := accessui.Deps{Access: h.Access, Lab: lab, PublicURL: public, Partners: func() []accessui.Place {
+		var out []accessui.Place
+		for _, p := range h.places(c) {
+			out = append(out, accessui.Place{Key: p[0], Name: p[1]})
+		}
+		return out
+	}}
+	board := &today.Board{Log: h.slog}
+	res := resultsui.Deps{
+		Results: h.Results, Alarms: h.Alarms, Config: h.inForce, Board: board, Dates: h.channelDates, Move: h.moveRoute, FIPS: fipsOnly(),
+	}
+	conf := h.setupPages()
+	always, carried := apart(resultsui.Routes(res), "/{$}", "/api/v1/today", "/alarms", "/api/v1/alarms")
+	books := accountsui.Deps{
+		Accounts: h.rooms.accounts, Record: h.rooms.record,
+		Hub:      func() record.Hub { return record.Hub{Lab: lab(), Host: strings.TrimPrefix(public(), "https://")} },
+		Partners: func() [][2]string { return h.places(c) }, Zone: time.Local,
+	}
+	recorded, reviewed := apart(accountsui.Routes(books), "/record", "/api/v1/record")
+	all := []Module{
 		{
-			Name: "configuration", Routes: setupui.Routes(h.setupPages()), Run: h.rooms.setup.Run,
+			Name: "today and alarms", Routes: always, Checks: h.checks(),
+			Menu: []MenuItem{{Name: "Today", Href: "/", Icon: "today", Needs: authz.TodaySee}},
+		},
+		{
+			Name: "results", Profile: config.ProfileCarry, Routes: carried, Today: resultsui.Sources(res),
+			Menu: []MenuItem{
+				{Name: "Results", Href: "/results", Icon: "results", Needs: authz.ResultsFind, Count: h.countWaiting},
+				{Name: "Quarantine", Href: "/quarantine", Icon: "inbox", Needs: authz.QuarantineSee, Count: h.countQuarantine},
+				{Name: "Phone tasks", Href: "/calls", Icon: "phone", Needs: authz.CallsSee, Count: h.countCalls},
+				{Name: "Partners", Href: "/partners", Icon: "partners", Needs: authz.PartnersSee},
+				{Name: "Stops", Href: "/stops", Icon: "hold", Needs: authz.PartnersSee},
+			},
+		},
+		{Name: "alarms", Menu: []MenuItem{{Name: "Alarms", Href: "/alarms", Icon: "alarm", Needs: authz.AlarmsSee, Count: h.countAlarms}}},
+		{
+			Name: "people", Routes: append(accessui.Routes(people), accessui.SignRoutes(accessui.SignDeps{Access: h.Access, SignIn: h.rooms.signin, DB: h.DB})...),
+			Today: accessui.Today(people),
+			Menu:  []MenuItem{{Name: "People", Href: "/people", Icon: "people", Needs: authz.PeopleSee}},
+		},
+		{
+			Name:   "accounts and record",
+			Routes: reviewed,
+			Today:  books.Today(),
+			Menu: []MenuItem{
+				{Name: "Access review", Href: "/access-review", Icon: "access", Needs: authz.AccountsSee},
+			},
+		},
+		{Name: "record", Routes: recorded, Menu: []MenuItem{{Name: "Record", Href: "/record", Icon: "record", Needs: authz.RecordSee}}},
+		{
+			Name: "configuration", Routes: setupui.Routes(conf), Today: append(setupui.Sources(conf), h.bypassSource()),
 			Menu: []MenuItem{{Name: "Settings", Href: "/settings", Icon: "settings", Needs: authz.ConfigSee}},
 		},
-		{Name: "people", Run: h.keepPeople},
-		{Name: "record", Run: h.rooms.record.Run},
+	}
+	for i := range all {
+		m := &all[i]
+		on := func() bool { return m.Profile == "" || h.current(c).On(m.Profile) }
+		for j := range m.Routes {
+			m.Routes[j].Handle = onlyWhile(on, m.Routes[j].Handle)
+		}
+		for j := range m.Today {
+			look := m.Today[j].Look
+			m.Today[j].Look = func(ctx context.Context, who *authz.Subject, now time.Time) ([]today.Item, error) {
+				if !on() {
+					return nil, nil
+				}
+				return look(ctx, who, now)
+			}
+		}
+		board.Add(m.Today...)
+		board.AddChecks(m.Checks...)
+	}
+	return all
+}
+
+// onlyWhile answers as if there were no such page while its part is off.
+func onlyWhile(on func() bool, h web.Handler) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if !on() {
+			return web.NotFound("There is nothing here: this part of Labwarden is switched off.")
+		}
+		return h(w, r)
 	}
 }
 
-// keepPeople does what dates and time ask for: reviews that are due, sign-in
-// counters that are old.
+// apart parts routes by the beginning of their paths.
+func apart(all []web.Route, begins ...string) (those, others []web.Route) {
+	for _, rt := range all {
+		_, path, _ := strings.Cut(rt.Pattern, " ")
+		if slices.ContainsFunc(begins, func(b string) bool { return path == b || strings.HasPrefix(path, b+"/") }) {
+			those = append(those, rt)
+		} else {
+			others = append(others, rt)
+		}
+	}
+	return those, others
+}
+
+// current is the configuration in force, or c while there is none.
+func (h *Hub) current(c *config.Config) *config.Config {
+	if now := h.inForce(); now != nil {
+		return now
+	}
+	return c
+}
+
+// places are the partners by key and name.
+func (h *Hub) places(c *config.Config) [][2]string {
+	var out [][2]string
+	now := h.current(c)
+	for _, key := range sorted(now.Partners) {
+		out = append(out, [2]string{key, now.Partners[key].Name})
+	}
+	return out
+}
+
+// keepPeople does what time asks for: reviews that are due, sign-in counters that
+// are old.
 func (h *Hub) keepPeople(ctx context.Context) error {
 	tick := time.NewTicker(peopleEvery)
 	defer tick.Stop()
 	for {
-		for what, do := range map[string]func(context.Context) error{"reviews of access": h.rooms.accounts.Tick, "old sign-in counters": h.rooms.signin.Sweep} {
+		jobs := map[string]func(context.Context) error{"old sign-in counters": h.rooms.signin.Sweep}
+		if c := h.inForce(); c == nil || c.On(config.ProfilePeople) {
+			jobs["reviews of access"] = h.rooms.accounts.Tick
+		}
+		for what, do := range jobs {
 			if err := do(ctx); err != nil && ctx.Err() == nil {
 				h.slog.Error("something about people was not done; it is tried again", "what", what, "error", err)
 			}
@@ -68,12 +194,15 @@ func (h *Hub) keepPeople(ctx context.Context) error {
 const peopleEvery = time.Minute
 
 // menu is what somebody sees of it.
-func menu(ctx context.Context, all []Module, who *authz.Subject, may func(authz.Permission) bool) []kit.NavItem {
+func menu(ctx context.Context, all []Module, c *config.Config, who *authz.Subject, may func(authz.Permission) bool) []kit.NavItem {
 	var out []kit.NavItem
 	if who == nil {
 		return nil
 	}
 	for _, m := range all {
+		if m.Profile != "" && !c.On(m.Profile) {
+			continue
+		}
 		for _, i := range m.Menu {
 			if !may(i.Needs) {
 				continue

@@ -58,10 +58,8 @@ func (h *Hub) act(ctx context.Context, settled func()) error {
 	g.Go(func() error { return h.audits(ctx) })
 	g.Go(func() error { return h.watchClock(ctx) })
 	g.Go(func() error { return h.rewraps(ctx) })
-	for _, m := range h.modules(h.inForce()) {
-		if m.Run != nil {
-			g.Go(func() error { return m.Run(ctx) })
-		}
+	for _, job := range h.jobs() {
+		g.Go(func() error { return job(ctx) })
 	}
 	return g.Wait()
 }

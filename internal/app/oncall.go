@@ -22,6 +22,9 @@ import (
 func (h *Hub) plan(ctx context.Context, c *config.Config) (alarm.Plan, error) {
 	a := c.Alarms
 	p := alarm.Plan{Lab: c.Lab.Name, Repeat: a.Repeat.Std(), AcceptedFor: a.AcceptedFor.Std()}
+	if w := c.Node.Web; w != nil {
+		p.Pages = strings.TrimSuffix(string(w.PublicURL), "/") + "/alarms"
+	}
 	var errs []error
 	for _, x := range a.OnCall {
 		person := alarm.Person{Name: x.Name, Wait: x.Wait.Std()}

@@ -8,11 +8,16 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/labwarden/labwarden/internal/app/control"
+	"github.com/labwarden/labwarden/internal/domain/access/accessui"
+	"github.com/labwarden/labwarden/internal/domain/access/accountsui"
 	"github.com/labwarden/labwarden/internal/domain/access/signin"
+	"github.com/labwarden/labwarden/internal/domain/results/resultsui"
 	"github.com/labwarden/labwarden/internal/domain/setup/setupui"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/config"
@@ -26,6 +31,8 @@ type pages struct {
 	web  *web.Server
 	http *http.Server
 	ln   net.Listener
+	// hints tells open pages what has changed, until its context ends.
+	hints func(context.Context) error
 }
 
 const (
@@ -50,7 +57,7 @@ func (h *Hub) openPages(ctx context.Context, c *config.Config) (*pages, error) {
 	}
 	h.welcome(c)
 	s := h.newWeb(c)
-	p := &pages{web: s, ln: tls.NewListener(limitConns(ln, pagesConns), conf)}
+	p := &pages{web: s, hints: h.hintPages, ln: tls.NewListener(limitConns(ln, pagesConns), conf)}
 	p.http = &http.Server{
 		Handler: s.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: pagesHeaders, TLSConfig: conf,
@@ -87,7 +94,10 @@ func (h *Hub) newWeb(c *config.Config) *web.Server {
 			return sh
 		}
 		sh.Me = &kit.Me{Name: who.Name, Role: roleName(who)}
-		sh.Nav = menu(r.Context(), modules, who, func(p authz.Permission) bool { return !who.Scope(p, now).Empty() })
+		sh.Nav = menu(r.Context(), modules, h.current(c), who, func(p authz.Permission) bool { return !who.Scope(p, now).Empty() })
+		for _, x := range h.rooms.setup.OpenWindows(now) {
+			sh.Banners = append(sh.Banners, kit.Banner{State: kit.Warn, Text: "Maintenance until " + x.Until.Local().Format("15:04") + ": nobody is called about " + strings.Join(append(slices.Clone(x.Partners), x.Sources...), ", ") + ".", Action: &kit.Action{Text: "See it", Href: "/maintenance"}})
+		}
 		if who.Glass != (event.ID{}) {
 			sh.Banners = append(sh.Banners, kit.Banner{State: kit.Warn, Text: "Break-glass access is open. Everything you look at is recorded and will be reviewed."})
 		}
@@ -120,7 +130,7 @@ func (p *pages) serve(ctx context.Context) error {
 // webKind maps what domains return: each knows its own, the rest is told by the
 // same table as the command line's.
 func webKind(err error) *web.Error {
-	for _, of := range []func(error) *web.Error{setupui.Kinds} {
+	for _, of := range []func(error) *web.Error{resultsui.Kinds, accessui.Kinds, accountsui.Kinds, setupui.Kinds} {
 		if e := of(err); e != nil {
 			return e
 		}

@@ -8,10 +8,16 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/labwarden/labwarden/internal/app/control"
 	"github.com/labwarden/labwarden/internal/app/desk"
+	"github.com/labwarden/labwarden/internal/domain/setup"
 	"github.com/labwarden/labwarden/internal/domain/setup/setupui"
+	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/bus"
+	"github.com/labwarden/labwarden/internal/platform/config"
+	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/vault"
@@ -151,7 +157,40 @@ var (
 func (h *Hub) setupPages() setupui.Deps {
 	p := setupPort{h}
 	return setupui.Deps{
-		Setup: h.rooms.setup, Config: p, Facts: p.Facts, Keys: p, Secrets: p, Dates: p, Witnessing: p,
+		Setup: h.rooms.setup, Config: p, Facts: p.Facts, FactsLately: setup.Lately(p.Facts, time.Minute, h.now), Keys: p, Secrets: p, Dates: p, Witnessing: p,
 		Zone: func() *time.Location { return time.Local },
 	}
 }
+
+// runSetup works off replays and looks at maintenance windows.
+func (h *Hub) runSetup(ctx context.Context) error {
+	h.rooms.setup.OnReplay(func(int64) { h.live.Say("config") })
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return h.rooms.setup.Run(ctx) })
+	g.Go(func() error { return h.rooms.setup.RunWindows(ctx) })
+	return g.Wait()
+}
+
+// Tell writes to a partner's contact, by the mail server of the alarms.
+func (p setupPort) Tell(ctx context.Context, partner, subject, text string) (string, error) {
+	c := p.h.inForce()
+	if c == nil {
+		return "", errors.New("no configuration runs here")
+	}
+	x := c.Partners[partner].Contact
+	if x == nil || x.Mail == "" {
+		return "", setup.ErrNoContact
+	}
+	way, err := p.h.way(ctx, c.Alarms, config.Way{Kind: "mail", To: x.Mail})
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, tellTime)
+	defer cancel()
+	m := alarm.Message{ID: event.NewID().String(), What: "maintenance", Lab: c.Lab.Name, Person: x.Name, At: p.h.now().UTC(), Subject: subject}
+	alarm.Finish(&m, strings.Split(text, "\n"))
+	return way.Send(ctx, m)
+}
+
+// tellTime bounds a mail to a partner's contact.
+const tellTime = 20 * time.Second

@@ -76,6 +76,7 @@ func (s *sideDoors) serve(ctx context.Context) error {
 	}
 	if s.pages != nil {
 		g.Go(func() error { return s.pages.serve(ctx) })
+		g.Go(func() error { return s.pages.hints(ctx) })
 	}
 	return g.Wait()
 }

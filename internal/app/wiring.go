@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/labwarden/labwarden/internal/domain/access"
+	"github.com/labwarden/labwarden/internal/domain/access/accessui"
 	"github.com/labwarden/labwarden/internal/domain/access/accounts"
 	"github.com/labwarden/labwarden/internal/domain/access/record"
 	"github.com/labwarden/labwarden/internal/domain/access/signin"
@@ -32,7 +33,7 @@ type rooms struct {
 // furnish makes them. h has its store, vault, ledger, results and people.
 func (h *Hub) furnish() (err error) {
 	h.rooms.signin, err = signin.New(signin.Options{
-		DB: h.DB, Vault: h.Vault, People: signinPeople{h}, Hasher: signin.NewHasher(signin.HasherOptions{}), Now: h.now, Log: h.slog,
+		DB: h.DB, Vault: h.Vault, People: accessui.SignInPeople(h.Access, h.now), Hasher: signin.NewHasher(signin.HasherOptions{}), Now: h.now, Log: h.slog,
 	})
 	if err != nil {
 		return err
@@ -41,48 +42,16 @@ func (h *Hub) furnish() (err error) {
 	port := setupPort{h}
 	h.rooms.setup = setup.New(setup.Deps{
 		DB: h.DB, Vault: h.Vault, Approvals: h.rooms.approvals, Config: port, Read: port.readDraft, Directing: port, Replayer: port,
-		People: holders{h}, NeverAlone: port.neverAlone, Now: h.now, Log: h.slog,
+		People: holders{h}, NeverAlone: port.neverAlone, Alarms: h.Alarms, Contacts: port, Now: h.now, Log: h.slog,
 	})
+	h.Alarms.SetSilence(h.rooms.setup.Silence)
 	h.rooms.accounts = accounts.New(h.DB, h.Vault, h.Log, staff{h}, holdings{h}, h.now, h.slog)
 	h.rooms.record = record.New(h.DB, h.Vault, h.Log, patientMessages{h}, h.now, h.slog)
 	return nil
 }
 
-// signinPeople is who may prove who they are.
-type signinPeople struct{ h *Hub }
-
-func (p signinPeople) info(x access.Person, err error) (signin.PersonInfo, bool, error) {
-	if errors.Is(err, access.ErrNotFound) {
-		return signin.PersonInfo{}, false, nil
-	}
-	if err != nil {
-		return signin.PersonInfo{}, false, err
-	}
-	now := p.h.now()
-	out := signin.PersonInfo{ID: x.ID, Account: x.Account, Name: x.Name, Words: append(strings.Fields(x.Name), x.Mail), Active: x.In(now)}
-	for _, g := range x.Grants {
-		info, ok := authz.RoleOf(g.Role)
-		out.MustPasskey = out.MustPasskey || ok && info.Strong && stands(g, now)
-	}
-	return out, true, nil
-}
-
 func stands(g access.Grant, now time.Time) bool {
 	return !now.Before(g.From) && (g.Until.IsZero() || now.Before(g.Until))
-}
-
-func (p signinPeople) ByAccount(ctx context.Context, account string) (signin.PersonInfo, bool, error) {
-	clean, err := access.CleanAccount(account)
-	if err != nil {
-		return signin.PersonInfo{}, false, nil // what is no account is nobody's
-	}
-	x, err := p.h.Access.PersonByAccount(ctx, clean)
-	return p.info(x, err)
-}
-
-func (p signinPeople) ByID(ctx context.Context, id event.ID) (signin.PersonInfo, bool, error) {
-	x, err := p.h.Access.Person(ctx, id)
-	return p.info(x, err)
 }
 
 // holders says who has a permission now: for acts that take two.

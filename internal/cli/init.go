@@ -104,7 +104,7 @@ func runInit(c *cobra.Command, dir, name, id, dsn string) error {
 	for i, s := range shares {
 		fmt.Fprintf(out, "Share %d\n%s\n\n", i+1, s.Text())
 	}
-	fmt.Fprintf(out, "Next: keep a copy of keys/root.key away from this machine, look at labwarden.yaml, then run\n  labwarden serve --config %s\n", path)
+	fmt.Fprintf(out, "Next: keep a copy of keys/root.key away from this machine, look at labwarden.yaml, then run\n  labwarden serve --config %s\nand, while it runs, for the first administrator's one-time link\n  labwarden access first --config %s\n", path, path)
 	return nil
 }
 
@@ -117,6 +117,8 @@ node:
   seals:
     - {kind: keyfile, path: ./keys/root.key}
   tls: {certificate: ./tls/hub.pem, key: ./tls/hub.key}
+  # The pages. public_url is how browsers reach them; passkeys are tied to its host.
+  web: {listen: 127.0.0.1:8443, public_url: "https://localhost:8443"}
 sources:
   lis:
     # The laboratory's system connects here with the certificate tls/lis.pem.

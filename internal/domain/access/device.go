@@ -45,18 +45,23 @@ func deviceName(agent string) string {
 	return program + " on " + system
 }
 
-// sameNetwork: an address moves within its network without being a new place:
-// 24 bits of IPv4, 48 of IPv6.
-func sameNetwork(a, b string) bool {
-	x, errX := netip.ParseAddr(a)
-	y, errY := netip.ParseAddr(b)
-	if errX != nil || errY != nil {
-		return a == b
+// networkOf is the network of an address; what is none is its own.
+func networkOf(address string) string {
+	a, err := netip.ParseAddr(address)
+	if err != nil {
+		return address
 	}
 	bits := 48
-	if x.Is4() {
+	if a.Is4() {
 		bits = 24
 	}
-	p, err := x.Prefix(bits)
-	return err == nil && p.Contains(y)
+	p, err := a.Prefix(bits)
+	if err != nil {
+		return address
+	}
+	return p.String()
 }
+
+// sameNetwork: an address moves within its network without being a new place:
+// 24 bits of IPv4, 48 of IPv6.
+func sameNetwork(a, b string) bool { return networkOf(a) == networkOf(b) }

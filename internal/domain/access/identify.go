@@ -13,6 +13,7 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/store"
+	"github.com/labwarden/labwarden/internal/platform/web"
 )
 
 // Passive is the header with which a page that draws itself again says that no
@@ -21,8 +22,16 @@ const Passive = "Labwarden-Live"
 
 // Identify says who sends a request, for web.Server: by a token or client
 // certificate (the API only), or by the session cookie. Nobody known is nil. An
-// error says that it could not be found out; then nobody gets in.
+// error says that it could not be found out (503); then nobody gets in.
 func (s *Service) Identify(r *http.Request) (*authz.Subject, error) {
+	who, err := s.identify(r)
+	if err != nil {
+		return nil, errors.Join(&web.Error{Kind: web.KindUnavailable}, err)
+	}
+	return who, nil
+}
+
+func (s *Service) identify(r *http.Request) (*authz.Subject, error) {
 	api := strings.HasPrefix(r.URL.Path, "/api/") || strings.HasPrefix(r.URL.Path, "/scim/")
 	if h := r.Header.Get("Authorization"); h != "" {
 		if !api {

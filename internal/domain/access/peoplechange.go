@@ -288,6 +288,9 @@ func (s *Service) end(ctx context.Context, tx *store.Tx, by string, p Person, wh
 	if err := s.endLinks(ctx, tx, p.ID); err != nil {
 		return err
 	}
+	if err := s.forget(ctx, tx, p.ID, by); err != nil {
+		return err
+	}
 	n, err := s.endSessions(ctx, tx, by, "the person has left", "person = $1", p.ID[:])
 	if err != nil {
 		return err

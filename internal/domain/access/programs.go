@@ -172,7 +172,7 @@ const maxRefusals = 1000
 // event a minute of one network, with how many there were, so that guessing does
 // not fill the ledger.
 func (s *Service) refuse(r *http.Request, how string) {
-	now, network := s.now(), DeviceOf(r).Network
+	now, network := s.now(), networkOf(DeviceOf(r).Network)
 	c := &s.cache
 	c.mu.Lock()
 	x := c.refused[network]

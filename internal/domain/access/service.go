@@ -61,6 +61,8 @@ type Service struct {
 	slog   *slog.Logger
 	raise  Raiser
 	cache  cache
+
+	forgetter Forgetter // nil: package signin is not there
 }
 
 // New returns the service on an opened, migrated store.

@@ -1,7 +1,10 @@
 package access_test
 
 import (
+	"errors"
+	"fmt"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +12,7 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/access"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/event"
+	"github.com/labwarden/labwarden/internal/platform/web"
 )
 
 func TestSessionCookie(t *testing.T) {
@@ -401,8 +405,9 @@ func TestChangedRowsGiveNobodyAccess(t *testing.T) {
 			r.s.Poke()
 			r.clock.forward(2 * time.Minute) // what is kept is read again
 			who, err := r.s.Identify(request("/", s.Token))
-			if who != nil || err == nil {
-				t.Errorf("%s: %+v, %v", c.damage, who, err)
+			var e *web.Error
+			if who != nil || !errors.As(err, &e) || e.Kind != web.KindUnavailable || !strings.Contains(r.bell.kinds(), "access.forged") {
+				t.Errorf("%s: %+v, %v, alarms %q", c.damage, who, err, r.bell.kinds())
 			}
 			found := ""
 			check(t, r.s.Audit(t.Context(), func(table, _, _ string) { found += table + " " }))
@@ -444,4 +449,23 @@ func TestCheckIsQuick(t *testing.T) {
 			t.Errorf("a check costs %v", best)
 		}
 	})
+}
+
+// TestLimitsStandInTheDocs: the table people read is the one the program has.
+func TestLimitsStandInTheDocs(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/use/people.md")
+	check(t, err)
+	row := func(name string, l access.Limit) string {
+		return fmt.Sprintf("| %s | %d min | %d h |", name, int(l.Idle.Minutes()), int(l.Absolute.Hours()))
+	}
+	want := []string{row("Anybody at a shared bench", access.BenchLimit())}
+	for _, l := range access.Limits() {
+		info, _ := authz.RoleOf(l.Role)
+		want = append(want, row(info.Name, l))
+	}
+	for _, line := range want {
+		if !strings.Contains(string(page), line) {
+			t.Errorf("docs/use/people.md has not the line\n%s", line)
+		}
+	}
 }

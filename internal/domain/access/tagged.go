@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/store"
 )
@@ -84,6 +85,13 @@ func (s *Service) genuine(ctx context.Context, q store.Queryer, d *bus.Tagged, k
 	}
 	if what != "" {
 		s.slog.Error("ALARM: a row that decides about access was changed", "table", d.Table, "row", fmt.Sprintf("%x", key), "what", what)
+		if s.raise != nil {
+			s.raise.Raise(ctx, alarm.Alarm{
+				Key: alarm.Key{Kind: "access.forged", About: d.Table}, Severity: alarm.Urgent, Once: true,
+				Sentence: "Somebody changed a row of " + d.Table + " in the database. It gives nobody access.",
+				Advice:   "Keep the database as it is and run labwarden ledger verify, which names every such row. Then find out who can write to the database.",
+			})
+		}
 		return fmt.Errorf("%s: %w", d.Table, errForged)
 	}
 	return nil

@@ -1,7 +1,9 @@
 package setup
 
 import (
+	"context"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -199,4 +201,23 @@ func witnessStep(f Facts) SetupStep {
 		s.Title = fmt.Sprintf("%d witnesses keep our checkpoints", f.Witnesses)
 	}
 	return s
+}
+
+// Lately remembers what was looked at for a while: for Today, which is drawn
+// often. The answer says when it was looked at.
+func Lately(look func(context.Context) (Facts, error), keep time.Duration, now func() time.Time) func(context.Context) (Facts, error) {
+	var mu sync.Mutex
+	var last Facts
+	return func(ctx context.Context) (Facts, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if age := now().Sub(last.At); !last.At.IsZero() && age >= 0 && age < keep {
+			return last, nil
+		}
+		f, err := look(ctx)
+		if err == nil {
+			last = f
+		}
+		return f, err
+	}
 }

@@ -120,3 +120,42 @@ func (s *Service) Others(ctx context.Context, d Draft, by approval.Person, p aut
 	}
 	return out, nil
 }
+
+// Waiting is a request about a draft that waits for somebody, or was approved and
+// has not been used.
+type Waiting struct {
+	approval.Request
+	Draft int64
+	Title string
+}
+
+// Asked lists what waits for somebody. Of a draft that the director has to decide
+// about first, only that question is listed.
+func (s *Service) Asked(ctx context.Context) ([]Waiting, error) {
+	all, err := s.approvals.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	directed := map[string]bool{}
+	for _, r := range all {
+		if r.Kind == ActDirector && r.State == approval.Open {
+			directed[r.Object] = true
+		}
+	}
+	var out []Waiting
+	for _, r := range all {
+		var n int64
+		if _, err := fmt.Sscanf(r.Object, "draft-%d", &n); err != nil {
+			continue // another domain's
+		}
+		if r.Kind == ActApply && directed[r.Object] || r.Kind == ActDirector && r.State != approval.Open || r.Kind != ActApply && r.Kind != ActDirector {
+			continue
+		}
+		d, err := s.Draft(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Waiting{r, n, d.Title})
+	}
+	return out, nil
+}

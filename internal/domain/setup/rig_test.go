@@ -35,6 +35,7 @@ type rig struct {
 	lab     *setuptest.Lab
 	desk    *approval.Desk
 	service *setup.Service
+	deps    setup.Deps
 	now     time.Time
 }
 
@@ -55,11 +56,12 @@ func newRig(t *testing.T, open storetest.Opener) *rig {
 	r.must(err)
 	clock := func() time.Time { return r.now }
 	r.desk = approval.New(r.db, r.vault, clock)
-	r.service = setup.New(setup.Deps{
+	r.deps = setup.Deps{
 		DB: r.db, Vault: r.vault, Approvals: r.desk, Config: r.lab, Read: setuptest.Read, Directing: r.lab, Replayer: r.lab, People: r.lab,
 		NeverAlone: func(context.Context) (bool, error) { return r.lab.Never, nil },
 		Now:        clock, Log: slog.New(slog.DiscardHandler),
-	})
+	}
+	r.service = setup.New(r.deps)
 	return r
 }
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/labwarden/labwarden/internal/platform/approval"
@@ -37,6 +38,9 @@ type Deps struct {
 	Directing Directing
 	Replayer  Replayer
 	People    People
+	// Alarms and Contacts are for maintenance windows; nil for none.
+	Alarms   Alarms
+	Contacts Contacts
 	// NeverAlone reads changes.alone of the configuration in force.
 	NeverAlone func(context.Context) (bool, error)
 	Now        func() time.Time
@@ -45,15 +49,21 @@ type Deps struct {
 
 // Service keeps drafts and brings them into force.
 type Service struct {
-	db         *store.DB
-	vault      *vault.Vault
-	tags       *bus.Tags
-	approvals  *approval.Desk
-	conf       Configuration
-	read       Reader
-	directing  Directing
-	replayer   Replayer
-	replays    replays
+	db        *store.DB
+	vault     *vault.Vault
+	tags      *bus.Tags
+	approvals *approval.Desk
+	conf      Configuration
+	read      Reader
+	directing Directing
+	replayer  Replayer
+	replays   replays
+	alarms    Alarms
+	contacts  Contacts
+
+	windowsMu sync.Mutex
+	windows   []Window // those not done with, as they were looked at last
+
 	people     People
 	neverAlone func(context.Context) (bool, error)
 	now        func() time.Time
@@ -64,7 +74,7 @@ type Service struct {
 func New(d Deps) *Service {
 	return &Service{
 		db: d.DB, vault: d.Vault, tags: bus.NewTags(d.Vault), approvals: d.Approvals, conf: d.Config, read: d.Read,
-		directing: d.Directing, replayer: d.Replayer, replays: replays{runs: map[int64]*Run{}, next: make(chan int64, 10)}, people: d.People, neverAlone: d.NeverAlone, now: d.Now, slog: d.Log,
+		directing: d.Directing, replayer: d.Replayer, alarms: d.Alarms, contacts: d.Contacts, replays: replays{runs: map[int64]*Run{}, next: make(chan int64, 10)}, people: d.People, neverAlone: d.NeverAlone, now: d.Now, slog: d.Log,
 	}
 }
 
@@ -77,7 +87,7 @@ var (
 	taggedAlone = &bus.Tagged{Table: "setup_alone", Key: "id", Columns: []string{
 		"draft", "revision", "by_whom", "by_id", "statement", "made_at", "verdict", "reviewed_by", "reviewed_id", "reviewed_at", "note", "leaf",
 	}}
-	allTagged = []*bus.Tagged{taggedDrafts, taggedAlone, taggedShown}
+	allTagged = []*bus.Tagged{taggedDrafts, taggedAlone, taggedShown, taggedWindows}
 )
 
 // TaggedTables are the tables of this domain; all of their rows carry tags.

@@ -36,6 +36,7 @@ type record struct {
 	facts       []ledger.Event
 	rev, stored int64
 	touched     bool // only counts or wording changed
+	silent      bool // nobody is told before next
 	written     time.Time
 }
 
@@ -49,6 +50,7 @@ type Desk struct {
 
 	mu      sync.Mutex
 	plan    Plan
+	silence Silence
 	last    map[Key]*record // the latest of each condition
 	records map[int64]*record
 	top     int64

@@ -39,7 +39,7 @@ type Message struct {
 const maxShort = 300
 
 // letter writes the message of a notice. The templates are fixed.
-func letter(lab string, n *notice, r *record, now time.Time) Message {
+func letter(lab, pages string, n *notice, r *record, now time.Time) Message {
 	m := Message{
 		ID: n.id.String(), What: n.what, Lab: lab, Person: n.person, Alarm: r.Number, Kind: r.Kind, About: r.About,
 		Severity: r.Severity.String(), Since: r.Since.UTC(), At: now.UTC(),
@@ -68,7 +68,11 @@ func letter(lab string, n *notice, r *record, now time.Time) Message {
 		if r.Owner != "" {
 			lines = append(lines, "It belongs to "+r.Owner+".")
 		}
-		lines = append(lines, fmt.Sprintf("Take it on: labwarden alarms accept %d", r.Number))
+		if pages != "" {
+			lines = append(lines, fmt.Sprintf("Take it on: %s/%d", pages, r.Number), fmt.Sprintf("Or at the hub: labwarden alarms accept %d", r.Number))
+		} else {
+			lines = append(lines, fmt.Sprintf("Take it on: labwarden alarms accept %d", r.Number))
+		}
 	}
 	Finish(&m, lines)
 	return m
@@ -79,7 +83,7 @@ const maxListed = 30
 
 // several writes one message about many alarms. Its ID is that of the first
 // notice, the same when it is sent again.
-func several(lab string, n *notice, rs []*record, now time.Time) Message {
+func several(lab, pages string, n *notice, rs []*record, now time.Time) Message {
 	worst := slices.MaxFunc(rs, func(a, b *record) int { return cmp.Compare(a.Severity, b.Severity) })
 	m := Message{
 		ID: n.id.String(), What: n.what, Lab: lab, Person: n.person, Kind: "several", Severity: worst.Severity.String(),
@@ -92,6 +96,9 @@ func several(lab string, n *notice, rs []*record, now time.Time) Message {
 			break
 		}
 		lines = append(lines, fmt.Sprintf("Alarm %d (%s): %s", r.Number, r.Severity, r.Sentence))
+	}
+	if pages != "" {
+		lines = append(lines, "See them and take them on: "+pages)
 	}
 	lines = append(lines, "See them: labwarden alarms list. Take one on: labwarden alarms accept NUMBER")
 	Finish(&m, lines)

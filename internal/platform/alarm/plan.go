@@ -7,7 +7,10 @@ import (
 
 // Plan is who is told, in which order and how.
 type Plan struct {
-	Lab    string // the laboratory's name
+	Lab string // the laboratory's name
+	// Pages is where alarms can be seen and accepted, "https://lab.example/alarms";
+	// empty where there are no pages.
+	Pages  string
 	People []Person
 	// Repeat is the pause from person to person once everybody was told and
 	// nobody has accepted; 0 means 1 h.

@@ -145,7 +145,7 @@ func (d *Desk) due() []*job {
 			continue
 		}
 		if n.what == Over || n.what == Shut {
-			jobs = append(jobs, &job{ns: []*notice{n}, sender: sender, m: letter(d.plan.Lab, n, r, now)})
+			jobs = append(jobs, &job{ns: []*notice{n}, sender: sender, m: letter(d.plan.Lab, d.plan.Pages, n, r, now)})
 			continue
 		}
 		k := wayKey{n.person, n.way}
@@ -161,11 +161,11 @@ func (d *Desk) due() []*job {
 			for i, n := range ns {
 				rs[i] = d.records[n.alarm]
 			}
-			jobs = append(jobs, &job{ns: ns, sender: sender, m: several(d.plan.Lab, ns[0], rs, now)})
+			jobs = append(jobs, &job{ns: ns, sender: sender, m: several(d.plan.Lab, d.plan.Pages, ns[0], rs, now)})
 			continue
 		}
 		for _, n := range ns {
-			jobs = append(jobs, &job{ns: []*notice{n}, sender: sender, m: letter(d.plan.Lab, n, d.records[n.alarm], now)})
+			jobs = append(jobs, &job{ns: []*notice{n}, sender: sender, m: letter(d.plan.Lab, d.plan.Pages, n, d.records[n.alarm], now)})
 		}
 	}
 	// Ends go last: who is called must not wait for them.

@@ -75,11 +75,22 @@ func (d *Desk) turn() {
 		case r.State == Accepted:
 			r.State, r.By, r.Reason, r.Changed, r.step, r.next = Open, "", "", now, 0, now
 			d.fact(r, "alarm.acceptance_ended")
-			d.escalate(r, now)
+			d.call(r, now)
 		default:
-			d.escalate(r, now)
+			d.call(r, now)
 		}
 	}
+}
+
+// call tells whose turn it is, unless a maintenance window keeps it silent.
+func (d *Desk) call(r *record, now time.Time) {
+	if until, silent := d.silenced(r, now); silent {
+		r.silent, r.next = true, until
+		r.rev++
+		return
+	}
+	r.silent = false
+	d.escalate(r, now)
 }
 
 // escalate tells the person whose turn it is.

@@ -3,7 +3,6 @@ package today
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -22,7 +21,7 @@ var (
 )
 
 func board(sources ...Source) *Board {
-	b := &Board{Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	b := &Board{Log: slog.New(slog.DiscardHandler)}
 	b.Add(sources...)
 	return b
 }

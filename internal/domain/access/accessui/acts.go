@@ -54,9 +54,9 @@ func (u *ui) actsPage(r *http.Request, errs map[string]string, whole string) (ki
 		tick := kit.Cell{Text: "your own", Zero: true}
 		if a.Account != ledger.Code(who.Account) {
 			signable++
-			tick = kit.CBody(kit.Input(kit.Field{Name: "act", ID: "act-" + itoa(a.Leaf), Kind: kit.CheckboxField, Value: itoa(a.Leaf), Label: "Line " + itoa(a.Leaf), Checked: picked[itoa(a.Leaf)]}))
+			tick = kit.CBody(kit.Input(kit.Field{Name: "act", ID: "act-" + num(a.Leaf), Kind: kit.CheckboxField, Value: num(a.Leaf), Label: "Line " + num(a.Leaf), Checked: picked[num(a.Leaf)]}))
 		}
-		rows = append(rows, kit.Row{Key: itoa(a.Leaf), Cells: []kit.Cell{{Text: upperFirst(kindWord(a.Kind)), Sub: kit.Mono(a.Kind)}, kit.C(a.Account), kit.C(kit.Clock(a.At, now)), kit.C(about(a)), tick}})
+		rows = append(rows, kit.Row{Key: num(a.Leaf), Cells: []kit.Cell{{Text: upperFirst(kindWord(a.Kind)), Sub: kit.Mono(a.Kind)}, kit.C(a.Account), kit.C(kit.Clock(a.At, now)), kit.C(about(a)), tick}})
 	}
 	for _, a := range last {
 		if a.Verdict == "" {
@@ -66,7 +66,7 @@ func (u *ui) actsPage(r *http.Request, errs map[string]string, whole string) (ki
 		if a.Verdict == access.VerdictNotFine {
 			state, word = kit.Stopped, "not right"
 		}
-		done = append(done, kit.Row{Key: "done-" + itoa(a.Leaf), Cells: []kit.Cell{{Text: upperFirst(kindWord(a.Kind)), Sub: kit.Mono(itoa(a.Leaf)), State: &state, Word: word}, kit.C(a.Account), kit.C(kit.Clock(a.At, now)), {Text: kit.Clock(a.Reviewed, now) + ", by " + a.ReviewedBy, Sub: a.Note}}})
+		done = append(done, kit.Row{Key: "done-" + num(a.Leaf), Cells: []kit.Cell{{Text: upperFirst(kindWord(a.Kind)), Sub: kit.Mono(num(a.Leaf)), State: &state, Word: word}, kit.C(a.Account), kit.C(kit.Clock(a.At, now)), {Text: kit.Clock(a.Reviewed, now) + ", by " + a.ReviewedBy, Sub: a.Note}}})
 	}
 	list := kit.Sheet(kit.SheetOpts{Title: "To review", Sub: "what changed how systems run or who gets in, from the record", Body: kit.DataTable(kit.Table{
 		Caption: "Acts to review", Columns: []kit.Column{{Name: "Act"}, {Name: "By"}, {Name: "When"}, {Name: "About"}, {Name: "Sign"}}, Rows: rows, Total: len(rows), Empty: "Every act was reviewed.",

@@ -3,6 +3,7 @@ package accessui
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/a-h/templ"
 
@@ -57,7 +58,7 @@ func (s *signing) me(w http.ResponseWriter, r *http.Request) error {
 	for _, n := range notices {
 		wide = append(wide, kit.Sheet(kit.SheetOpts{Title: "Was that you?", Pad: true, ID: "n-" + n.ID.String(), Body: asked(n, noticed(n, r))}))
 	}
-	wide = append(wide, s.keysSheet(r, e), ownSessionsSheet(r, sessions))
+	wide = append(wide, s.keysSheet(r, e), ownSessions(r, sessions))
 	p.Body = kit.Columns(templ.Join(wide...), waysSheet(r, e))
 	return web.Render(w, r, p)
 }
@@ -114,21 +115,14 @@ func (s *signing) notice(w http.ResponseWriter, r *http.Request) error {
 	return web.Done(w, r, "/me", "Every other session of yours has been ended, and your security officer is told. Now change your password, and look through your passkeys.")
 }
 
-var waysIn = map[string]string{
-	"passkey": "Passkey", "password": "Password", "password-totp": "Password and code", "password-recovery": "Password and recovery code", "link": "One-time link", "oidc": "OpenID Connect",
-}
-
-func ownSessionsSheet(r *http.Request, all []access.Session) templ.Component {
+func ownSessions(r *http.Request, all []access.Session) templ.Component {
 	now := web.Now(r)
-	t := kit.Table{Caption: "Your sessions", Columns: []kit.Column{{Name: "Where"}, {Name: "How", Wide: true}, {Name: "Since"}, {Name: "Last seen"}, {Name: ""}}, Total: len(all), Empty: "You have no session."}
+	t := kit.Table{Caption: "Your sessions", Columns: []kit.Column{{Name: "Where"}, {Name: "How", Wide: true}, {Name: "Since"}, {Name: "Last seen"}, {Name: "Session"}}, Total: len(all), Empty: "You have no session."}
 	others := false
 	for _, x := range all {
-		how := waysIn[x.Method]
-		if how == "" {
-			how = x.Method
-		}
+		how := methodWord(x.Method)
 		row := kit.Row{Key: "s-" + x.ID.String(), Cells: []kit.Cell{
-			{Text: x.Device.Name, Sub: x.Device.Network}, kit.C(how), kit.C(kit.Clock(x.Made, now)), kit.C(kit.Ago(x.Seen, now)),
+			{Text: x.Device.Name, Sub: x.Device.Network}, kit.C(strings.ToUpper(how[:1]) + how[1:]), kit.C(kit.Clock(x.Made, now)), kit.C(kit.Ago(x.Seen, now)),
 		}}
 		if x.Current {
 			row.Cells = append(row.Cells, kit.C("This one"))

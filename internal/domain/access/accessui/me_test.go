@@ -17,7 +17,7 @@ func encoded(path string) string { return base64.RawURLEncoding.EncodeToString([
 var keyLink = regexp.MustCompile(`/me/passkeys/([0-9a-f-]{36})`)
 
 func TestOwnPasskeys(t *testing.T) {
-	each(t, func(t *testing.T, s *signSite) {
+	each(t, func(t *testing.T, s *doorway) {
 		b := s.administrator()
 		b.want(b.get("/me/passkeys/new"), http.StatusOK, "Add a passkey.")
 		b.want(b.create("/me/passkeys/begin", "/me/passkeys/finish", map[string]any{"called": `<img src=x onerror=alert(1)>`}), http.StatusOK, `"/me"`)
@@ -51,7 +51,7 @@ func TestOwnPasskeys(t *testing.T) {
 // TestChangesAskForAFreshProof: each page that offers a change leads to the step-up
 // and each change refuses.
 func TestChangesAskForAFreshProof(t *testing.T) {
-	each(t, func(t *testing.T, s *signSite) {
+	each(t, func(t *testing.T, s *doorway) {
 		b := s.administrator()
 		r := b.want(b.get("/me"), http.StatusOK, "")
 		one := "/me/passkeys/" + keyLink.FindStringSubmatch(r.body)[1]
@@ -63,12 +63,12 @@ func TestChangesAskForAFreshProof(t *testing.T) {
 		for _, path := range []string{"/me/password", "/me/app", "/me/app/confirm", "/me/recovery", "/me/app/remove", "/me/password/remove", one + "/remove"} {
 			b.want(b.post(path, "confirm", "yes", "password", okPassword), http.StatusForbidden, "Confirm that it is you")
 		}
-		b.want(b.json("/me/passkeys/begin", map[string]any{}, nil), http.StatusConflict, "Confirm first")
+		b.want(b.json("/me/passkeys/begin", map[string]any{"called": "x"}, nil), http.StatusConflict, "Confirm first")
 	})
 }
 
 func TestPasswordChangeEndsOtherSessions(t *testing.T) {
-	each(t, func(t *testing.T, s *signSite) {
+	each(t, func(t *testing.T, s *doorway) {
 		s.administrator()
 		b := s.technologist("lena")
 		other := s.browser()
@@ -89,7 +89,7 @@ func TestPasswordChangeEndsOtherSessions(t *testing.T) {
 }
 
 func TestOwnSessionsAndQuestions(t *testing.T) {
-	each(t, func(t *testing.T, s *signSite) {
+	each(t, func(t *testing.T, s *doorway) {
 		s.administrator()
 		b := s.technologist("lena")
 		other := s.browser()

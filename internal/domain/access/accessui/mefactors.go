@@ -36,6 +36,9 @@ func waysSheet(r *http.Request, e signin.Enrolled) templ.Component {
 		app.State, app.Word = kit.Warn, "Missing"
 	}
 	codes := kit.LedgerItem{Name: "Recovery codes", Href: "/me/recovery", State: kit.Unknown, Word: "None", Value: "none", Text: "For the day the phone is lost: each replaces the second step once."}
+	if !e.Password {
+		codes.Text = "They follow a password, and you have none: a second passkey is what lets you back in."
+	}
 	if e.RecoveryLeft > 0 {
 		codes.State, codes.Word, codes.Value = kit.Fine, "There", kit.Strong(number(e.RecoveryLeft))+" left"
 		if e.RecoveryLeft < 3 {
@@ -69,7 +72,7 @@ func (s *signing) drawPassword(w http.ResponseWriter, r *http.Request, bad *web.
 			p.Notice, p.NoticeState = bad.Message, kit.Stopped
 		}
 	}
-	wide := kit.Sheet(kit.SheetOpts{Title: "New password", Sub: "your other sessions end with the change", Body: kit.Form(o)})
+	wide := kit.Sheet(kit.SheetOpts{Title: "New password", Sub: "your other sessions end with the change", Pad: true, Body: kit.Form(o)})
 	p.Body = wide
 	if e.Password && len(e.Passkeys) > 0 {
 		p.Body = kit.Columns(wide, kit.Confirm(kit.ConfirmOpts{
@@ -133,7 +136,7 @@ func (s *signing) drawApp(w http.ResponseWriter, r *http.Request, bad *web.Error
 		p.Lead, text = "Your authenticator app is set up.", "Set it up anew when you have another phone. Until the new one is confirmed, the old one counts."
 		begin.Text, begin.Primary = "Set it up anew", false
 	}
-	wide := kit.Sheet(kit.SheetOpts{Title: "Authenticator app", Pad: true, Body: templ.Join(para(text), kit.Buttons(begin))})
+	wide := kit.Sheet(kit.SheetOpts{Title: "Authenticator app", Pad: true, Body: templ.Join(paragraph(text), kit.Buttons(begin))})
 	p.Body = wide
 	if e.TOTP {
 		p.Body = kit.Columns(wide, kit.Confirm(kit.ConfirmOpts{
@@ -160,7 +163,7 @@ func (s *signing) drawSeed(w http.ResponseWriter, r *http.Request, shown signin.
 	form := kit.Form(kit.FormOpts{Action: "/me/app/confirm", Submit: "Confirm", Cancel: "/me", Hidden: map[string]string{"token": shown.Token}, Fields: []kit.Field{field}})
 	p.Body = kit.Columns(
 		kit.Sheet(kit.SheetOpts{Title: "1. Scan", Pad: true, Body: seed(shown.SVG, shown.Key)}),
-		kit.Sheet(kit.SheetOpts{Title: "2. Confirm", Body: form}),
+		kit.Sheet(kit.SheetOpts{Title: "2. Confirm", Pad: true, Body: form}),
 	)
 	return web.Render(w, r, p)
 }
@@ -203,7 +206,7 @@ func (s *signing) recovery(w http.ResponseWriter, r *http.Request) error {
 	if web.Who(r).Holds(authz.Administrator, web.Now(r)) {
 		text += " Your role opens only with a passkey: codes do not replace it."
 	}
-	p.Body = kit.Sheet(kit.SheetOpts{Title: "Recovery codes", Pad: true, Body: templ.Join(para(text), kit.Buttons(kit.Action{Text: "Make new codes", Href: "/me/recovery", Post: true, Primary: true}))})
+	p.Body = kit.Sheet(kit.SheetOpts{Title: "Recovery codes", Pad: true, Body: templ.Join(paragraph(text), kit.Buttons(kit.Action{Text: "Make new codes", Href: "/me/recovery", Post: true, Primary: true}))})
 	return web.Render(w, r, p)
 }
 

@@ -24,9 +24,9 @@ func (s *signing) keyRoutes(own func(string, web.Handler) web.Route) []web.Route
 // keysSheet lists one's passkeys.
 func (s *signing) keysSheet(r *http.Request, e signin.Enrolled) templ.Component {
 	now := web.Now(r)
-	t := kit.Table{Caption: "Your passkeys", Columns: []kit.Column{{Name: "Passkey"}, {Name: "Made", Wide: true}, {Name: "Last used"}}, Total: len(e.Passkeys), Empty: "You have no passkey yet."}
+	t := kit.Table{Caption: "Your passkeys", Columns: []kit.Column{{Name: "Passkey"}, {Name: "Made", Wide: true}, {Name: "Last used"}}, Total: len(e.Passkeys), Empty: "You have no passkey yet. It is the safest way to sign in, and the quickest."}
 	for _, k := range e.Passkeys {
-		used, sub := "Never", "On this device only"
+		used, sub := "Never", "On one device only"
 		if !k.Used.IsZero() {
 			used = kit.Ago(k.Used, now)
 		}
@@ -40,13 +40,15 @@ func (s *signing) keysSheet(r *http.Request, e signin.Enrolled) templ.Component 
 		}
 		t.Rows = append(t.Rows, kit.Row{Key: "k-" + k.ID.String(), At: k.Cloned, Cells: []kit.Cell{cell, kit.C(kit.Date(k.Made, now)), kit.C(used)}})
 	}
+	o := kit.SheetOpts{Title: "Passkeys", Sub: "and security keys"}
 	parts := []templ.Component{kit.DataTable(t)}
 	if err := s.SignIn.PasskeysWork(); err == nil {
-		parts = append(parts, kit.Acts(kit.Action{Text: "Add a passkey", Href: "/me/passkeys/new", Icon: "add", Primary: len(e.Passkeys) == 0}))
+		o.More = &kit.Action{Text: "Add a passkey", Href: "/me/passkeys/new"}
 	} else {
 		parts = append(parts, kit.Foot(kit.Unknown, sentence(err)))
 	}
-	return kit.Sheet(kit.SheetOpts{Title: "Passkeys", Sub: "and security keys", Body: templ.Join(parts...)})
+	o.Body = templ.Join(parts...)
+	return kit.Sheet(o)
 }
 
 func crumbs(here string) []kit.Crumb {
@@ -68,7 +70,7 @@ func (s *signing) newKey(w http.ResponseWriter, r *http.Request) error {
 	return s.fresh(func(w http.ResponseWriter, r *http.Request) error {
 		return web.Render(w, r, kit.Page{
 			Title: "Add a passkey", Lead: "Add a passkey.", Crumbs: crumbs("Add a passkey"), Nav: "/me",
-			Body: kit.Sheet(kit.SheetOpts{Title: "New passkey", Body: passkey(keyForm{
+			Body: kit.Sheet(kit.SheetOpts{Title: "New passkey", Pad: true, Body: passkey(keyForm{
 				Kind: "create", Begin: "/me/passkeys/begin", Finish: "/me/passkeys/finish", Submit: "Make a passkey", Nonce: web.Nonce(r),
 				Hint:   "It is kept by this device, a security key you plug in, or your password manager.",
 				Else:   "Open this page in a current browser.",
@@ -79,6 +81,16 @@ func (s *signing) newKey(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *signing) beginKey(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		Called string `json:"called"`
+	}
+	err := read(r, &in)
+	if err == nil {
+		err = signin.CheckName(in.Called)
+	}
+	if err != nil {
+		return answer(w, nil, err)
+	}
 	c, err := s.SignIn.BeginPasskey(r.Context(), web.Who(r).Person, proof(r))
 	return answer(w, c, err)
 }
@@ -139,7 +151,7 @@ func (s *signing) drawKey(w http.ResponseWriter, r *http.Request, bad *web.Error
 			p.Notice, p.NoticeState = bad.Message, kit.Stopped
 		}
 	}
-	p.Body = kit.Columns(kit.Sheet(kit.SheetOpts{Title: "Name", Body: kit.Form(rename)}), kit.Confirm(ask))
+	p.Body = kit.Columns(kit.Sheet(kit.SheetOpts{Title: "Name", Pad: true, Body: kit.Form(rename)}), kit.Confirm(ask))
 	return web.Render(w, r, p)
 }
 

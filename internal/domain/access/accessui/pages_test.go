@@ -18,7 +18,7 @@ func role(r authz.Role) authz.Grant { return authz.Grant{Role: r} }
 // TestDelegationsByForm: the director writes, everybody concerned reads, the
 // sheet prints.
 func TestDelegationsByForm(t *testing.T) {
-	x := newSite(t)
+	x := newOffice(t)
 	x.join("director", role(authz.Director))
 	tech := x.join("tech", role(authz.Technologist))
 	want(t, x.get("director", "/people/delegations"), 200, "No clinical act is delegated.")
@@ -41,7 +41,7 @@ func TestDelegationsByForm(t *testing.T) {
 
 // TestSessionsByForm: list, end, pair a bench.
 func TestSessionsByForm(t *testing.T) {
-	x := newSite(t)
+	x := newOffice(t)
 	x.join("tech", role(authz.Technologist))
 	x.token("tech")
 	w := x.get("okafor", "/people/sessions")
@@ -64,7 +64,7 @@ func TestSessionsByForm(t *testing.T) {
 
 // TestTokensByForm: a secret is drawn once.
 func TestTokensByForm(t *testing.T) {
-	x := newSite(t)
+	x := newOffice(t)
 	want(t, x.get("okafor", "/people/tokens"), 200, "0 programs may call the API.")
 	want(t, x.post("okafor", "/people/tokens", "account", "lis", "name", "LIS"), 422, "Choose what it may do.")
 	w := x.post("okafor", "/people/tokens", "account", "lis", "name", "LIS", "may-"+string(authz.ResultsFind), "on", "may-"+string(authz.ResultsResend), "on", "partners", "riverside")
@@ -80,7 +80,7 @@ func TestTokensByForm(t *testing.T) {
 		t.Fatal("no token")
 	}
 	w = x.get("okafor", page)
-	want(t, w, 200, "nightly", "until 1 Jul 2026")
+	want(t, w, 200, "nightly", "until 30 Jun 2026")
 	if strings.Contains(w.Body.String(), secret) {
 		t.Error("the token is shown again")
 	}
@@ -93,7 +93,7 @@ func TestTokensByForm(t *testing.T) {
 
 // TestBreakGlassByForm: open, seen by others, closed, reviewed.
 func TestBreakGlassByForm(t *testing.T) {
-	x := newSite(t)
+	x := newOffice(t)
 	x.join("tech", authz.Grant{Role: authz.Technologist, Sites: []string{"north"}})
 	x.join("sec", role(authz.SecurityOfficer))
 	want(t, x.get("tech", "/people/break-glass/open"), 200, "What do you need that you may not see?")
@@ -145,7 +145,7 @@ func TestBreakGlassByForm(t *testing.T) {
 
 // TestActsByForm: tick and sign.
 func TestActsByForm(t *testing.T) {
-	x := newSite(t)
+	x := newOffice(t)
 	x.join("sec", role(authz.SecurityOfficer))
 	check(t, x.s.Tick(t.Context()))
 	w := x.get("sec", "/people/acts")
@@ -162,7 +162,7 @@ func TestActsByForm(t *testing.T) {
 
 // TestRulesByForm: groups of other systems.
 func TestRulesByForm(t *testing.T) {
-	x := newSite(t)
+	x := newOffice(t)
 	want(t, x.post("okafor", "/people/rules", "origin", "oidc", "word", "auditors", "role", "auditor"), 422, "Auditor needs an end date.")
 	want(t, x.post("okafor", "/people/rules", "origin", "oidc", "word", "auditors", "role", "auditor", "days", "x"), 422, "whole number")
 	want(t, x.post("okafor", "/people/rules", "origin", "oidc", "word", "auditors", "role", "auditor", "days", "30"), 303)
@@ -174,7 +174,7 @@ func TestRulesByForm(t *testing.T) {
 
 // TestPeopleAPI: the same acts as JSON.
 func TestPeopleAPI(t *testing.T) {
-	x := newSite(t)
+	x := newOffice(t)
 	x.join("director", role(authz.Director))
 	w := x.json("okafor", http.MethodPost, "/api/v1/people", map[string]any{"account": "maria", "name": "Maria", "grants": []any{map[string]any{"role": "technologist"}}})
 	want(t, w, 200, `"link":"https://lab.example/welcome?t=`)
@@ -208,7 +208,7 @@ func TestPeopleAPI(t *testing.T) {
 
 // TestSCIM: a personnel system brings people in, moves them and takes them out.
 func TestSCIM(t *testing.T) {
-	x := newSite(t)
+	x := newOffice(t)
 	admin := &authz.Subject{Account: "okafor", Person: x.people["okafor"].ID, Level: authz.LevelPasskey, FreshAt: x.clock.now(), Grants: []authz.Grant{role(authz.Administrator)}}
 	svc, err := x.s.MakeService(t.Context(), admin, access.ServiceAccount{Account: "hr", Name: "HR", Permissions: []authz.Permission{authz.Provision}})
 	check(t, err)

@@ -183,7 +183,7 @@ func (u *ui) person(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := kit.Page{
 		Title: p.Name, Lead: p.Name + " is " + text + ".", Crumbs: []kit.Crumb{peopleCrumb, {Name: p.Name}}, Nav: "/people", Live: []string{livePeople},
-		Body: kit.Columns(join(u.rolesSheet(p, now, changes), historySheet(history, now), sessionsSheet(past, now)), join(
+		Body: kit.Columns(join(u.rolesSheet(p, now, changes), historySheet(history, now), signInsSheet(past, now)), join(
 			kit.Sheet(kit.SheetOpts{Title: "Person", Body: kit.KeyValues(facts)}), u.personActs(p, changes),
 		)),
 	}
@@ -239,7 +239,7 @@ func historySheet(all []access.Grant, now time.Time) templ.Component {
 	return kit.Sheet(kit.SheetOpts{Title: "Earlier roles", Body: kit.DataTable(kit.Table{Caption: "Earlier roles", Columns: []kit.Column{{Name: "Role"}, {Name: "Given"}, {Name: "Ended"}}, Rows: rows, Total: len(rows)})})
 }
 
-func sessionsSheet(past []access.Session, now time.Time) templ.Component {
+func signInsSheet(past []access.Session, now time.Time) templ.Component {
 	var rows []kit.Row
 	for _, x := range past {
 		end := "open"
@@ -270,5 +270,5 @@ func (u *ui) personActs(p access.Person, changes bool) templ.Component {
 		text = "They come back without a role, by a new invitation."
 		acts = append(acts, kit.Action{Text: "Let in again", Href: base + "/return", Post: true, Icon: "again"})
 	}
-	return kit.Sheet(kit.SheetOpts{Title: "Access", Pad: true, Body: join(paragraph(text), kit.Buttons(acts...))})
+	return kit.Sheet(kit.SheetOpts{Title: "Access", Body: join(pad(paragraph(text)), kit.Acts(acts...))})
 }

@@ -16,7 +16,7 @@ import (
 
 // TestPeopleByForm: add, change, give and take a role, end, let in again.
 func TestPeopleByForm(t *testing.T) {
-	x := newSite(t)
+	x := newOffice(t)
 	want(t, x.get("okafor", "/people"), 200, "1 person may sign in.", "Ngozi Okafor", "Administrator")
 	want(t, x.get("okafor", "/people/new"), 200, "Who comes to work", `name="account"`)
 	// What is wrong stands beside its field, and nothing is lost.
@@ -110,15 +110,21 @@ func TestPeopleByForm(t *testing.T) {
 
 // TestRolesPage prints the matrix as authz has it.
 func TestRolesPage(t *testing.T) {
-	x := newSite(t)
+	x := newOffice(t)
 	w := x.get("okafor", "/people/roles")
-	want(t, w, 200, "This is what each role may do.", "if delegated", "Anybody at a shared bench", "15 min")
+	want(t, w, 200, "This is what each role may do.", "delegated", "Anybody at a shared bench", "15 min")
+	for _, i := range authz.Roles() {
+		want(t, w, 200, i.Name)
+	}
+	if n := strings.Count(w.Body.String(), ">–<") + strings.Count(w.Body.String(), ">yes<") + strings.Count(w.Body.String(), ">delegated<"); n != len(authz.Roles())*len(authz.Permissions()) {
+		t.Errorf("%d cells, want %d roles x %d permissions", n, len(authz.Roles()), len(authz.Permissions()))
+	}
 	for _, p := range authz.Permissions() {
 		want(t, w, 200, strings.ReplaceAll(p.What, "'", "&#39;"))
 	}
 }
 
-func (x *site) upload(account, path, list string, form ...string) *httptest.ResponseRecorder {
+func (x *office) upload(account, path, list string, form ...string) *httptest.ResponseRecorder {
 	var b bytes.Buffer
 	m := multipart.NewWriter(&b)
 	f, err := m.CreateFormFile("file", "staff.csv")
@@ -134,7 +140,7 @@ func (x *site) upload(account, path, list string, form ...string) *httptest.Resp
 
 // TestImportByForm: the plan first, then exactly that.
 func TestImportByForm(t *testing.T) {
-	x := newSite(t)
+	x := newOffice(t)
 	list := "account,name,roles\nmaria,Maria Silva,technologist\nx y,Wrong,\n"
 	want(t, x.get("okafor", "/people/import"), 200, "Who works here?")
 	want(t, x.upload("okafor", "/people/import", "nonsense"), 422, "no column")

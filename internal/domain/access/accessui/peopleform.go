@@ -151,7 +151,7 @@ func (u *ui) changePage(r *http.Request, p access.Person, errs map[string]string
 		Title: "Change " + p.Name, Lead: "What is different about " + p.Name + "?", Crumbs: []kit.Crumb{peopleCrumb, {Name: p.Name, Href: "/people/" + p.ID.String()}, {Name: "Change"}}, Nav: "/people",
 		Body: kit.Sheet(kit.SheetOpts{Title: "The person", Pad: true, Body: kit.Form(kit.FormOpts{
 			Action: "/people/" + p.ID.String() + "/change", Fields: kit.WithErrors(personFields(r, p, false), errs), Wrong: whole, Submit: "Keep the change", Cancel: "/people/" + p.ID.String(),
-			Hidden: map[string]string{"revision": itoa(p.Revision)},
+			Hidden: map[string]string{"revision": num(p.Revision)},
 		})}),
 	}
 }

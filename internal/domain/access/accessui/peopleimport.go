@@ -86,9 +86,9 @@ func steps(plan access.Plan, caption string, only func(access.Step) bool) templ.
 		x := stepWords[st.What]
 		line := ""
 		if st.Line > 0 {
-			line = itoa(int64(st.Line))
+			line = num(int64(st.Line))
 		}
-		rows = append(rows, kit.Row{Key: itoa(int64(st.Line)) + st.Account, At: st.What == access.ImportWrong, Cells: []kit.Cell{{Text: otherwise(st.Account, "nobody"), Mono: true}, kit.CState(x.state, x.word, x.word), kit.C(strings.Join(st.Text, " ")), kit.CMono(line)}})
+		rows = append(rows, kit.Row{Key: num(int64(st.Line)) + st.Account, At: st.What == access.ImportWrong, Cells: []kit.Cell{{Text: otherwise(st.Account, "nobody"), Mono: true}, kit.CState(x.state, x.word, x.word), kit.C(strings.Join(st.Text, " ")), kit.CMono(line)}})
 	}
 	return kit.DataTable(kit.Table{Caption: caption, Columns: []kit.Column{{Name: "Account"}, {Name: "Would be"}, {Name: "What"}, {Name: "Line", Wide: true}}, Rows: rows, Total: len(rows), Empty: "Nothing."})
 }

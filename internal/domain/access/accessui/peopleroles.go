@@ -23,7 +23,7 @@ func (u *ui) rolesRoutes() []web.Route {
 	}
 }
 
-func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+func num(n int64) string { return strconv.FormatInt(n, 10) }
 
 // atoi reads a number of a hidden field; what is none is 0.
 func atoi(s string) int64 {
@@ -56,7 +56,7 @@ func (u *ui) linked(w http.ResponseWriter, r *http.Request, do func(context.Cont
 func (u *ui) roles(w http.ResponseWriter, r *http.Request) error {
 	columns := []kit.Column{{Name: "May"}}
 	for _, i := range authz.Roles() {
-		columns = append(columns, kit.Column{Name: i.Name})
+		columns = append(columns, kit.Column{Name: roleShort[i.Role], Label: i.Name})
 	}
 	var rows []kit.Row
 	for _, p := range authz.Permissions() {
@@ -76,7 +76,7 @@ func (u *ui) roles(w http.ResponseWriter, r *http.Request) error {
 		if i.Boxed {
 			text += " Always with an end date."
 		}
-		kinds = append(kinds, kit.KV{Key: i.Name, Value: text})
+		kinds = append(kinds, kit.KV{Key: i.Name + " (" + roleShort[i.Role] + ")", Value: text})
 	}
 	var times []kit.Row
 	for _, l := range access.Limits() {
@@ -85,7 +85,7 @@ func (u *ui) roles(w http.ResponseWriter, r *http.Request) error {
 	b := access.BenchLimit()
 	times = append(times, kit.Row{Cells: []kit.Cell{kit.C("Anybody at a shared bench"), kit.C(kit.Span(b.Idle)), kit.C(kit.Span(b.Absolute))}})
 	return web.Render(w, r, kit.Page{
-		Title: "Roles", Lead: "This is what each role may do.", Rest: "What is not ticked is refused.", Crumbs: []kit.Crumb{peopleCrumb, {Name: "Roles"}}, Nav: "/people", Tools: kit.PrintButton("Print"),
+		Title: "Roles", Lead: "This is what each role may do.", Rest: "What is not marked is refused.", Crumbs: []kit.Crumb{peopleCrumb, {Name: "Roles"}}, Nav: "/people", Tools: kit.PrintButton("Print"),
 		Body: join(
 			u.tabs(r, "/people/roles"),
 			kit.Sheet(kit.SheetOpts{Title: "Roles", Body: kit.KeyValues(kinds)}),
@@ -95,20 +95,26 @@ func (u *ui) roles(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
+// roleShort is over the columns of the matrix; the sheet above it explains them.
+var roleShort = map[authz.Role]string{
+	authz.Administrator: "Adm", authz.SecurityOfficer: "Sec", authz.ComplianceOfficer: "Com", authz.Director: "Dir", authz.Technologist: "Tec", authz.FrontDesk: "Desk",
+	authz.ITPartner: "IT", authz.Auditor: "Aud", authz.Counsel: "Cou", authz.Provider: "Pro", authz.Service: "Svc",
+}
+
 // notes say what a permission asks for besides the role.
 func notes(p authz.Info) string {
 	var out []string
 	if p.Delegated {
-		out = append(out, "clinical: the director, or whom the director delegated it to")
+		out = append(out, "clinical: by the director's delegation")
 	}
 	if p.Fresh {
-		out = append(out, "asks for a fresh proof of identity")
+		out = append(out, "fresh proof of identity")
 	}
 	if p.Patient {
-		out = append(out, "shows patient data, recorded")
+		out = append(out, "patient data, recorded")
 	}
 	if p.Scoped {
-		out = append(out, "may be narrowed to partners and sites")
+		out = append(out, "by partner and site")
 	}
 	return strings.Join(out, "; ")
 }
@@ -118,9 +124,9 @@ func mark(i authz.RoleInfo, p authz.Info) kit.Cell {
 	case p.Delegated && i.Role == authz.Director, authz.Has(i.Role, p.Permission) && !(p.Patient && i.Masked):
 		return kit.C("yes")
 	case p.Delegated && i.Delegable:
-		return kit.C("if delegated")
+		return kit.C("delegated")
 	}
-	return kit.Cell{Text: "no", Zero: true}
+	return kit.Cell{Text: "–", Zero: true}
 }
 
 func (u *ui) rolePage(r *http.Request, p access.Person, errs map[string]string, whole string) kit.Page {

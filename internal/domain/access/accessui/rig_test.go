@@ -66,8 +66,8 @@ func check(t testing.TB, err error) {
 	}
 }
 
-// site is the pages on a real server without a network.
-type site struct {
+// office is the pages on a real server without a network.
+type office struct {
 	t      *testing.T
 	db     *store.DB
 	s      *access.Service
@@ -80,9 +80,9 @@ type site struct {
 	n      int
 }
 
-func newSite(t *testing.T) *site {
+func newOffice(t *testing.T) *office {
 	t.Helper()
-	x := &site{t: t, clock: &clock{t: time.Date(2026, 5, 4, 6, 52, 0, 0, time.Local)}, people: map[string]access.Person{}, tokens: map[string]string{}}
+	x := &office{t: t, clock: &clock{t: time.Date(2026, 5, 4, 6, 52, 0, 0, time.Local)}, people: map[string]access.Person{}, tokens: map[string]string{}}
 	var err error
 	x.db, err = store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "test.db"), store.Options{})
 	check(t, err)
@@ -110,7 +110,7 @@ func newSite(t *testing.T) *site {
 	return x
 }
 
-func (x *site) use(token string, first access.NewPerson) (p access.Person) {
+func (x *office) use(token string, first access.NewPerson) (p access.Person) {
 	x.t.Helper()
 	check(x.t, x.db.Do(x.t.Context(), func(ctx context.Context, tx *store.Tx) error {
 		var err error
@@ -121,7 +121,7 @@ func (x *site) use(token string, first access.NewPerson) (p access.Person) {
 }
 
 // join has somebody come in with roles.
-func (x *site) join(account string, grants ...authz.Grant) access.Person {
+func (x *office) join(account string, grants ...authz.Grant) access.Person {
 	x.t.Helper()
 	admin := &authz.Subject{Account: "okafor", Person: x.people["okafor"].ID, Level: authz.LevelPasskey, FreshAt: x.clock.now(), Grants: []authz.Grant{{Role: authz.Administrator}}}
 	_, l, err := x.s.Invite(x.t.Context(), admin, access.NewPerson{Account: account, Name: strings.ToUpper(account[:1]) + account[1:], Grants: grants})
@@ -134,7 +134,7 @@ func (x *site) join(account string, grants ...authz.Grant) access.Person {
 const firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 // as sends a request as somebody, with a fresh session of theirs; nobody is "".
-func (x *site) as(account, method, path string, body io.Reader, kind string) *httptest.ResponseRecorder {
+func (x *office) as(account, method, path string, body io.Reader, kind string) *httptest.ResponseRecorder {
 	x.t.Helper()
 	r := httptest.NewRequest(method, path, body)
 	r.RemoteAddr = "192.0.2.7:40000"
@@ -152,7 +152,7 @@ func (x *site) as(account, method, path string, body io.Reader, kind string) *ht
 	return w
 }
 
-func (x *site) token(account string) string {
+func (x *office) token(account string) string {
 	x.t.Helper()
 	if x.tokens[account] == "" {
 		p, ok := x.people[account]
@@ -166,12 +166,12 @@ func (x *site) token(account string) string {
 	return x.tokens[account]
 }
 
-func (x *site) get(account, path string) *httptest.ResponseRecorder {
+func (x *office) get(account, path string) *httptest.ResponseRecorder {
 	x.t.Helper()
 	return x.as(account, http.MethodGet, path, nil, "")
 }
 
-func (x *site) post(account, path string, form ...string) *httptest.ResponseRecorder {
+func (x *office) post(account, path string, form ...string) *httptest.ResponseRecorder {
 	x.t.Helper()
 	v := url.Values{}
 	for i := 0; i+1 < len(form); i += 2 {
@@ -180,7 +180,7 @@ func (x *site) post(account, path string, form ...string) *httptest.ResponseReco
 	return x.as(account, http.MethodPost, path, strings.NewReader(v.Encode()), "application/x-www-form-urlencoded")
 }
 
-func (x *site) json(account, method, path string, in any) *httptest.ResponseRecorder {
+func (x *office) json(account, method, path string, in any) *httptest.ResponseRecorder {
 	x.t.Helper()
 	b, err := json.Marshal(in)
 	check(x.t, err)
@@ -227,7 +227,7 @@ func newRequest(method, path, body string) *http.Request {
 	return r
 }
 
-func serve(x *site, r *http.Request) *httptest.ResponseRecorder {
+func serve(x *office, r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	x.h.ServeHTTP(w, r)
 	return w

@@ -109,6 +109,14 @@ func may(r *http.Request, p authz.Permission) bool {
 
 var peopleCrumb = kit.Crumb{Name: "People", Href: "/people"}
 
+// wayTo leads to a page that people see who may not see all people.
+func wayTo(r *http.Request, more ...kit.Crumb) []kit.Crumb {
+	if !may(r, authz.PeopleSee) {
+		return more
+	}
+	return append([]kit.Crumb{peopleCrumb}, more...)
+}
+
 // tabs are the parts of people and access that who may see.
 func (u *ui) tabs(r *http.Request, at string) templ.Component {
 	var out []kit.Tab

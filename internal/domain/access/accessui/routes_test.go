@@ -15,7 +15,7 @@ import (
 // TestEveryRouteEveryRole: each door opens to whom the matrix gives it, and to
 // nobody else; nobody without a session is let in anywhere.
 func TestEveryRouteEveryRole(t *testing.T) {
-	x := newSite(t)
+	x := newOffice(t)
 	var roles []authz.Role
 	for _, i := range authz.Roles() {
 		if i.Role == authz.Service {
@@ -73,7 +73,7 @@ func TestEveryRouteEveryRole(t *testing.T) {
 
 // TestKinds: what the domain refuses reads as it was written.
 func TestPagesEscape(t *testing.T) {
-	x := newSite(t)
+	x := newOffice(t)
 	const evil = `<script>alert(1)</script>"' onload=x`
 	w := x.post("okafor", "/people", "account", "evil", "name", evil, "role", "technologist")
 	want(t, w, http.StatusOK)

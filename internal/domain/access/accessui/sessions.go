@@ -33,6 +33,15 @@ func levelWord(l authz.Level) string {
 	return "nothing proved"
 }
 
+// proofWord says how identity was proved, and how well where the way does not
+// say it.
+func proofWord(x access.Session) string {
+	if x.Method == "passkey" {
+		return methodWord(x.Method)
+	}
+	return methodWord(x.Method) + ", " + levelWord(x.Level)
+}
+
 func (u *ui) sessions(w http.ResponseWriter, r *http.Request) error {
 	who, now := web.Who(r), web.Now(r)
 	all, err := u.s.Sessions(r.Context(), who)
@@ -49,14 +58,14 @@ func (u *ui) sessions(w http.ResponseWriter, r *http.Request) error {
 		if x.Bench != "" {
 			from.Text = x.Bench + ", " + x.Device.Name
 		}
-		act := kit.CBody(kit.Button(kit.Action{Text: "End", Href: "/people/sessions/" + x.ID.String() + "/end", Post: true}))
+		act := kit.CBody(quickPost("/people/sessions/"+x.ID.String()+"/end", "End", "the session of "+x.Name))
 		if x.Current {
 			act = kit.C("this one")
 		}
 		rows = append(rows, kit.Row{Key: x.ID.String(), Cells: []kit.Cell{
 			{Text: x.Name, Sub: kit.Mono(x.Account), Href: "/people/" + x.Person.String()},
 			from,
-			{Text: kit.Clock(x.Made, now), Sub: methodWord(x.Method) + ", " + levelWord(x.Level)},
+			{Text: kit.Clock(x.Made, now), Sub: proofWord(x)},
 			{Text: kit.Ago(x.Seen, now), Sub: "ends unused " + kit.Clock(x.IdleAt, now) + ", at the latest " + kit.Clock(x.OverAt, now)},
 			act,
 		}})
@@ -80,7 +89,7 @@ func (u *ui) benchSheet(r *http.Request, benches []access.Bench) templ.Component
 	for _, b := range benches {
 		cells := []kit.Cell{kit.C(b.Name), kit.C(otherwise(b.Site, "no site")), kit.C(kit.Date(b.Made, now) + ", by " + b.MadeBy)}
 		if manages {
-			cells = append(cells, kit.CBody(kit.Button(kit.Action{Text: "End", Href: "/people/sessions/" + b.ID.String() + "/unpair", Post: true})))
+			cells = append(cells, kit.CBody(quickPost("/people/sessions/"+b.ID.String()+"/unpair", "End", "the bench "+b.Name)))
 		}
 		rows = append(rows, kit.Row{Key: b.ID.String(), Cells: cells})
 	}

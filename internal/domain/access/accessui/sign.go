@@ -84,7 +84,7 @@ func failure(err error) *web.Error {
 		e := &web.Error{Kind: web.KindInvalid, Message: refused.Error()}
 		switch refused.Reason {
 		case signin.Wait, signin.Busy:
-			e.Kind, e.After = web.KindBusy, int(refused.After.Seconds())+1
+			e.Kind, e.After = web.KindBusy, int(min(refused.After, 24*time.Hour).Seconds())+1
 		case signin.Gone:
 			e.Kind = web.KindConflict
 		}

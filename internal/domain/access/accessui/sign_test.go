@@ -13,7 +13,7 @@ import (
 )
 
 func TestFirstAdministratorComesByTheConsolesLink(t *testing.T) {
-	each(t, func(t *testing.T, s *signSite) {
+	each(t, func(t *testing.T, s *doorway) {
 		l, err := s.access.FirstAdminLink(t.Context())
 		must(t, err)
 		b := s.browser()
@@ -56,7 +56,7 @@ func TestFirstAdministratorComesByTheConsolesLink(t *testing.T) {
 }
 
 func TestPasswordCodeAndRecoveryWithoutScript(t *testing.T) {
-	each(t, func(t *testing.T, s *signSite) {
+	each(t, func(t *testing.T, s *doorway) {
 		s.administrator()
 		b := s.technologist("lena")
 		b.want(b.get("/me"), http.StatusOK, "Only a password protects you.")
@@ -64,7 +64,7 @@ func TestPasswordCodeAndRecoveryWithoutScript(t *testing.T) {
 		// The session was opened with a password alone; what the app guards asks again.
 		r := b.want(b.get("/me/recovery"), http.StatusSeeOther, "/step-up?to=")
 		up := r.to
-		r = b.want(b.get(up), http.StatusOK, "Confirm that it is you.")
+		b.want(b.get(up), http.StatusOK, "Confirm that it is you.")
 		b.want(b.post(up, "password", "wrong"), http.StatusUnprocessableEntity, "did not match")
 		r = b.want(b.post(up, "password", okPassword), http.StatusSeeOther, "/step-up/code?to=")
 		b.want(b.get(r.to), http.StatusOK, "Now the code.")
@@ -114,7 +114,7 @@ func TestPasswordCodeAndRecoveryWithoutScript(t *testing.T) {
 // TestWordsStatusAndHeadersAreTheSameForStrangers: nothing of the answer tells
 // whether an account exists.
 func TestWordsStatusAndHeadersAreTheSameForStrangers(t *testing.T) {
-	each(t, func(t *testing.T, s *signSite) {
+	each(t, func(t *testing.T, s *doorway) {
 		s.administrator()
 		b := s.technologist("lena")
 		b.app()
@@ -148,7 +148,7 @@ func TestWordsStatusAndHeadersAreTheSameForStrangers(t *testing.T) {
 // TestSessionFixation: what a browser held before is worth nothing after, neither
 // from outside nor at the step-up.
 func TestSessionFixation(t *testing.T) {
-	each(t, func(t *testing.T, s *signSite) {
+	each(t, func(t *testing.T, s *doorway) {
 		admin := s.administrator()
 		s.technologist("lena")
 		victim, thief := s.browser(), s.browser()
@@ -174,7 +174,7 @@ func TestSessionFixation(t *testing.T) {
 }
 
 func TestStepUpIsAskedForAndLeadsBack(t *testing.T) {
-	each(t, func(t *testing.T, s *signSite) {
+	each(t, func(t *testing.T, s *doorway) {
 		b := s.administrator()
 		b.want(b.get("/sessions"), http.StatusOK, "Everybody's sessions.")
 		b.later(authz.StepUp + time.Minute)
@@ -202,7 +202,7 @@ func TestStepUpIsAskedForAndLeadsBack(t *testing.T) {
 }
 
 func TestSignInLeadsNowhereElse(t *testing.T) {
-	each(t, func(t *testing.T, s *signSite) {
+	each(t, func(t *testing.T, s *doorway) {
 		s.administrator()
 		s.technologist("lena")
 		for _, to := range []string{"https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/x\r\nSet-Cookie: a=b"} {
@@ -218,7 +218,7 @@ func TestSignInLeadsNowhereElse(t *testing.T) {
 
 // TestOtherSitesCannotSignAnybodyInOrOut: every POST of these pages.
 func TestOtherSitesCannotSignAnybodyInOrOut(t *testing.T) {
-	each(t, func(t *testing.T, s *signSite) {
+	each(t, func(t *testing.T, s *doorway) {
 		b := s.administrator()
 		for _, path := range []string{
 			"/sign-in", "/sign-in/code", "/sign-in/recovery", "/sign-in/passkey/begin", "/sign-in/passkey/finish", "/sign-out",
@@ -244,7 +244,7 @@ func TestOtherSitesCannotSignAnybodyInOrOut(t *testing.T) {
 }
 
 func TestRecoveryLinkReplacesEveryWay(t *testing.T) {
-	each(t, func(t *testing.T, s *signSite) {
+	each(t, func(t *testing.T, s *doorway) {
 		lost := s.administrator()
 		l, err := s.access.RecoverAtConsole(t.Context(), "admin", "root")
 		must(t, err)

@@ -38,8 +38,8 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/web/kit"
 )
 
-// signSite is a whole server of these pages on a database.
-type signSite struct {
+// doorway is a whole server of these pages on a database.
+type doorway struct {
 	t      *testing.T
 	db     *store.DB
 	access *access.Service
@@ -51,13 +51,13 @@ type signSite struct {
 	ahead  time.Duration // of the clock
 }
 
-func (s *signSite) now() time.Time {
+func (s *doorway) now() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return time.Now().Add(s.ahead)
 }
 
-func (s *signSite) forward(d time.Duration) {
+func (s *doorway) forward(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ahead += d
@@ -70,11 +70,11 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// signNewSite serves under a name: passkeys want one. The test certificate is of
+// newDoorway serves under a name: passkeys want one. The test certificate is of
 // example.com.
-func signNewSite(t *testing.T, open storetest.Opener, host string) *signSite {
+func newDoorway(t *testing.T, open storetest.Opener, host string) *doorway {
 	t.Helper()
-	s := &signSite{t: t}
+	s := &doorway{t: t}
 	dir := t.TempDir()
 	must(t, vault.CreateKeyFile(filepath.Join(dir, "key"), rand.Reader))
 	v, _, err := vault.Create(t.Context(), vault.NewFileBook(filepath.Join(dir, "book")), rand.Reader,
@@ -123,14 +123,14 @@ func signNewSite(t *testing.T, open storetest.Opener, host string) *signSite {
 	return s
 }
 
-func each(t *testing.T, run func(t *testing.T, s *signSite)) {
+func each(t *testing.T, run func(t *testing.T, s *doorway)) {
 	t.Helper()
-	storetest.Each(t, func(t *testing.T, open storetest.Opener) { run(t, signNewSite(t, open, "example.com")) })
+	storetest.Each(t, func(t *testing.T, open storetest.Opener) { run(t, newDoorway(t, open, "example.com")) })
 }
 
 // browser keeps cookies and follows no redirect by itself.
 type browser struct {
-	*signSite
+	*doorway
 	http *http.Client
 	jar  *cookiejar.Jar
 	keys []*key
@@ -141,16 +141,18 @@ type key struct {
 	cred virtualwebauthn.Credential
 }
 
-func (s *signSite) browser() *browser {
+func (s *doorway) browser() *browser {
 	jar, err := cookiejar.New(nil)
 	must(s.t, err)
 	dial := &net.Dialer{}
 	t := &http.Transport{
-		DialContext:     func(ctx context.Context, network, _ string) (net.Conn, error) { return dial.DialContext(ctx, network, s.addr) },
-		TLSClientConfig: &tls.Config{RootCAs: s.roots},
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return dial.DialContext(ctx, network, s.addr)
+		},
+		TLSClientConfig: &tls.Config{RootCAs: s.roots, ServerName: "example.com"},
 	}
 	s.t.Cleanup(t.CloseIdleConnections)
-	return &browser{signSite: s, jar: jar, http: &http.Client{Jar: jar, Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	return &browser{doorway: s, jar: jar, http: &http.Client{Jar: jar, Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
 // reply is an answer as tests look at it.
@@ -168,7 +170,7 @@ func (b *browser) do(method, path, ct string, body io.Reader) reply {
 	if ct != "" {
 		req.Header.Set("Content-Type", ct)
 	}
-	req.Header.Set("User-Agent", "Firefox/130 Linux")
+	req.Header.Set("User-Agent", "Chrome/130 Linux")
 	res, err := b.http.Do(req)
 	must(b.t, err)
 	defer func() { _ = res.Body.Close() }()
@@ -211,7 +213,9 @@ func (b *browser) want(r reply, status int, text string) reply {
 }
 
 func (b *browser) rp() virtualwebauthn.RelyingParty {
-	return virtualwebauthn.RelyingParty{ID: "example.com", Name: "x", Origin: b.url}
+	u, err := url.Parse(b.url)
+	must(b.t, err)
+	return virtualwebauthn.RelyingParty{ID: u.Hostname(), Name: "x", Origin: b.url}
 }
 
 type begun struct {
@@ -290,7 +294,7 @@ func (b *browser) code(seed string) string {
 }
 
 // administrator comes by the console's link and makes a passkey.
-func (s *signSite) administrator() *browser {
+func (s *doorway) administrator() *browser {
 	s.t.Helper()
 	l, err := s.access.FirstAdminLink(s.t.Context())
 	must(s.t, err)
@@ -303,7 +307,7 @@ func (s *signSite) administrator() *browser {
 }
 
 // invite adds a person and returns their link.
-func (s *signSite) invite(account, name string, roles ...authz.Role) access.Link {
+func (s *doorway) invite(account, name string, roles ...authz.Role) access.Link {
 	s.t.Helper()
 	admin, err := s.access.PersonByAccount(s.t.Context(), "admin")
 	must(s.t, err)
@@ -320,7 +324,7 @@ func (s *signSite) invite(account, name string, roles ...authz.Role) access.Link
 const okPassword = "gravel teacup orbit lantern"
 
 // technologist comes by a link with a password.
-func (s *signSite) technologist(account string) *browser {
+func (s *doorway) technologist(account string) *browser {
 	s.t.Helper()
 	b := s.browser()
 	b.want(b.get(s.invite(account, "Lena Hahn", authz.Technologist).Path()), http.StatusSeeOther, "/welcome")

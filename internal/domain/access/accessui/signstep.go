@@ -105,7 +105,7 @@ func (f *flow) draw(w http.ResponseWriter, r *http.Request, bad *web.Error, acco
 	}
 	var parts []templ.Component
 	if f.SignIn.PasskeysWork() == nil {
-		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "With a passkey", Body: passkey(f.key(r, "", "Sign in with the password below."))}))
+		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "With a passkey", Pad: true, Body: passkey(f.key(r, "", "Sign in with the password below."))}))
 	}
 	if password {
 		var fields []kit.Field
@@ -116,15 +116,18 @@ func (f *flow) draw(w http.ResponseWriter, r *http.Request, bad *web.Error, acco
 		if bad != nil {
 			o.Wrong = bad.Message
 		}
-		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "With a password", Body: kit.Form(o)}))
+		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "With a password", Pad: true, Body: kit.Form(o)}))
+	}
+	if f.again && !password {
+		parts = append(parts, paragraph("Lost your passkey? An administrator gives you a link for a new one."))
 	}
 	if f.again {
 		parts = append(parts, links([]kit.Action{{Text: "Back to Today", Href: "/"}}))
 	}
-	if len(parts) == 0 || f.again && !password && len(parts) == 1 {
+	if f.SignIn.PasskeysWork() != nil && !password {
 		parts = append([]templ.Component{kit.Sheet(kit.SheetOpts{Pad: true, Title: "Not possible here", Body: kit.UnknownState("Passkeys do not work at this address. An administrator sets public_url in the configuration.")})}, parts...)
 	}
-	p.Body = templ.Join(parts...)
+	p.Body = stacked(parts)
 	return web.Render(w, r, p)
 }
 
@@ -237,7 +240,7 @@ func (f *flow) drawSecond(w http.ResponseWriter, r *http.Request, way signin.Way
 		}
 	}
 	others = append(others, kit.Action{Text: "Begin again", Href: with(f.base, web.To(r))})
-	p.Body = templ.Join(kit.Sheet(kit.SheetOpts{Title: title, Body: body}), links(others))
+	p.Body = stacked([]templ.Component{kit.Sheet(kit.SheetOpts{Title: title, Pad: true, Body: body}), links(others)})
 	return web.Render(w, r, p)
 }
 
@@ -246,7 +249,7 @@ func (f *flow) code(way signin.Way) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		take, method := f.SignIn.Code, "password-totp"
 		if way == signin.ByRecovery {
-			take, method = f.SignIn.Recovery, "password-recovery"
+			take, method = f.SignIn.Recovery, "recovery"
 		}
 		step, err := take(r.Context(), f.ask(r), f.half(r), r.FormValue("code"))
 		if err != nil {

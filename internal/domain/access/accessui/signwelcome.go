@@ -101,7 +101,7 @@ func (s *signing) drawWelcome(w http.ResponseWriter, r *http.Request, bad *web.E
 	k.Fields = fields
 	var parts []templ.Component
 	if err := s.SignIn.PasskeysWork(); err == nil {
-		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "With a passkey", Body: passkey(k)}))
+		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "With a passkey", Pad: true, Body: passkey(k)}))
 	} else if c.info.MustPasskey {
 		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "Not possible here", Pad: true, Body: kit.UnknownState(sentence(err) + " Your role opens only with a passkey.")}))
 	}
@@ -114,9 +114,9 @@ func (s *signing) drawWelcome(w http.ResponseWriter, r *http.Request, bad *web.E
 				o.Wrong = bad.Message
 			}
 		}
-		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "Or with a password", Body: kit.Form(o)}))
+		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "Or with a password", Pad: true, Body: kit.Form(o)}))
 	}
-	p.Body = templ.Join(parts...)
+	p.Body = stacked(parts)
 	return web.Render(w, r, p)
 }
 
@@ -146,7 +146,7 @@ type newcomer struct {
 
 func (n newcomer) check(c *comer) error {
 	if !c.first {
-		return nil
+		return signin.CheckName(n.Called)
 	}
 	account, err := access.CleanAccount(n.Account)
 	if err != nil {
@@ -156,7 +156,7 @@ func (n newcomer) check(c *comer) error {
 		return &web.Error{Kind: web.KindInvalid, Message: "Write your name.", Fields: map[string]string{"name": "Write your name."}}
 	}
 	c.info.Account, c.info.Name = account, n.Name
-	return nil
+	return signin.CheckName(n.Called)
 }
 
 func (s *signing) welcomeBegin(w http.ResponseWriter, r *http.Request) error {

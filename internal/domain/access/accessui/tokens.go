@@ -202,16 +202,16 @@ func (u *ui) servicePage(r *http.Request, a access.ServiceAccount, errs map[stri
 	base := "/people/tokens/" + a.ID.String()
 	var rows []kit.Row
 	for _, t := range a.Tokens {
-		state, word, until := kit.Fine, "works", "until "+wordDay(t.Until, "")
+		state, word, until := kit.Fine, "works", "until "+wordLastDay(t.Until, "")
 		switch {
 		case !t.Revoked.IsZero():
 			state, word, until = kit.Unknown, "revoked", "revoked "+kit.Date(t.Revoked, now)+", by "+t.RevokedBy
 		case !now.Before(t.Until):
-			state, word, until = kit.Unknown, "over", "over since "+wordDay(t.Until, "")
+			state, word, until = kit.Unknown, "over", "over since "+wordLastDay(t.Until, "")
 		}
 		act := kit.C("")
 		if t.In(now) && a.Ended.IsZero() {
-			act = kit.CBody(kit.Button(kit.Action{Text: "Revoke", Href: "/people/tokens/" + t.ID.String() + "/revoke", Post: true}))
+			act = kit.CBody(quickPost("/people/tokens/"+t.ID.String()+"/revoke", "Revoke", "the token "+t.Name))
 		}
 		used := kit.Cell{Text: "never", Zero: true}
 		if !t.Used.IsZero() {
@@ -225,7 +225,7 @@ func (u *ui) servicePage(r *http.Request, a access.ServiceAccount, errs map[stri
 	lead := a.Name + " may call the API."
 	if a.Ended.IsZero() {
 		wide = append(wide, u.tokenForm(r, a, base, errs, whole))
-		beside = append(beside, certificateSheet(r, a, base, errs), kit.Sheet(kit.SheetOpts{Title: "End", Pad: true, Body: join(paragraph("Its tokens and its certificate stop working within a second."), kit.Buttons(kit.Action{Text: "End " + a.Name, Href: base + "/end", Icon: "out"}))}))
+		beside = append(beside, certificateSheet(r, a, base, errs), kit.Sheet(kit.SheetOpts{Title: "End", Body: join(pad(paragraph("Its tokens and its certificate stop working within a second.")), kit.Acts(kit.Action{Text: "End " + a.Name, Href: base + "/end", Icon: "out"}))}))
 	} else {
 		lead = a.Name + " was ended " + kit.Date(a.Ended, now) + "."
 	}

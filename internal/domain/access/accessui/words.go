@@ -84,10 +84,10 @@ func originWord(o string) string {
 	return o
 }
 
-var methods = map[string]string{"passkey": "passkey", "password": "password", "password-totp": "password and code", "totp": "password and code", "recovery": "recovery code", "oidc": "sign-in provider", "link": "one-time link"}
+var methodWords = map[string]string{"passkey": "passkey", "password": "password", "password-totp": "password and code", "totp": "password and code", "recovery": "recovery code", "oidc": "sign-in provider", "link": "one-time link"}
 
 func methodWord(m string) string {
-	if w, ok := methods[m]; ok {
+	if w, ok := methodWords[m]; ok {
 		return w
 	}
 	return m

@@ -42,9 +42,14 @@ func (d Deps) showAccount(w http.ResponseWriter, r *http.Request, beside map[str
 		lead = whose(&a, names) + "."
 	}
 	said := kit.KeyValues([]kit.KV{
-		{Key: "Account", Value: a.Entry.Account, Mono: true}, {Key: "Name", Value: orNot(a.Name)}, {Key: "Mail", Value: orNot(a.Mail)},
-		{Key: "Enabled", Value: a.Enabled.String()}, {Key: "Second factor", Value: a.MFA.String()}, {Key: "Privileged", Value: a.Privileged.String()},
-		{Key: "Last used", Value: lastUsed(&a, now)}, {Key: "Groups", Value: orNot(strings.Join(a.Groups, ", "))},
+		{Key: "Account", Value: a.Entry.Account, Mono: true},
+		{Key: "Name", Value: orNot(a.Name)},
+		{Key: "Mail", Value: orNot(a.Mail)},
+		{Key: "Enabled", Value: a.Enabled.String()},
+		{Key: "Second factor", Value: a.MFA.String()},
+		{Key: "Privileged", Value: a.Privileged.String()},
+		{Key: "Last used", Value: lastUsed(&a, now)},
+		{Key: "Groups", Value: orNot(strings.Join(a.Groups, ", "))},
 	})
 	status := 0
 	if len(beside) > 0 || whole != "" {

@@ -3,6 +3,7 @@ package accountsui
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/a-h/templ"
@@ -173,7 +174,7 @@ func (d Deps) showFinding(w http.ResponseWriter, r *http.Request, which string, 
 	if f.Reason != "" {
 		facts = append(facts, kit.KV{Key: "Reason", Value: f.Reason + " (" + named(names, f.ClosedBy) + ", " + kit.Date(f.Closed, now) + ")"})
 	}
-	beneath := []templ.Component{kit.Sheet(kit.SheetOpts{Title: "The finding", Pad: true, Body: templ.Join(kit.KeyValues(facts), kit.Acts(kit.Action{Text: "Open the account", Href: "/accounts/of/" + a.ID.String(), Primary: f.Kind == accounts.UnknownOne || f.Kind == accounts.Ownerless}))})}
+	beneath := []templ.Component{kit.Sheet(kit.SheetOpts{Title: "The finding", Pad: true, Body: templ.Join(kit.KeyValues(facts), kit.Buttons(kit.Action{Text: "Open the account", Href: "/accounts/of/" + a.ID.String(), Primary: f.Kind == accounts.UnknownOne || f.Kind == accounts.Ownerless}))})}
 	status := 0
 	if which != "" {
 		status = http.StatusUnprocessableEntity
@@ -184,8 +185,15 @@ func (d Deps) showFinding(w http.ResponseWriter, r *http.Request, which string, 
 	return web.Render(w, r, kit.Page{
 		Title: accounts.Title(f.Kind), Lead: accounts.Title(f.Kind) + ".", Nav: "/accounts", Status: status,
 		Crumbs: []kit.Crumb{{Name: "Findings", Href: "/accounts/findings"}, {Name: x.Name, Href: "/accounts/systems/" + x.Key}},
-		Body:   templ.Join(append([]templ.Component{kit.Verdict(state, word+".", advice(f.Kind), nil)}, beneath...)...),
+		Body:   templ.Join(append([]templ.Component{kit.Verdict(state, verdict(&f, word), advice(f.Kind), nil)}, beneath...)...),
 	})
+}
+
+func verdict(f *accounts.Finding, word string) string {
+	if f.State == accounts.FindingOpen && strings.HasPrefix(word, "By ") {
+		return "To be settled by" + strings.TrimPrefix(word, "By") + "."
+	}
+	return word + "."
 }
 
 // advice says what ends a finding.

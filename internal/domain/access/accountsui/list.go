@@ -28,6 +28,9 @@ func listRoutes(d Deps) []web.Route {
 	}
 }
 
+// getUsers lists a Windows domain's accounts with all that can be judged.
+const getUsers = "Get-ADUser -Filter * -Properties DisplayName, EmailAddress, Enabled, LastLogonDate, MemberOf | Select-Object SamAccountName, DisplayName, EmailAddress, Enabled, LastLogonDate, @{n='MemberOf';e={$_.MemberOf -join ';'}} | Export-Csv accounts.csv -NoTypeInformation"
+
 func (d Deps) askList(w http.ResponseWriter, r *http.Request) error { return d.listForm(w, r, nil, "") }
 
 func (d Deps) listForm(w http.ResponseWriter, r *http.Request, beside map[string]string, whole string) error {
@@ -48,17 +51,17 @@ func (d Deps) listForm(w http.ResponseWriter, r *http.Request, beside map[string
 	if len(beside) > 0 || whole != "" {
 		status = http.StatusUnprocessableEntity
 	}
-	how := kit.Checks([]kit.Check{
-		{State: kit.Unknown, Word: "How", Title: "Windows domain", Text: "Get-ADUser -Filter * -Properties DisplayName, EmailAddress, Enabled, LastLogonDate, MemberOf | Select-Object SamAccountName, DisplayName, EmailAddress, Enabled, LastLogonDate, @{n='MemberOf';e={$_.MemberOf -join ';'}} | Export-Csv accounts.csv -NoTypeInformation"},
-		{State: kit.Unknown, Word: "How", Title: "One Windows machine", Text: "net user > accounts.txt"},
-		{State: kit.Unknown, Word: "How", Title: "Anything else", Text: "Its own export of users, as CSV. You say once which column is what."},
+	how := kit.KeyValues([]kit.KV{
+		{Key: "Windows domain", Body: kit.Prose(getUsers)},
+		{Key: "One Windows machine", Body: kit.Prose("net user > accounts.txt")},
+		{Key: "Anything else", Body: kit.Prose("Its own export of users, as CSV. You say once which column is what.")},
 	})
 	return web.Render(w, r, kit.Page{
 		Title: "A list of " + x.Name, Lead: "Which accounts does " + x.Name + " have?", Rest: "Nothing changes until you have seen the difference.", Nav: "/accounts", Status: status,
 		Crumbs: []kit.Crumb{{Name: "Other systems' accounts", Href: "/accounts"}, {Name: x.Name, Href: at}},
 		Body: kit.Columns(
 			kit.Sheet(kit.SheetOpts{Title: "Offer a list", Pad: true, Body: kit.Form(kit.FormOpts{Action: at + "/list", Fields: kit.WithErrors(f, beside), Submit: "Show the difference", Cancel: at, Files: true, Wrong: whole})}),
-			kit.Sheet(kit.SheetOpts{Title: "Where it comes from", Body: how}),
+			kit.Sheet(kit.SheetOpts{Title: "Where it comes from", Pad: true, Body: how}),
 		),
 	})
 }
@@ -122,19 +125,14 @@ func (d Deps) showList(w http.ResponseWriter, r *http.Request, beside map[string
 	} else if len(p.Diff.Changes) == 0 {
 		lead, rest = "This list says the same as the last one.", "Taking it says that "+x.Name+" was looked at."
 	}
-	var body []templ.Component
-	if len(p.Problems) > 0 {
-		body = append(body, kit.Sheet(kit.SheetOpts{Title: "To be settled", Body: problems(p.Problems)}))
-	}
-	body = append(body, mappingSheet(&p, at, beside, whole))
+	columns := mappingSheet(&p, at, beside, whole)
+	body := kit.Columns(columns, kit.Sheet(kit.SheetOpts{Title: "To be settled", Body: problems(p.Problems)}))
 	if len(p.Problems) == 0 {
-		body = append([]templ.Component{d.takeSheet(r, &p, at, beside)}, body...)
-		body = append(body, diffSheet(r, &p))
+		body = kit.Columns(templ.Join(d.takeSheet(r, &p, at, beside), diffSheet(r, &p)), columns)
 	}
 	return web.Render(w, r, kit.Page{
 		Title: "A list of " + x.Name, Lead: lead, Rest: rest, Nav: "/accounts", Status: status,
-		Crumbs: []kit.Crumb{{Name: "Other systems' accounts", Href: "/accounts"}, {Name: x.Name, Href: "/accounts/systems/" + x.Key}},
-		Body:   templ.Join(body...),
+		Crumbs: []kit.Crumb{{Name: "Other systems' accounts", Href: "/accounts"}, {Name: x.Name, Href: "/accounts/systems/" + x.Key}}, Body: body,
 	})
 }
 
@@ -161,7 +159,7 @@ func (d Deps) takeSheet(r *http.Request, p *accounts.Preview, at string, beside 
 	take := kit.Sheet(kit.SheetOpts{Title: "List of " + kit.Date(p.Import.AsOf, d.clock(r)), Sub: kit.Many(int(p.Import.Listed), "account", "accounts"), Body: templ.Join(parts...)})
 	act := kit.Sheet(kit.SheetOpts{Title: "Take it", Pad: true, Body: templ.Join(
 		kit.Form(kit.FormOpts{Action: at + "/take", Fields: kit.WithErrors(f, beside), Submit: "Take this list"}),
-		kit.Acts(kit.Action{Text: "Put it aside", Href: at + "/discard", Post: true}),
+		kit.Buttons(kit.Action{Text: "Put it aside", Href: at + "/discard", Post: true}),
 	)})
 	return templ.Join(take, act)
 }

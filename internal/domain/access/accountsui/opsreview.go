@@ -76,7 +76,7 @@ func findingOps(d Deps) []web.Route {
 			}
 			return Done{true}, d.Accounts.Assign(r.Context(), id, in.Owner, due, by(r))
 		}}.Route(),
-		web.Op[whoseIn, Done]{Pattern: "POST /api/v1/accounts/{id}/whose", Needs: authz.AccountsImport, Tag: tag, Summary: "Say whose an account is", Do: func(r *http.Request, in whoseIn) (Done, error) {
+		web.Op[whoseIn, Done]{Pattern: "POST /api/v1/accounts/of/{id}", Needs: authz.AccountsImport, Tag: tag, Summary: "Say whose an account is", Do: func(r *http.Request, in whoseIn) (Done, error) {
 			id, err := parse(in.ID)
 			if err != nil {
 				return Done{}, err

@@ -39,13 +39,13 @@ func (d Deps) patientForm(w http.ResponseWriter, r *http.Request, whole string) 
 	return web.Render(w, r, kit.Page{
 		Title: "A patient's report", Lead: "Who looked at a patient's results, and to whom did they go?", Rest: "That you ask is recorded with each message.", Nav: "/record", Status: status,
 		Crumbs: []kit.Crumb{{Name: "Record", Href: "/record"}},
-		Body: kit.Columns(
+		Body: templ.Join(recordTabs(r, "patient"), kit.Columns(
 			kit.Sheet(kit.SheetOpts{Title: "The patient", Pad: true, Body: kit.Form(kit.FormOpts{Action: "/record/patient", Fields: f, Submit: "Make the report", Cancel: "/record", Wrong: whole})}),
-			kit.Sheet(kit.SheetOpts{Title: "What it is for", Body: kit.Checks([]kit.Check{
-				{State: kit.Unknown, Word: "Law", Title: "Accounting of disclosures", Text: "Law: 45 CFR 164.528 [check]. It asks for disclosures of six years and leaves out those for treatment, payment and operations; this report lists every delivery."},
-				{State: kit.Unknown, Word: "Policy", Title: "Report of access", Text: "Our own policy: also who looked inside the laboratory."},
+			kit.Sheet(kit.SheetOpts{Title: "What it is for", Pad: true, Body: kit.KeyValues([]kit.KV{
+				{Key: "Law", Value: "45 CFR 164.528 [check] gives patients an accounting of disclosures. It may leave out those for treatment, payment and operations; this report lists every delivery."},
+				{Key: "Our own policy", Value: "Also who looked inside the laboratory."},
 			})}),
-		),
+		)),
 	})
 }
 
@@ -72,8 +72,12 @@ func (d Deps) patient(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	facts := []kit.KV{
-		{Key: "Patient's identifier", Value: rep.Ask.ID, Mono: true}, {Key: "Assigned by", Value: orNot(rep.Ask.Authority)}, {Key: "Time", Value: span(&rep.Ask)},
-		{Key: "Messages", Value: kit.Count(len(rep.Messages))}, {Key: "Report", Value: rep.ID.String(), Mono: true}, {Key: "Made", Value: kit.Stamp(rep.Made) + " by " + rep.By},
+		{Key: "Patient's identifier", Value: rep.Ask.ID, Mono: true},
+		{Key: "Assigned by", Value: orNot(rep.Ask.Authority)},
+		{Key: "Time", Value: span(&rep.Ask)},
+		{Key: "Messages", Value: kit.Count(len(rep.Messages))},
+		{Key: "Report", Value: rep.ID.String(), Mono: true},
+		{Key: "Made", Value: kit.Stamp(rep.Made) + " by " + rep.By},
 	}
 	var body []templ.Component
 	for _, m := range rep.Missing {
@@ -81,6 +85,9 @@ func (d Deps) patient(w http.ResponseWriter, r *http.Request) error {
 	}
 	body = append(body, d.disclosureSheet(r, rep))
 	t := d.lineTable(r, rep.Access, names)
+	for i := range t.Rows { // on paper a time needs its day
+		t.Rows[i].Cells[0].Text = kit.Stamp(rep.Access[i].Time())
+	}
 	t.Caption, t.Empty = "Who looked and acted", "Nobody inside the laboratory looked at it in this time."
 	body = append(body, kit.Sheet(kit.SheetOpts{Title: "Who looked and acted", Sub: kit.Many(len(rep.Access), "entry", "entries"), Body: kit.DataTable(t)}))
 	hidden := map[string]string{"id": rep.Ask.ID, "authority": rep.Ask.Authority, "from": r.PostFormValue("from"), "to": r.PostFormValue("to")}
@@ -104,7 +111,6 @@ func span(a *record.Ask) string {
 }
 
 func (d Deps) disclosureSheet(r *http.Request, rep *record.Report) templ.Component {
-	now := d.clock(r)
 	names := map[string]string{}
 	if d.Partners != nil {
 		for _, p := range d.Partners() {
@@ -121,7 +127,7 @@ func (d Deps) disclosureSheet(r *http.Request, rep *record.Report) templ.Compone
 		if name == "" {
 			name = x.Partner
 		}
-		t.Rows = append(t.Rows, kit.Row{Cells: []kit.Cell{kit.CMono(kit.Second(x.Accepted, now)), kit.C(name), {Text: "Result", Sub: x.Message.ID}, kit.C(x.Message.Source)}})
+		t.Rows = append(t.Rows, kit.Row{Cells: []kit.Cell{kit.CMono(kit.Stamp(x.Accepted)), kit.C(name), {Text: "Result", Sub: x.Message.ID}, kit.C(x.Message.Source)}})
 	}
 	return kit.Sheet(kit.SheetOpts{Title: "To whom it went", Sub: kit.Many(len(rep.Disclosures), "delivery", "deliveries"), Body: kit.DataTable(t)})
 }

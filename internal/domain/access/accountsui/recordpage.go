@@ -107,17 +107,13 @@ func (d Deps) record(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var export templ.Component
+	var export templ.Component = templ.NopComponent
 	if !web.Scope(r, authz.RecordExport).Empty() {
 		export = kit.Sheet(kit.SheetOpts{Title: "Take it out", Pad: true, Body: exportForm("/record/export", a.values(), "All entries that fit these filters, newest first. That you take them is in the record.")})
 	}
 	reach, err := d.reach(r)
 	if err != nil {
 		return err
-	}
-	beside := []templ.Component{kit.Sheet(kit.SheetOpts{Title: "Elsewhere", Body: kit.Ledger(elsewhere(r))})}
-	if export != nil {
-		beside = append(beside, export)
 	}
 	classes := []kit.Option{{Text: "Everything"}}
 	for _, c := range record.Classes() {
@@ -128,23 +124,30 @@ func (d Deps) record(w http.ResponseWriter, r *http.Request) error {
 	t := d.lineTable(r, lines, names)
 	t.View, t.Empty = view, "No entry fits."
 	t.Filters = []kit.Field{
-		{Name: "who", Label: "Who (account)", Value: a.who, Autocomplete: "off"}, {Name: "class", Label: "What", Kind: kit.SelectField, Value: a.class, Options: classes},
-		{Name: "kind", Label: "Kind", Value: a.kind, Mono: true}, {Name: "message", Label: "Message", Value: a.message, Mono: true},
-		{Name: "from", Label: "From", Kind: kit.DateField, Value: a.from}, {Name: "to", Label: "Until", Kind: kit.DateField, Value: a.to},
+		{Name: "who", Label: "Who (account)", Value: a.who, Autocomplete: "off"},
+		{Name: "class", Label: "What", Kind: kit.SelectField, Value: a.class, Options: classes},
+		{Name: "kind", Label: "Kind", Value: a.kind, Mono: true},
+		{Name: "message", Label: "Message", Value: a.message, Mono: true},
+		{Name: "from", Label: "From", Kind: kit.DateField, Value: a.from},
+		{Name: "to", Label: "Until", Kind: kit.DateField, Value: a.to},
 	}
 	return web.Render(w, r, kit.Page{
 		Title: "Record", Lead: "Who did what, and who looked.", Rest: "That you read this is in it.", Nav: "/record",
-		Body: kit.Columns(kit.Sheet(kit.SheetOpts{Title: "Entries", Sub: "newest first", Body: templ.Join(kit.DataTable(t), reach, older(r, next))}), templ.Join(beside...)),
+		Body: templ.Join(recordTabs(r, "all"), kit.Sheet(kit.SheetOpts{Title: "Entries", Sub: "newest first", Body: templ.Join(kit.DataTable(t), reach, older(r, next))}), export),
 	})
 }
 
-// elsewhere are the other ways to read the record, for those who may.
-func elsewhere(r *http.Request) []kit.LedgerItem {
-	out := []kit.LedgerItem{{State: kit.Unknown, Word: "Page", Name: "Your own trail", Href: "/record/mine", Text: "All that you did and asked, to read and to take away."}}
-	if !web.Scope(r, authz.RecordPatient).Empty() {
-		out = append(out, kit.LedgerItem{State: kit.Unknown, Word: "Page", Name: "A patient's report", Href: "/record/patient", Text: "Who looked at one patient's results, and to whom they went."})
+// recordTabs are the ways to read the record, for those who may.
+func recordTabs(r *http.Request, current string) templ.Component {
+	var out []kit.Tab
+	if !web.Scope(r, authz.RecordSee).Empty() {
+		out = append(out, kit.Tab{Name: "Everybody", Href: "/record", Current: current == "all"})
 	}
-	return out
+	out = append(out, kit.Tab{Name: "Your own trail", Href: "/record/mine", Current: current == "mine"})
+	if !web.Scope(r, authz.RecordPatient).Empty() {
+		out = append(out, kit.Tab{Name: "A patient's report", Href: "/record/patient", Current: current == "patient"})
+	}
+	return kit.Tabs("The record", out)
 }
 
 // reach says how far the list goes: what is not read yet is not known.
@@ -185,7 +188,7 @@ func (d Deps) lineTable(r *http.Request, lines []record.Line, names map[string]s
 			who = named(names, l.Who)
 		}
 		what := kit.Cell{Text: record.Words(l.Kind), Sub: details(l)}
-		about := kit.Cell{Text: l.Object(), Mono: true}
+		about := kit.Cell{Text: brief(l.Object()), Mono: true}
 		switch {
 		case l.Damaged:
 			what = kit.CState(kit.Stopped, "", "Damaged: the ledger does not confirm this entry")
@@ -203,6 +206,18 @@ func (d Deps) lineTable(r *http.Request, lines []record.Line, names map[string]s
 	return t
 }
 
+// brief keeps the end of a long identifier: of ours the beginning is the time.
+func brief(v string) string {
+	name, id, two := strings.Cut(v, " ")
+	if !two {
+		name, id = "", v
+	}
+	if len(id) > 30 {
+		id = "…" + id[len(id)-12:]
+	}
+	return strings.TrimSpace(name + " " + id)
+}
+
 // maxDetails keeps a line short; the export has all.
 const maxDetails = 4
 
@@ -213,7 +228,7 @@ func details(l *record.Line) string {
 			out = append(out, "…")
 			break
 		}
-		out = append(out, p.K+" "+p.V)
+		out = append(out, strings.ReplaceAll(p.K, "_", " ")+" "+brief(p.V))
 	}
 	return strings.Join(out, ", ")
 }
@@ -300,7 +315,7 @@ func (d Deps) mine(w http.ResponseWriter, r *http.Request) error {
 	}
 	return web.Render(w, r, kit.Page{
 		Title: "Your own trail", Lead: "This is what the record holds of you.", Rest: "It is yours to take away.", Nav: "/record",
-		Body: kit.Columns(
+		Body: templ.Join(recordTabs(r, "mine"),
 			kit.Sheet(kit.SheetOpts{Title: "What you did", Sub: "newest first", Body: templ.Join(kit.DataTable(t), reach, older(r, next))}),
 			kit.Sheet(kit.SheetOpts{Title: "Take it with you", Pad: true, Body: exportForm("/record/mine", nil, "All of it: what you did, looked at and took out.")}),
 		),

@@ -96,8 +96,13 @@ func taskSheet(tasks []accounts.Line, now time.Time) templ.Component {
 
 // lineKinds is how the kinds of lines read, in the order of the page.
 var lineKinds = [][2]string{
-	{"grant", "Roles"}, {"delegation", "Delegations"}, {"token", "Tokens and service accounts"}, {accounts.LineAccount, "Other systems' accounts"},
-	{accounts.LineVendorAccount, "Vendors' accounts"}, {accounts.LineVendor, "Vendors"}, {accounts.LineList, "Systems without a new list"},
+	{"grant", "Roles"},
+	{"delegation", "Delegations"},
+	{"token", "Tokens and service accounts"},
+	{accounts.LineAccount, "Other systems' accounts"},
+	{accounts.LineVendorAccount, "Vendors' accounts"},
+	{accounts.LineVendor, "Vendors"},
+	{accounts.LineList, "Systems without a new list"},
 }
 
 func lineKind(kind string) string {
@@ -242,20 +247,12 @@ func (d Deps) linesSheet(r *http.Request, v *reviewed, may bool, beside map[stri
 		for _, e := range beside {
 			whole = e // one at a time: it stands at the top, and beside its field below the lines
 		}
-		body = form(kit.FormOpts{Action: "/access-review/" + v.Quarter + "/decide", Wrong: whole, Submit: "Decide"}, table, decideFields(f))
+		body = around("/access-review/"+v.Quarter+"/decide", whole, "Decide", table, f)
 	}
 	return templ.Join(
 		kit.Sheet(kit.SheetOpts{Title: "Show", Pad: true, Body: kit.Form(kit.FormOpts{Action: "/access-review/" + v.Quarter, Method: "GET", Quick: true, Submit: "Show", Fields: lineFilters(kind, what)})}),
 		kit.Sheet(kit.SheetOpts{Title: "Lines", Body: body}),
 	)
-}
-
-func decideFields(f []kit.Field) templ.Component {
-	var out []templ.Component
-	for _, x := range f {
-		out = append(out, kit.Input(x))
-	}
-	return templ.Join(out...)
 }
 
 func lineFilters(kind, what string) []kit.Field {
@@ -264,8 +261,8 @@ func lineFilters(kind, what string) []kit.Field {
 		kinds = append(kinds, kit.Option{Value: k[0], Text: k[1]})
 	}
 	return []kit.Field{
-		{Name: "kind", Label: "What", Kind: kit.SelectField, Value: kind, Options: kinds},
-		{Name: "decision", Label: "Decision", Kind: kit.SelectField, Value: what, Options: []kit.Option{{Text: "Any"}, {Value: "open", Text: "Not decided"}, {Value: "keep", Text: "Keep"}, {Value: "remove", Text: "Remove"}}},
+		{Name: "kind", ID: "show-kind", Label: "What", Kind: kit.SelectField, Value: kind, Options: kinds},
+		{Name: "decision", ID: "show-decision", Label: "Decision", Kind: kit.SelectField, Value: what, Options: []kit.Option{{Text: "Any"}, {Value: "open", Text: "Not decided"}, {Value: "keep", Text: "Keep"}, {Value: "remove", Text: "Remove"}}},
 	}
 }
 

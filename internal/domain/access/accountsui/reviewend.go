@@ -50,8 +50,13 @@ func (d Deps) reviewReport(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	facts := []kit.KV{
-		{Key: "Quarter", Value: v.Quarter}, {Key: "Opened", Value: kit.Stamp(v.Opened)}, {Key: "Due", Value: kit.Stamp(v.Due)},
-		{Key: "Lines", Value: kit.Count(int(v.Lines))}, {Key: "Kept", Value: kit.Count(v.keep)}, {Key: "Removed", Value: kit.Count(v.removed)}, {Key: "Not decided", Value: kit.Count(v.open)},
+		{Key: "Quarter", Value: v.Quarter},
+		{Key: "Opened", Value: kit.Stamp(v.Opened)},
+		{Key: "Due", Value: kit.Stamp(v.Due)},
+		{Key: "Lines", Value: kit.Count(int(v.Lines))},
+		{Key: "Kept", Value: kit.Count(v.keep)},
+		{Key: "Removed", Value: kit.Count(v.removed)},
+		{Key: "Not decided", Value: kit.Count(v.open)},
 	}
 	if !v.Signed.IsZero() {
 		facts = append(facts, kit.KV{Key: "Signed", Value: v.By + ", " + kit.Stamp(v.Signed)}, kit.KV{Key: "Fingerprint (SHA-256)", Value: v.Hash, Mono: true}, kit.KV{Key: "Ledger line", Value: kit.Count(int(v.Leaf))}, kit.KV{Key: "Seal", Value: v.sealed()})

@@ -136,10 +136,28 @@ func fields(err error) (beside map[string]string, whole string, ok bool) {
 	return nil, e.Message, true
 }
 
-// form draws a form around other things.
-func form(o kit.FormOpts, children ...templ.Component) templ.Component {
-	f, inner := kit.Form(o), templ.Join(children...)
-	return templ.ComponentFunc(func(ctx context.Context, w io.Writer) error { return f.Render(templ.WithChildren(ctx, inner), w) })
+// around draws a form whose fields stand partly in a table: rows to choose from,
+// then what is done with those chosen.
+func around(action, wrong, submit string, table templ.Component, f []kit.Field) templ.Component {
+	return templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
+		say := func(text string) error {
+			_, err := io.WriteString(w, text)
+			return err
+		}
+		if err := say(`<form method="post" action="` + templ.EscapeString(action) + `" novalidate>`); err != nil {
+			return err
+		}
+		parts := []templ.Component{kit.ErrorSummary(wrong, nil), table}
+		if err := errors.Join(templ.Join(parts...).Render(ctx, w), say(`<div class="pad"><div class="form">`)); err != nil {
+			return err
+		}
+		for _, x := range f {
+			if err := kit.Input(x).Render(ctx, w); err != nil {
+				return err
+			}
+		}
+		return say(`<div class="go"><button type="submit" class="btn pri">` + templ.EscapeString(submit) + `</button></div></div></div></form>`)
+	})
 }
 
 // dayOf reads a date of a form; zero where it is empty.

@@ -54,7 +54,7 @@ func (d Deps) system(w http.ResponseWriter, r *http.Request) error {
 		Title: x.Name, Lead: lead, Rest: rest, Nav: "/accounts", Crumbs: []kit.Crumb{{Name: "Other systems' accounts", Href: "/accounts"}}, Live: []string{"accounts"},
 		Body: kit.Columns(
 			templ.Join(d.findingSheet(r, open, all, names), d.accountSheet(r, &x, all, names)),
-			templ.Join(kit.Sheet(kit.SheetOpts{Title: "The system", Pad: true, Body: templ.Join(facts, kit.Acts(acts...))}), listSheet(lists, now)),
+			templ.Join(kit.Sheet(kit.SheetOpts{Title: "The system", Pad: true, Body: templ.Join(facts, kit.Buttons(acts...))}), listSheet(lists, now)),
 		),
 	})
 }

@@ -158,9 +158,15 @@ func (d Deps) vendor(w http.ResponseWriter, r *http.Request) error {
 		agreed = kit.Date(v.Agreed, now)
 	}
 	facts := kit.KeyValues([]kit.KV{
-		{Key: "What for", Value: v.Purpose}, {Key: "Business associate", Value: v.Associate.String()}, {Key: "Patient data reaches them", Value: v.PHI.String()},
-		{Key: "Agreement", Value: orNot(v.Agreement)}, {Key: "Agreed", Value: agreed}, {Key: "Ends", Value: ends}, {Key: "Channels", Value: d.channels(v.Channels)},
-		{Key: "Contact", Value: orNot(strings.Join(strings.Fields(v.Contact+" "+v.Mail+" "+v.Phone), " "))}, {Key: "Is reminded", Value: named(names, v.Owner)},
+		{Key: "What for", Value: v.Purpose},
+		{Key: "Business associate", Value: v.Associate.String()},
+		{Key: "Patient data reaches them", Value: v.PHI.String()},
+		{Key: "Agreement", Value: orNot(v.Agreement)},
+		{Key: "Agreed", Value: agreed},
+		{Key: "Ends", Value: ends},
+		{Key: "Channels", Value: d.channels(v.Channels)},
+		{Key: "Contact", Value: orNot(strings.Join(strings.Fields(v.Contact+" "+v.Mail+" "+v.Phone), " "))},
+		{Key: "Is reminded", Value: named(names, v.Owner)},
 	})
 	t := kit.Table{Caption: "Their accounts", View: kit.View{Path: r.URL.Path, Page: 1, Size: len(theirs) + 1}, Total: len(theirs), Empty: "No account of another system is marked as theirs.", Columns: []kit.Column{{Name: "Account"}, {Name: "System"}, {Name: "Enabled"}}}
 	for i := range theirs {
@@ -174,7 +180,7 @@ func (d Deps) vendor(w http.ResponseWriter, r *http.Request) error {
 	return web.Render(w, r, kit.Page{
 		Title: v.Name, Lead: v.Name + ": " + lowerFirst(word) + ".", Nav: "/accounts", Crumbs: []kit.Crumb{{Name: "Vendors", Href: "/vendors"}},
 		Body: templ.Join(kit.Verdict(state, word+".", law(&v), nil), kit.Columns(
-			templ.Join(kit.Sheet(kit.SheetOpts{Title: "The register", Pad: true, Body: templ.Join(facts, kit.Acts(acts...))}), kit.Sheet(kit.SheetOpts{Title: "Their accounts", Body: kit.DataTable(t)})),
+			templ.Join(kit.Sheet(kit.SheetOpts{Title: "The register", Pad: true, Body: templ.Join(facts, kit.Buttons(acts...))}), kit.Sheet(kit.SheetOpts{Title: "Their accounts", Body: kit.DataTable(t)})),
 			kit.Sheet(kit.SheetOpts{Title: "What is missing", Body: kit.Checks(missing)}),
 		)),
 	})

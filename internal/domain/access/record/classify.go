@@ -54,7 +54,7 @@ var special = map[string]Class{
 	"signin.refused": Refusal, "signin.throttled": Refusal, "signin.passkey_cloned": Refusal, "signin.reset": Change,
 	"signin.enrolled": Change, "signin.removed": Change, "signin.renamed": Change, "signin.unlocked": Change,
 	"session.noticed": Refusal, "session.answered": Change,
-	"access.refused": Refusal, "access.stolen": Refusal, "access.damaged": Refusal, "request.refused": Refusal,
+	"access.refused": Refusal, "service.refused": Refusal, "access.stolen": Refusal, "access.damaged": Refusal, "request.refused": Refusal,
 	"link.used": SignIn, "record.patient_reported": Export,
 	"record.own_exported": Export, "delegation.printed": View,
 }
@@ -83,7 +83,7 @@ func Classify(kind string) Class {
 
 // aboutPeople are the areas whose events stand in the record also when nobody is
 // named: somebody unknown was refused.
-var aboutPeople = []string{"signin", "session", "access", "request", "link"}
+var aboutPeople = []string{"signin", "session", "access", "request", "link", "service"}
 
 // entry makes the row of an event; false where the event is the machine's own.
 func entry(leaf int64, raw []byte) (Entry, bool) {
@@ -102,6 +102,9 @@ func actor(e *ledger.Event) string {
 	by, account := e.IDs.Get("by"), e.IDs.Get("account")
 	if by == "" {
 		by = e.Codes.Get("by")
+	}
+	if by == "-" {
+		by = "" // what ledger.Code makes of nobody
 	}
 	area, _, _ := strings.Cut(e.Kind, ".")
 	switch {

@@ -151,8 +151,22 @@ func (r *Record) list(ctx context.Context, q Query, from Cursor, limit int) ([]L
 
 // entries reads rows by the index that suits the question.
 func (r *Record) entries(ctx context.Context, q *Query, who string, from Cursor, limit int) ([]Entry, error) {
+	query, args := statement(q, who, from, limit)
+	var out []Entry
+	err := r.db.Query(ctx, query, args, func(s store.Scanner) error {
+		e, err := scanEntry(s)
+		out = append(out, e)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the record: %w", err)
+	}
+	return out, nil
+}
+
+// statement asks for a page of one actor's entries, or of everybody's for "".
+func statement(q *Query, who string, from Cursor, limit int) (query string, args []any) {
 	var where []string
-	var args []any
 	add := func(cond string, arg any) {
 		args = append(args, arg)
 		where = append(where, strings.ReplaceAll(cond, "?", "$"+strconv.Itoa(len(args))))
@@ -180,21 +194,12 @@ func (r *Record) entries(ctx context.Context, q *Query, who string, from Cursor,
 		args = append(args, from.At, from.Leaf)
 		where = append(where, fmt.Sprintf("(at, leaf) < ($%d, $%d)", len(args)-1, len(args)))
 	}
-	query := "SELECT leaf, at, kind, class, who, message FROM record_events"
+	query = "SELECT leaf, at, kind, class, who, message FROM record_events"
 	if len(where) > 0 {
 		query += " WHERE " + strings.Join(where, " AND ")
 	}
 	args = append(args, int64(limit))
-	var out []Entry
-	err := r.db.Query(ctx, query+" ORDER BY at DESC, leaf DESC LIMIT $"+strconv.Itoa(len(args)), args, func(s store.Scanner) error {
-		e, err := scanEntry(s)
-		out = append(out, e)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read the record: %w", err)
-	}
-	return out, nil
+	return query + " ORDER BY at DESC, leaf DESC LIMIT $" + strconv.Itoa(len(args)), args
 }
 
 // line reads an entry's event from the ledger, checked against its hash.

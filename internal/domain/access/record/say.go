@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 )
 
@@ -17,13 +18,14 @@ func object(l *Line) string {
 		return "message " + l.Message
 	}
 	area, _, _ := strings.Cut(l.Kind, ".")
-	best := ""
+	best, unique := "", false
 	for _, p := range l.Event.IDs {
 		switch {
 		case p.K == area || strings.HasPrefix(area, p.K) && p.K != "by":
 			return p.K + " " + p.V
-		case best == "" && !slices.Contains(notObjects, p.K) && !strings.HasPrefix(p.K, "of_"):
-			best = p.K + " " + p.V
+		case slices.Contains(notObjects, p.K) || strings.HasPrefix(p.K, "of_"):
+		case best == "" || !unique && isID(p.V):
+			best, unique = p.K+" "+p.V, isID(p.V)
 		}
 	}
 	if best == "" && l.Class != SignIn && l.Class != Refusal {
@@ -32,6 +34,12 @@ func object(l *Line) string {
 		}
 	}
 	return best
+}
+
+// isID: an id of ours says more than a name or a hash.
+func isID(v string) bool {
+	_, err := event.ParseID(v)
+	return err == nil
 }
 
 // Object is what a line is about, for pages.

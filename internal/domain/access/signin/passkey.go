@@ -169,6 +169,13 @@ func name(s string) (string, error) {
 	return s, nil
 }
 
+// CheckName says what is wrong with a passkey's name: ask before the authenticator
+// makes one, or it keeps a passkey that nobody knows.
+func CheckName(called string) error {
+	_, err := name(called)
+	return err
+}
+
 // FinishPasskey takes the browser's answer and enrols the passkey under a name.
 func (s *Service) FinishPasskey(ctx context.Context, person event.ID, proof Proof, token, called string, answer []byte) (Passkey, error) {
 	if _, _, err := s.allow(ctx, person, proof); err != nil {

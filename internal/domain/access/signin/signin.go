@@ -198,9 +198,15 @@ type Refused struct {
 	After time.Duration
 }
 
+// longest is longer than any wait that ends by itself.
+const longest = 30 * 24 * time.Hour
+
 func (r *Refused) Error() string {
 	switch r.Reason {
 	case Wait:
+		if r.After > longest {
+			return "Too many wrong tries in a row: no password is taken here any more. Use a passkey, or ask an administrator."
+		}
 		return "Too many tries. Try again in " + words(r.After) + ", or use a passkey."
 	case Busy:
 		return "Too many people sign in at this moment. Try again in a few seconds."

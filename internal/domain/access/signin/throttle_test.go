@@ -3,6 +3,7 @@ package signin
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,6 +81,9 @@ func TestAHundredWrongPasswordsInARowEndIt(t *testing.T) {
 		r.clock.forward(365 * 24 * time.Hour)
 		_, err := r.Password(t.Context(), desk, "victim", okPassword)
 		r.want(err, Wait)
+		if !strings.Contains(err.Error(), "ask an administrator") {
+			t.Fatal(err)
+		}
 	})
 }
 

@@ -29,6 +29,7 @@ func alarmRoutes(d Deps) []web.Route {
 	return append([]web.Route{
 		{Pattern: "GET /alarms", Needs: authz.AlarmsSee, Handle: d.alarmList},
 		{Pattern: "GET /alarms/{number}", Needs: authz.AlarmsSee, Handle: d.alarm},
+		{Pattern: "POST /alarms/test", Needs: authz.AlarmsAct, Handle: d.alarmTest},
 		{Pattern: "POST /alarms/{number}/accept", Needs: authz.AlarmsAct, Handle: d.alarmAct(false)},
 		{Pattern: "POST /alarms/{number}/close", Needs: authz.AlarmsAct, Handle: d.alarmAct(true)},
 	}, alarmOps(d)...)
@@ -97,12 +98,48 @@ func (d Deps) alarmList(w http.ResponseWriter, r *http.Request) error {
 			kit.CState(state, "", word), kit.CMono(kit.Clock(a.Since, now)), kit.CNum(int(a.Times)),
 		}})
 	}
+	beside := waysSheet(desk.Ways(), now)
+	if len(desk.Ways()) > 0 && mayHere(r, authz.AlarmsAct, "") {
+		beside = templ.Join(beside, kit.Sheet(kit.SheetOpts{Title: "Try it", Body: kit.Empty("A marked test goes to everybody over every way.",
+			&kit.Action{Text: "Send a test", Href: "/alarms/test", Post: true, Icon: "test"})}))
+	}
 	return web.Render(w, r, kit.Page{
 		Title: "Alarms", Lead: lead, Rest: rest, Nav: "/alarms", Live: []string{"alarms"},
 		Body: kit.Columns(templ.Join(
 			kit.Tabs("Which alarms", []kit.Tab{{Name: "Not over", Href: "/alarms", Current: !all}, {Name: "All", Href: "/alarms?show=all", Current: all}}),
 			kit.Sheet(kit.SheetOpts{Title: "Alarms", Sub: "most severe first", Body: kit.DataTable(t)}),
-		), waysSheet(desk.Ways(), now)),
+		), beside),
+	})
+}
+
+// alarmTest sends a test to everybody on call and shows what came of it.
+func (d Deps) alarmTest(w http.ResponseWriter, r *http.Request) error {
+	desk, err := d.desk()
+	if err != nil {
+		return err
+	}
+	tried, err := desk.Try(r.Context(), as(r, "").Person)
+	if err != nil {
+		return err
+	}
+	var items []kit.Check
+	bad := 0
+	for _, x := range tried {
+		c := kit.Check{State: kit.Fine, Word: "Taken", Title: x.Person + ", by " + x.Way, Text: "The other side took it. Ask them whether they have read it."}
+		if !x.OK {
+			c.State, c.Word, c.Text = kit.Stopped, "Not taken", upperFirst(strings.TrimSuffix(x.Answer, "."))+"."
+			bad++
+		}
+		items = append(items, c)
+	}
+	lead := "Every way took the test."
+	if bad > 0 {
+		lead = kit.Many(bad, "way did not take the test.", "ways did not take the test.")
+	}
+	return web.Render(w, r, kit.Page{
+		Title: "Test of the alarms", Lead: lead, Rest: "That it was read, only they can say.", Nav: "/alarms",
+		Crumbs: []kit.Crumb{{Name: "Alarms", Href: "/alarms"}, {Name: "Test"}},
+		Body:   kit.Columns(kit.Sheet(kit.SheetOpts{Title: "What came of it", Body: templ.Join(kit.Checks(items), kit.Acts(kit.Action{Text: "Back to alarms", Href: "/alarms", Primary: true}))}), nil),
 	})
 }
 

@@ -27,6 +27,11 @@ type AlarmActed struct {
 	Words string       `json:"words"`
 }
 
+// AlarmsTried is what came of a test of every way.
+type AlarmsTried struct {
+	Tried []alarm.Tried `json:"tried"`
+}
+
 type alarmsIn struct {
 	All bool `query:"all" doc:"also those that are over or closed"`
 }
@@ -68,6 +73,17 @@ func alarmOps(d Deps) []web.Route {
 				}
 				a, notices, err := desk.Show(r.Context(), in.Number)
 				return AlarmAnswer{a, notices}, err
+			},
+		}.Route(),
+		web.Op[struct{}, AlarmsTried]{
+			Pattern: "POST /api/v1/alarms/test", Needs: authz.AlarmsAct, Tag: "Alarms", Summary: "Send a marked test to everybody on call, over every way",
+			Do: func(r *http.Request, _ struct{}) (AlarmsTried, error) {
+				desk, err := d.desk()
+				if err != nil {
+					return AlarmsTried{}, err
+				}
+				tried, err := desk.Try(r.Context(), as(r, "").Person)
+				return AlarmsTried{tried}, err
 			},
 		}.Route(),
 		web.Op[alarmActIn, AlarmActed]{

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -107,7 +106,7 @@ func newBench(t testing.TB) *bench {
 func benchOf(t testing.TB, partners ...string) *bench {
 	t.Helper()
 	l := &bench{t: t, boxes: map[string]*clinic{}, at: time.Date(2026, 11, 21, 7, 40, 0, 0, time.Local)}
-	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	quiet := slog.New(slog.DiscardHandler)
 	var err error
 	l.db, err = store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "test.db"), store.Options{})
 	must(t, err)

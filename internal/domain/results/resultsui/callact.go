@@ -102,7 +102,7 @@ func (d Deps) callLog(w http.ResponseWriter, r *http.Request) error {
 	now := web.Now(r)
 	switch {
 	case f.outcome == results.NotReached:
-		if l.Next, err = time.ParseInLocation(formTime, f.next, time.Local); err != nil || !l.Next.After(now) { //nolint:gosmopolitan // forms are in the server's time, as all pages
+		if l.Next, err = time.ParseInLocation(formTime, f.next, time.Local); err != nil || !l.Next.After(now) {
 			f.errs["next"] = "Say when the next try is, a time from now on."
 		}
 	case f.next != "":

@@ -1,7 +1,9 @@
 package resultsui
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -40,12 +42,26 @@ func TestAlarms(t *testing.T) {
 	}
 	l.desk.Raise(t.Context(), alarm.Alarm{Key: alarm.Key{Kind: "disk.full", About: "b"}, Severity: alarm.Note, Sentence: "x", Advice: "y"})
 	tec.json("POST", "/api/v1/alarms/2/accept", `{"reason":""}`, 200)
+	tec.post("/alarms/test", 409) // nobody is on call
+	sent := &mailWay{}
+	l.desk.SetPlan(alarm.Plan{Lab: "Millbrook", Pages: "https://lab.example/alarms", People: []alarm.Person{{Name: "M. Okafor", Ways: []alarm.Way{{Name: "mail", Sender: sent}}}}})
+	has(t, tec.get("/alarms", 200), "M. Okafor, by mail", "Not used since the hub started.", "Send a test")
+	has(t, tec.post("/alarms/test", 200), "Every way took the test.", "Ask them whether they have read it.")
+	has(t, tec.get("/alarms", 200), "The other side last took a message 07:40.")
+	sent.fail = errors.New("the mail server is away")
+	has(t, tec.post("/alarms/test", 200), "1 way did not take the test.", "The mail server is away.")
+	has(t, tec.json("POST", "/api/v1/alarms/test", "{}", 200), `"ok":false`)
 	// A link in a mail leads to the page by way of the sign-in.
 	w := asker{l, nil}.do("GET", "/alarms/1", "", "")
 	if w.Code != 303 || !strings.HasPrefix(w.Header().Get("Location"), "/sign-in?to=") {
 		t.Errorf("%d %s", w.Code, w.Header().Get("Location"))
 	}
 }
+
+// mailWay is one by which somebody is told.
+type mailWay struct{ fail error }
+
+func (w *mailWay) Send(context.Context, alarm.Message) (string, error) { return "250 ok", w.fail }
 
 // overdue brings a critical result to a phone task.
 func (l *bench) overdue() string {

@@ -23,7 +23,7 @@ func Kinds(err error) *web.Error {
 	case errors.Is(err, results.ErrErased):
 		return &web.Error{Kind: web.KindConflict, Message: "Its content was erased by the retention policy. When it came and went is kept."}
 	case errors.As(err, &still), errors.Is(err, results.ErrConflict), errors.Is(err, results.ErrViewsClosed), errors.Is(err, alarm.ErrEnded),
-		errors.Is(err, alarm.ErrStands), errors.Is(err, results.ErrNotInTable):
+		errors.Is(err, alarm.ErrStands), errors.Is(err, alarm.ErrNoPeople), errors.Is(err, results.ErrNotInTable):
 		return kind(web.KindConflict)
 	}
 	return nil

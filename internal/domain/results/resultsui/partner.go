@@ -138,7 +138,7 @@ func partnersCSV(w http.ResponseWriter, ps []partnerView) error {
 	kit.CSVHead(w.Header(), "partners")
 	c, err := kit.NewCSV(w, "key", "name", "how", "state", "acknowledged_24h", "placed_24h", "waiting", "held", "failed", "oldest_waiting", "last_reply")
 	if err != nil {
-		return nil //nolint:nilerr // the reader has gone
+		return nil // the reader has gone
 	}
 	for i := range ps {
 		p := &ps[i]
@@ -183,7 +183,9 @@ func (d Deps) find(r *http.Request, p authz.Permission) (partnerView, error) {
 	if !ok {
 		flow = results.Flow{PartnerStatus: results.PartnerStatus{Partner: key}, Last: -1}
 	}
-	return d.partnerView(d.conf(), flow, f.At), nil
+	v := d.partnerView(d.conf(), flow, f.At)
+	v.seenBy(web.Scope(r, authz.PartnersSee))
+	return v, nil
 }
 
 // sentence answers why something waits for this partner.

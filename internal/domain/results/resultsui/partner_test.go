@@ -46,6 +46,23 @@ func TestPartnerPage(t *testing.T) {
 	}
 }
 
+// What is held may not belong to the practice: it does not see it.
+func TestAPracticeDoesNotSeeWhatIsHeld(t *testing.T) {
+	l := newBench(t)
+	l.boxes["north"].set(unreachable())
+	l.take("C1", "M1", "1", "N")
+	l.flow("north", func(f results.Flow) bool { l.pass(100 * time.Millisecond); return !f.DownSince.IsZero() })
+	open, err := l.svc.OpenOf(t.Context(), "north", 1)
+	must(t, err)
+	must(t, l.svc.Hold(t.Context(), open[0].Seq, results.By{Who: "dana", Reason: "asked"}))
+	l.flow("north", func(f results.Flow) bool { return f.Held == 1 })
+	has(t, l.as(authz.Administrator).get("/partners/north", 200), "held", "from lis")
+	page := l.as(authz.Provider, "X-Partner", "north").get("/partners/north", 200)
+	hasNot(t, page, "held", "from lis")
+	has(t, page, "Nothing waits.")
+	hasNot(t, l.as(authz.Provider, "X-Partner", "north").json("GET", "/api/v1/partners/north", "", 200), `"held":1`)
+}
+
 func TestPartnerListAsAFile(t *testing.T) {
 	l := newBench(t)
 	admin := l.as(authz.Administrator)
@@ -117,6 +134,7 @@ func TestFineOnlyWhatWasSeen(t *testing.T) {
 	at := time.Date(2026, 11, 21, 7, 40, 0, 0, time.UTC)
 	view := func(change func(*partnerView)) kit.State {
 		v := partnerView{at: at, known: true, limit: 15 * time.Minute}
+		v.Here = true
 		change(&v)
 		return v.judge()
 	}
@@ -131,6 +149,7 @@ func TestFineOnlyWhatWasSeen(t *testing.T) {
 		"needs a person":    {func(v *partnerView) { v.acknowledged, v.Stopped = 1, 1 }, kit.Stopped},
 		"waits too long":    {func(v *partnerView) { v.acknowledged, v.Oldest = 1, at.Add(-16*time.Minute) }, kit.Warn},
 		"waits":             {func(v *partnerView) { v.acknowledged, v.Oldest = 1, at.Add(-14*time.Minute) }, kit.Fine},
+		"waits elsewhere":   {func(v *partnerView) { v.acknowledged, v.Waiting, v.Here = 1, 1, false }, kit.Unknown},
 		"held":              {func(v *partnerView) { v.acknowledged, v.Held = 1, 1 }, kit.Warn},
 		"a stop before it":  {func(v *partnerView) { v.Gates = []results.Gate{{}} }, kit.Stopped},
 		"placed and waited": {func(v *partnerView) { v.placed = 1 }, kit.Fine},

@@ -34,6 +34,9 @@ func (d Deps) partner(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
+		if sees := sightOf(web.Scope(r, authz.ResultsFind)); sees != nil {
+			open = slices.DeleteFunc(open, func(o results.Open) bool { return !sees(&o.Delivery) })
+		}
 		parts = append(parts, openSheet(&v, open, now))
 	}
 	posture, err := d.posture(ctx, &v, &conf, now)

@@ -10,6 +10,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/today"
 	"github.com/labwarden/labwarden/internal/platform/web/kit"
@@ -38,6 +39,16 @@ func (d Deps) partnerView(c *config.Config, f results.Flow, at time.Time) partne
 	return v
 }
 
+// seenBy leaves out what a practice does not see of itself: what is held may not
+// belong to it (docs/develop/decisions/what-a-result-page-shows.md).
+func (v *partnerView) seenBy(scope authz.Scope) {
+	sees := sightOf(scope)
+	if sees != nil && !sees(&results.Delivery{Partner: v.Partner, State: results.Held}) {
+		v.Held = 0
+		v.state = v.judge()
+	}
+}
+
 // judge: fine only where the partner's own reply, or a file put in its place, was
 // seen within these 24 hours and nothing is wrong.
 func (v *partnerView) judge() kit.State {
@@ -48,6 +59,8 @@ func (v *partnerView) judge() kit.State {
 		return kit.Stopped
 	case v.late(), v.Held > 0:
 		return kit.Warn
+	case !v.Here && v.Waiting > 0:
+		return kit.Unknown // another node knows whether they answer
 	case v.acknowledged+v.placed > 0:
 		return kit.Fine
 	}
@@ -76,6 +89,9 @@ func (v *partnerView) word() string {
 		return "Some are held"
 	case kit.Fine:
 		return "Fine"
+	}
+	if !v.Here && v.Waiting > 0 {
+		return "Not known here: another node delivers"
 	}
 	return "Not known: nothing went there in 24 hours"
 }

@@ -22,6 +22,8 @@ type Deps struct {
 	Config setup.Configuration
 	// Facts says what the laboratory has so far, looked at now.
 	Facts func(context.Context) (setup.Facts, error)
+	// FactsLately may be a minute old, for Today; nil looks anew.
+	FactsLately func(context.Context) (setup.Facts, error)
 	// These are pages only where they are not nil.
 	Keys       Keys
 	Secrets    Secrets
@@ -34,7 +36,7 @@ type Deps struct {
 // Routes are the pages and API operations.
 func Routes(d Deps) []web.Route {
 	var out []web.Route
-	for _, part := range [][]web.Route{d.configRoutes(), d.draftRoutes(), d.actRoutes(), d.directorRoutes(), d.replayRoutes(), d.aloneRoutes(), d.configAPI(), d.settingsRoutes(), d.formRoutes(), d.keyRoutes(), d.secretRoutes(), d.dateRoutes()} {
+	for _, part := range [][]web.Route{d.configRoutes(), d.draftRoutes(), d.actRoutes(), d.directorRoutes(), d.replayRoutes(), d.aloneRoutes(), d.configAPI(), d.settingsRoutes(), d.formRoutes(), d.keyRoutes(), d.secretRoutes(), d.dateRoutes(), d.maintenanceRoutes()} {
 		out = append(out, part...)
 	}
 	return out
@@ -43,15 +45,16 @@ func Routes(d Deps) []web.Route {
 // Kinds says what a person may read of this domain's errors; nil for others.
 func Kinds(err error) *web.Error {
 	for kind, errs := range map[web.Kind][]error{
-		web.KindNotFound: {setup.ErrNoDraft, setup.ErrNoAlone, setup.ErrNoReplay, approval.ErrNotFound},
+		web.KindNotFound: {setup.ErrNoDraft, setup.ErrNoAlone, setup.ErrNoReplay, setup.ErrNoWindow, approval.ErrNotFound},
 		web.KindConflict: {
-			setup.ErrEnded, setup.ErrEdited, setup.ErrMoved, setup.ErrReviewed, setup.ErrDirector,
+			setup.ErrEnded, setup.ErrEdited, setup.ErrMoved, setup.ErrReviewed, setup.ErrDirector, setup.ErrWindowOver,
 			approval.ErrDecided, approval.ErrExpired, approval.ErrChanged, approval.ErrMissing, approval.ErrDamaged,
 		},
 		web.KindDenied: {setup.ErrNotAlone, setup.ErrNever, approval.ErrOwn},
 		web.KindBusy:   {setup.ErrBusy},
 		web.KindInvalid: {
 			setup.ErrUnchanged, setup.ErrProblems, setup.ErrStatement, setup.ErrTooLong, setup.ErrTitle, setup.ErrDirecting, setup.ErrNote, setup.ErrDay,
+			setup.ErrWindowWhat, setup.ErrWindowWhen, setup.ErrWindowLong, setup.ErrWindowReason,
 			approval.ErrReason, approval.ErrNobody,
 		},
 	} {

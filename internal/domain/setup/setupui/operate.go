@@ -96,5 +96,6 @@ func (d Deps) more() []setting {
 	add(d.Secrets != nil, authz.SecretsSet, "Secrets", "/secrets", "Passwords, tokens and keys the configuration names. No page shows a value.")
 	add(d.Dates != nil, authz.ConfigSee, "Dates", "/dates", "Certificates and exceptions that end, and who sees to them.")
 	add(d.Witnessing != nil, authz.KeysSee, "Witnesses", "/witnesses", "Who outside keeps our checkpoints, and what stands undecided.")
+	add(true, authz.AlarmsSee, "Maintenance", "/maintenance", "Windows in which nobody is called about what is being worked on.")
 	return out
 }

@@ -70,6 +70,7 @@ func newRig(t *testing.T, open storetest.Opener) *rig {
 		"sam":    subject(4, "sam", authz.SecurityOfficer),
 		"tina":   subject(5, "tina", authz.Technologist),
 		"paul":   subject(6, "paul", authz.ITPartner),
+		"carl":   subject(7, "carl", authz.Counsel),
 	}
 	r.people["paul"].Grants[0].Until = r.now.Add(365 * 24 * time.Hour)
 	r.people["tina"].Delegations = []authz.Delegation{{Permission: authz.RoutesApprove}}

@@ -75,7 +75,8 @@ func TestTheSetUpShowsWhatThereIs(t *testing.T) {
 		r.get("ann", "/setup/shares").says(200, "any 3 of them")
 		r.post("ann", "/setup/shares", "line", "nonsense").says(422, "not the first line").without("nonsense")
 		r.post("tina", "/setup/shares", "line", "x").says(403)
-		r.get("tina", "/settings").says(200, "There is nothing here for your roles.")
+		r.get("tina", "/settings").says(200, "Maintenance").without("Secrets", "/config")
+		r.get("carl", "/settings").says(200, "There is nothing here for your roles.")
 		r.get("dr-lee", "/settings").says(200, "Configuration", "revision <strong>1</strong>").without("Add a partner")
 	})
 }

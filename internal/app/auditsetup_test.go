@@ -1,0 +1,43 @@
+package app
+
+import (
+	"strings"
+	"time"
+
+	"github.com/labwarden/labwarden/internal/domain/setup"
+	"github.com/labwarden/labwarden/internal/platform/approval"
+	"github.com/labwarden/labwarden/internal/platform/event"
+)
+
+// setups has drafts that wait and drafts that were applied alone, shares that
+// were shown, and maintenance windows.
+func (w *worked) setups() {
+	w.t.Helper()
+	svc := w.h.rooms.setup
+	ann, bert := approval.Person{ID: event.ID{1}, Account: "anna"}, approval.Person{ID: event.ID{2}, Account: "bert"}
+	for i, name := range []string{"R", "S", "T", "U"} {
+		d, err := svc.Begin(w.ctx, "draft "+name, ann)
+		w.must(err)
+		text := string(d.Source)
+		d, err = svc.Save(w.ctx, d.Number, d.Version, d.Title, []byte(strings.Replace(text, "p: {name: ", "p: {name: "+name, 1)), ann)
+		w.must(err)
+		l, err := svc.Ask(w.ctx, d.Number, ann, "a test")
+		w.must(err)
+		switch i {
+		case 0:
+			_, err = svc.Apply(w.ctx, d.Number, bert, l.Seen)
+			w.must(err)
+		case 1, 2:
+			_, err = svc.ApplyAlone(w.ctx, d.Number, ann, l.Seen, false, nil, "Nobody else is here who could do it.")
+			w.must(err)
+		}
+	}
+	done, err := svc.Alone(w.ctx, true)
+	w.must(err)
+	w.must(svc.Review(w.ctx, done[0].ID, bert, setup.InOrder, "looked at it"))
+	for i := range 2 {
+		_, err := svc.OpenWindow(w.ctx, setup.Window{Partners: []string{"p"}, Until: w.h.now().Add(time.Hour * time.Duration(i+1)), Reason: "a test", Tell: true}, ann)
+		w.must(err)
+	}
+	w.must(svc.TickWindows(w.ctx))
+}

@@ -1,0 +1,73 @@
+package app
+
+import (
+	"context"
+	"crypto/fips140"
+	"time"
+
+	"github.com/labwarden/labwarden/internal/domain/results/resultsui"
+	"github.com/labwarden/labwarden/internal/platform/authz"
+)
+
+// fipsOnly says that this program's cryptography is the validated module's.
+func fipsOnly() bool { return fips140.Enabled() }
+
+// countWaiting is what waits for partners, of those the person sees. What is not
+// known yet has no number: the page says so.
+func (h *Hub) countWaiting(ctx context.Context, who *authz.Subject) (int, bool, string) {
+	f, err := h.Results.Flows(ctx, time.Local)
+	if err != nil || !f.Known() {
+		return 0, false, ""
+	}
+	scope := who.Scope(authz.ResultsFind, h.now())
+	n := int64(0)
+	for _, p := range f.Partners {
+		if scope.Holds(authz.Object{Partner: p.Partner}) {
+			n += p.Waiting
+		}
+	}
+	return int(n), true, "waiting"
+}
+
+func (h *Hub) countQuarantine(ctx context.Context, _ *authz.Subject) (int, bool, string) {
+	n, err := h.Results.OpenQuarantine(ctx)
+	if err != nil {
+		return 0, false, ""
+	}
+	return int(n), false, "to decide"
+}
+
+func (h *Hub) countCalls(ctx context.Context, _ *authz.Subject) (int, bool, string) {
+	c, err := h.Results.CountCalls(ctx)
+	if err != nil {
+		return 0, false, ""
+	}
+	return int(c.Overdue + c.Open), c.Overdue > 0, "open"
+}
+
+func (h *Hub) countAlarms(context.Context, *authz.Subject) (int, bool, string) {
+	return len(h.Alarms.Live()), false, "open"
+}
+
+// channelDates are the ends of one channel, in words.
+func (h *Hub) channelDates(of string, now time.Time) []resultsui.Date {
+	c := h.inForce()
+	if c == nil {
+		return nil
+	}
+	var out []resultsui.Date
+	for _, d := range h.endings(c, now) {
+		if of != "" && d.Of != of {
+			continue
+		}
+		_, due := d.Threshold(now)
+		out = append(out, resultsui.Date{What: d.Kind, Ends: d.Ends, Words: d.Words(now), Due: due})
+	}
+	return out
+}
+
+// moveRoute takes a route one stage forward or back for a page.
+func (h *Hub) moveRoute(ctx context.Context, route string, forward bool, director, who, reason string) (string, error) {
+	m, err := adoption{h}.Move(ctx, route, forward, director, who, reason)
+	return m.To, err
+}
