@@ -71,7 +71,7 @@ func TestNameAndMessageAreRecordedBeforeTheyAreShown(t *testing.T) {
 		t.Fatalf("%d looks before anybody looked", n)
 	}
 	l.do(tech, "POST", path(id)+"/name", url.Values{}).want(t, 200, "Petronella Q Marchbanks", "born 1961-04-12", "4711", "this look is recorded")
-	l.do(tech, "POST", path(id)+"/message", url.Values{}).want(t, 200, "Petronella Q Marchbanks", "12 Apr 1961", "4711 (HOLLOWFEN)", "This look is recorded", "Glucose", "mg/dL", "70-99", "called the ward", "Birth date", "As it stands", "ZXX|1|own^field")
+	l.do(tech, "POST", path(id)+"/message", url.Values{}).want(t, 200, "Petronella Q Marchbanks", "12 Apr 1961", "4711 (HOLLOWFEN)", "This look is recorded", "Glucose", "mg/dL", "70-99", "called the ward", "Birth date", "As it stands", "ZXX|1|own^field", `<span class="by"><span class="mono">2345-7</span></span>`)
 	e := l.events(results.KindViewed)
 	if len(e) != 2 || e[0].IDs.Get("by") != tech || e[0].Codes.Get("reason") != "show-name" || e[1].Codes.Get("reason") != "read-message" {
 		t.Fatalf("recorded %+v", e)

@@ -2,8 +2,12 @@ package resultsui
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"html"
+	"io"
 	"net/http"
+	"strings"
 
 	"github.com/a-h/templ"
 
@@ -197,7 +201,7 @@ func readable(body []byte) []templ.Component {
 		case "NTE":
 			note := kit.KV{Key: "Note", Value: field(s, 3)}
 			if table != nil && len(table.Rows) > 0 {
-				table.Rows = append(table.Rows, kit.Row{Cells: []kit.Cell{{Text: "Note", Sub: field(s, 3)}, kit.C(""), kit.C(""), kit.C(""), kit.C("")}})
+				table.Rows = append(table.Rows, kit.Row{Cells: []kit.Cell{kit.C("Note"), kit.CBody(breakable(field(s, 3), "")), kit.C(""), kit.C(""), kit.C("")}})
 			} else {
 				head = append(head, note)
 			}
@@ -234,9 +238,6 @@ func valueRow(s hl7.Segment) kit.Row {
 	if name == "" {
 		name, code = code, ""
 	}
-	if code != "" {
-		code = kit.Mono(code)
-	}
 	value := field(s, 5)
 	switch string(s.Field(2).Raw()) {
 	case "ED", "RP":
@@ -251,5 +252,41 @@ func valueRow(s hl7.Segment) kit.Row {
 	if st := field(s, 11); st != "" {
 		flag = joinText(flag, "("+st+")")
 	}
-	return kit.Row{Cells: []kit.Cell{{Text: name, Sub: code}, kit.C(value), kit.C(unit), kit.C(results.Printable(s.Field(7).Text(), 200)), kit.C(flag)}}
+	return kit.Row{Cells: []kit.Cell{
+		kit.CBody(breakable(name, code)), kit.CBody(breakable(value, "")), kit.CBody(breakable(unit, "")),
+		kit.CBody(breakable(results.Printable(s.Field(7).Text(), 200), "")), kit.CBody(breakable(flag, "")),
+	}}
+}
+
+// breakable draws a text that may break within a long word: what a message says
+// must not make a table wider than the page. by is a quieter second line.
+func breakable(text, by string) templ.Component {
+	const run = 24
+	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
+		var b strings.Builder
+		write := func(s string) {
+			n := 0
+			for _, r := range s {
+				if n++; r == ' ' {
+					n = 0
+				} else if n > run {
+					b.WriteString("<wbr>")
+					n = 1
+				}
+				b.WriteString(html.EscapeString(string(r)))
+			}
+		}
+		write(text)
+		if by != "" {
+			class := "mono" // which does not break
+			if len(by) > run {
+				class = "long"
+			}
+			b.WriteString(`<span class="by"><span class="` + class + `">`)
+			write(by)
+			b.WriteString("</span></span>")
+		}
+		_, err := io.WriteString(w, b.String())
+		return err
+	})
 }

@@ -237,7 +237,7 @@ func (d Deps) messageSheet(j *results.Journey, m *results.Summary, reveal bool) 
 			o.Title = "What was sent"
 		}
 	}
-	body := kit.Pre(o.Title, parts)
+	body := kit.Pre("The message, what names a person hidden", parts)
 	if reveal {
 		body = templ.Join(body, kit.Acts(kit.Action{Text: "Read the full message (recorded)", Href: "/results/" + m.ID.String() + "/message", Post: true, Icon: "show"}))
 	}
