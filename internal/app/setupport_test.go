@@ -1,7 +1,10 @@
 package app
 
 import (
+	"archive/zip"
+	"bytes"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -152,4 +155,50 @@ func TestKeysAreMadeNewFromAPage(t *testing.T) {
 	if err != nil || len(after.Keys) != len(before.Keys)+2 {
 		t.Fatal(len(after.Keys), err)
 	}
+}
+
+// TestABundleOfAHubNamesNobody: with messages in the store, on both engines; and
+// there is none where a name of a patient stands in it.
+func TestABundleOfAHubNamesNobody(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *site) {
+		ctx := t.Context()
+		h := s.open() // serve closes it
+		src := s.source(strings.Replace(onePartner, "Practice One", "Northgate Clinic", 1), "p", "shadow")
+		addrs, _ := s.serve(h, s.parse(src))
+		if _, err := propose(ctx, h, s.parse(src), src); err != nil {
+			t.Fatal(err)
+		}
+		l := dial(t, addrs["lis"])
+		for _, id := range []string{"B1", "B2", "B3"} {
+			if code, err := l.send(result(id)); err != nil || code != "AA" {
+				t.Fatal(code, err)
+			}
+		}
+		zipped, m, err := setupPort{h}.Bundle(ctx, "anna")
+		if err != nil {
+			t.Fatal(err, m.Proof)
+		}
+		if m.Proof.Messages != 3 || m.Proof.Values < 9 || m.Proof.Found != 0 || len(m.Parts) != 7 {
+			t.Fatalf("%+v", m)
+		}
+		z, err := zip.NewReader(bytes.NewReader(zipped), int64(len(zipped)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range z.File {
+			r, err := f.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := io.ReadAll(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{"Northgate", "127.0.0.1", s.dir, "root.key", "DOE", "Test\""} {
+				if strings.Contains(string(b), name) {
+					t.Errorf("%s names %q: %s", f.Name, name, b)
+				}
+			}
+		}
+	})
 }

@@ -31,14 +31,11 @@ func (h *Hub) openSide(ctx context.Context, c *config.Config) (*sideDoors, error
 	started := h.now()
 	var faults []string
 	s := &sideDoors{
-		watch: watch.Hub{
-			Results: h.Results, Ledger: h.Log, DB: h.DB, Probe: h.probe, Dates: h.metricDates, Alarms: h.Alarms.Counts,
-			Doors: h.Addresses, Trouble: h.Trouble, Lease: h.Lease, Node: h.node, Version: h.version, Now: h.now, Log: h.slog,
-		},
+		watch: h.watchHub(),
 		control: &control.Server{
 			Results: h.Results, Log: h.Log, DB: h.DB, Vault: h.Vault, Probe: h.probe, Desk: h.Alarms, Operate: h.Desk, Nodes: h.nodes(),
 			Facts:  func() control.Facts { return h.facts(started, faults) },
-			Alarms: func() []string { return append(h.alarms(), h.bypassAlarms()...) }, Notes: h.bypassNotes, ReadBypass: h.readBypassNow, Decide: h.decide, Audit: h.auditAndMend, Heard: h.heardAudit, Reload: h.Reload, Adoption: adoption{h}, UID: os.Getuid(), Now: h.now, Slog: h.slog,
+			Alarms: func() []string { return append(h.alarms(), h.bypassAlarms()...) }, Notes: h.bypassNotes, ReadBypass: h.readBypassNow, Decide: h.decide, Audit: h.auditAndMend, Heard: h.heardAudit, Reload: h.Reload, Adoption: adoption{h}, Bundle: setupPort{h}.Bundle, UID: os.Getuid(), Now: h.now, Slog: h.slog,
 		},
 	}
 	if path := string(c.Node.Control.Socket); path != "" {
@@ -63,6 +60,14 @@ func (h *Hub) openSide(ctx context.Context, c *config.Config) (*sideDoors, error
 		s.control.Access = console{h, c}
 	}
 	return s, nil
+}
+
+// watchHub is the hub as its metrics see it.
+func (h *Hub) watchHub() watch.Hub {
+	return watch.Hub{
+		Results: h.Results, Ledger: h.Log, DB: h.DB, Probe: h.probe, Dates: h.metricDates, Alarms: h.Alarms.Counts,
+		Doors: h.Addresses, Trouble: h.Trouble, Lease: h.Lease, Node: h.node, Version: h.version, Now: h.now, Log: h.slog,
+	}
 }
 
 // serve answers until ctx ends.

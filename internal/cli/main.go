@@ -67,7 +67,7 @@ func command() *cobra.Command {
 	root.SetVersionTemplate("labwarden {{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{c.CommandPath(), err} })
 	root.AddCommand(initCommand(), serveCommand(), demoCommand(), demoLISCommand(), demoClinicCommand(), benchCommand(), benchLoadCommand(),
-		statusCommand(), resultsCommand(), routeCommand(), callsCommand(), stopsCommand(), countsCommand(), quarantineCommand(), keysCommand(), ledgerCommand(), reloadCommand(), extendCommand(), sendCommand(), receiveCommand(), manCommand(),
+		statusCommand(), resultsCommand(), routeCommand(), callsCommand(), stopsCommand(), countsCommand(), quarantineCommand(), keysCommand(), ledgerCommand(), reloadCommand(), extendCommand(), supportCommand(), sendCommand(), receiveCommand(), manCommand(),
 		checkCommand(), configCommand(), secretCommand(), verifyCommand(), witnessCommand(), alarmsCommand(), heartbeatCommand(), bypassCommand(), accessCommand())
 	usageArgs(root)
 	return root

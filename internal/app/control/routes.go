@@ -20,7 +20,9 @@ const (
 	secretRoute  = "POST /v1/secrets/{name}"
 )
 
-func takesLong(pattern string) bool { return pattern == auditRoute || pattern == replayRoute }
+func takesLong(pattern string) bool {
+	return pattern == auditRoute || pattern == replayRoute || pattern == bundleRoute
+}
 
 func carriesDraft(pattern string) bool {
 	return pattern == replayRoute || pattern == compareRoute || pattern == applyRoute || pattern == secretRoute
@@ -70,6 +72,7 @@ func (s *Server) routes() map[string]route {
 		secretRoute:                      s.setSecret,
 		"POST /v1/secrets/{name}/remove": s.removeSecret,
 		"POST /v1/extend":                s.extend,
+		bundleRoute:                      s.bundle,
 	}
 	maps.Copy(all, s.clinical())
 	return s.accessRoutes(s.adoptionRoutes(all))

@@ -18,6 +18,7 @@ import (
 	"github.com/labwarden/labwarden/internal/app/desk"
 	"github.com/labwarden/labwarden/internal/app/watch"
 	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/domain/setup"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/config"
@@ -89,6 +90,8 @@ type Server struct {
 	Notes func() []string
 	// ReadBypass reads bypass logs in; nil is not offered.
 	ReadBypass func(ctx context.Context) (BypassRead, error)
+	// Bundle makes a support bundle; nil is not offered.
+	Bundle func(ctx context.Context, by string) ([]byte, setup.Manifest, error)
 	// Access makes one-time links for people; nil where there are no pages.
 	Access Access
 	// Adoption moves routes between their stages; nil is not offered.

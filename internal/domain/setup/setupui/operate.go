@@ -97,5 +97,6 @@ func (d Deps) more() []setting {
 	add(d.Dates != nil, authz.ConfigSee, "Dates", "/dates", "Certificates and exceptions that end, and who sees to them.")
 	add(d.Witnessing != nil, authz.KeysSee, "Witnesses", "/witnesses", "Who outside keeps our checkpoints, and what stands undecided.")
 	add(true, authz.AlarmsSee, "Maintenance", "/maintenance", "Windows in which nobody is called about what is being worked on.")
+	add(d.Bundles != nil, authz.SupportMake, "Support bundle", "/support", "A file for who helps, with the proof that it names no patient.")
 	return out
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/labwarden/labwarden/internal/domain/setup"
 	"github.com/labwarden/labwarden/internal/domain/setup/setupui"
 	"github.com/labwarden/labwarden/internal/platform/store/storetest"
 	"github.com/labwarden/labwarden/internal/platform/vault"
@@ -23,6 +24,8 @@ type hub struct {
 	extended  map[string]string
 	witnessed setupui.Witnessed
 	decided   string
+	refuse    error
+	made      chan bool
 }
 
 func (h *hub) Keys(context.Context) (vault.Status, error) {
@@ -165,5 +168,34 @@ func TestAnAlarmOfTheLedgerIsDecidedByWhoMay(t *testing.T) {
 			t.Error(r.hub.decided)
 		}
 		r.get("sam", "/witnesses").says(200, "Nothing contradicts the ledger.")
+	})
+}
+
+func (h *hub) bundle(context.Context, string) ([]byte, setup.Manifest, error) {
+	m := setup.Manifest{Parts: []setup.ManifestPart{{Name: "versions.json", Bytes: 10, SHA256: strings.Repeat("ab", 32)}}, Proof: setup.Scan{Messages: 1284, Values: 9021, Words: 3000, TooShort: 4}}
+	return []byte("PK"), m, h.refuse
+}
+
+// TestABundleIsMadeOnAPage: fetched by who may; a refused one is not there.
+func TestABundleIsMadeOnAPage(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
+		r := newRig(t, open)
+		r.get("dr-lee", "/support").says(403)
+		r.get("paul", "/support").says(200, "None was made in the last hour")
+		r.get("paul", "/support/bundle.zip").says(404)
+		r.post("paul", "/support").goes("/support")
+		<-r.hub.made
+		r.get("paul", "/support").says(200, "The bundle holds no patient data", "9,021 values of 1,284 stored messages", "4 values too short")
+		if p := r.get("paul", "/support/bundle.zip").says(200); p.body != "PK" {
+			t.Error(p.body)
+		}
+		r.api("paul", "GET", "/support/bundle", "").says(200, `"ready":true`, `"values_looked_for":9021`)
+		r.now = r.now.Add(2 * time.Hour)
+		r.get("paul", "/support/bundle.zip").says(404)
+		r.hub.refuse = setup.ErrPatientData
+		r.api("paul", "POST", "/support/bundle", "{}").says(200)
+		<-r.hub.made
+		r.get("paul", "/support").says(200, "There is no bundle").without("Download")
+		r.get("paul", "/support/bundle.zip").says(404)
 	})
 }

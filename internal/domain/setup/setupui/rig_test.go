@@ -82,7 +82,7 @@ func newRig(t *testing.T, open storetest.Opener) *rig {
 		Administrators: 2, Appliers: 2, Directing: 1, Sources: []setup.Heard{{Key: "lis", Kind: "mllp", Last: r.now.Add(-time.Minute)}},
 		Partners: []setup.Heard{{Key: "north", Name: "North", Kind: "folder"}},
 	}
-	r.hub = &hub{now: r.now, secrets: map[string]string{}}
+	r.hub = &hub{now: r.now, secrets: map[string]string{}, made: make(chan bool, 10)}
 	r.server = &web.Server{
 		Identify: func(q *http.Request) (*authz.Subject, error) {
 			name := q.Header.Get("Who")
@@ -114,6 +114,7 @@ func (r *rig) deps() setupui.Deps {
 	return setupui.Deps{
 		Setup: r.service, Config: r.lab, Facts: func(context.Context) (setup.Facts, error) { return r.facts, nil },
 		Keys: r.hub, Secrets: r.hub, Dates: r.hub, Witnessing: r.hub,
+		Bundles: &setup.BundleJob{Make: r.hub.bundle, Done: func() { r.hub.made <- true }, Now: func() time.Time { return r.now }, Log: slog.New(slog.DiscardHandler)},
 	}
 }
 
