@@ -375,3 +375,37 @@ func TestRoutesAskForTheRightPermission(t *testing.T) {
 	}
 	_ = ledger.Event{}
 }
+
+// TestEveryAccountsRouteEveryRole: each door of these rooms opens to whom the
+// matrix gives it, and to nobody else.
+func TestEveryAccountsRouteEveryRole(t *testing.T) {
+	l := furnished(t)
+	paths := strings.NewReplacer("{key}", "windows", "{quarter}", "2026-Q4", "{id}", l.people[0].ID.String())
+	tried := 0
+	for _, rt := range l.routes {
+		if rt.Access == web.Open || strings.HasSuffix(rt.Pattern, "/live") {
+			continue
+		}
+		method, path, _ := strings.Cut(rt.Pattern, " ")
+		for _, role := range authz.Roles() {
+			if role.Scoped || role.Role == authz.Service {
+				continue // a practice and a program have none of these, see the matrix
+			}
+			l.as("jdoe").roles["jdoe"] = role.Role
+			req, err := http.NewRequestWithContext(t.Context(), method, l.srv.URL+paths.Replace(path), strings.NewReader("{}"))
+			check(t, err)
+			req.Header.Set("Content-Type", "application/json")
+			res, err := l.jar.Do(req)
+			check(t, err)
+			check(t, res.Body.Close())
+			may := l.subject("jdoe").May(rt.Needs, authz.Object{}, l.at) == nil
+			if refused := res.StatusCode == http.StatusForbidden; refused == may {
+				t.Errorf("%s as %s: %d, may: %v", rt.Pattern, role.Role, res.StatusCode, may)
+			}
+			tried++
+		}
+	}
+	if tried != 75*9 {
+		t.Errorf("%d doors and roles", tried)
+	}
+}
