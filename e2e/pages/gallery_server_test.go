@@ -50,6 +50,13 @@ func serve(t *testing.T) (base string) {
 			ended.Store(true)
 			return nil
 		}},
+		// An order number stands in no address.
+		web.Route{Pattern: "POST /results/search", Access: web.Open, Why: why, Handle: func(w http.ResponseWriter, r *http.Request) error {
+			if r.PostFormValue("order") != "26-118204" {
+				return web.Invalid("The search did not arrive.")
+			}
+			return web.Done(w, r, "/nothing", "")
+		}},
 		web.Route{Pattern: "POST /forms", Access: web.Open, Why: why, Handle: func(w http.ResponseWriter, r *http.Request) error {
 			if r.FormValue("host") == "" {
 				return web.Render(w, r, wrongPage(r))
