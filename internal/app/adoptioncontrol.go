@@ -8,6 +8,7 @@ import (
 
 	"github.com/labwarden/labwarden/internal/app/control"
 	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/config"
 )
 
@@ -22,6 +23,9 @@ func (a adoption) Move(ctx context.Context, route string, forward bool, director
 }
 
 func (a adoption) Approve(ctx context.Context, route string, c *results.Candidate, director string, noOldPath bool, by results.By) (results.Approval, error) {
+	if err := a.h.delegated(ctx, director, authz.RoutesApprove); err != nil {
+		return results.Approval{}, err
+	}
 	ap, err := a.h.ApproveRoute(ctx, route, c, director, noOldPath, by)
 	return ap, told(err)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/event"
 )
 
@@ -42,6 +43,22 @@ type Named struct {
 
 func (n Named) of(r *http.Request) results.Named {
 	return results.Named{By: by(r, n.Reason), Person: strings.TrimSpace(n.By)}
+}
+
+// entitled asks whether a clinical act may be done in that name.
+func (s *Server) entitled(ctx context.Context, name string, p authz.Permission) error {
+	if s.Delegated == nil {
+		return nil
+	}
+	return s.Delegated(ctx, name, p)
+}
+
+// stopper is entitled for a stop: a transport stop is no clinical act.
+func (s *Server) stopper(ctx context.Context, kind results.StopKind, name string) error {
+	if kind != results.ClinicalStop {
+		return nil
+	}
+	return s.entitled(ctx, name, authz.ClinicalStop)
 }
 
 // anID reads the id of a phone task or a stop.
@@ -161,6 +178,9 @@ func (s *Server) sendAlone(r *http.Request) (any, error) {
 		return nil, err
 	}
 	who := in.of(r)
+	if err := s.entitled(r.Context(), who.Person, authz.SendAlone); err != nil {
+		return nil, err
+	}
 	done, err := s.Results.SendAlone(r.Context(), n, who)
 	if err != nil {
 		return nil, err
@@ -210,6 +230,9 @@ func (s *Server) placeStop(r *http.Request) (any, error) {
 		return nil, err
 	}
 	who := in.of(r)
+	if err := s.stopper(r.Context(), kind, who.Person); err != nil {
+		return nil, err
+	}
 	id, err := s.Results.PlaceStop(r.Context(), results.Stop{
 		Kind: kind, Scope: results.Scope(in.Scope), Target: in.Target, Owner: in.Owner, Basis: in.Basis, Text: in.Text,
 		For: time.Duration(in.ForSeconds) * time.Second, Impact: time.Duration(in.ImpactSeconds) * time.Second,
@@ -231,6 +254,9 @@ func (s *Server) lift(act string, do func(context.Context, event.ID, results.Sto
 			return nil, err
 		}
 		who := in.of(r)
+		if err := s.stopper(r.Context(), kind, who.Person); err != nil {
+			return nil, err
+		}
 		x, err := do(r.Context(), id, kind, who)
 		if err != nil {
 			return nil, err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
+	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/event"
 )
 
@@ -39,7 +40,7 @@ func (s *Server) routes() map[string]route {
 		"GET /v1/results/{id}":                 s.show,
 		"POST /v1/results/{id}/view":           s.body(s.Results.View),
 		"POST /v1/results/{id}/export":         s.body(s.Results.Export),
-		"POST /v1/deliveries/{number}/hold":    s.act("hold", s.Results.Hold),
+		"POST /v1/deliveries/{number}/hold":    s.act("hold", s.hold),
 		"POST /v1/deliveries/{number}/release": s.release,
 		"POST /v1/deliveries/{number}/refuse":  s.act("refuse", s.Results.Refuse),
 		"POST /v1/deliveries/{number}/resend":  s.resend,
@@ -169,6 +170,14 @@ func (s *Server) act(name string, do func(context.Context, int64, results.By) er
 	}
 }
 
+// hold is a clinical stop of one delivery.
+func (s *Server) hold(ctx context.Context, seq int64, who results.By) error {
+	if err := s.entitled(ctx, who.Who, authz.ClinicalStop); err != nil {
+		return err
+	}
+	return s.Results.Hold(ctx, seq, who)
+}
+
 // release is act for what was held: one at a time.
 func (s *Server) release(r *http.Request) (any, error) {
 	n, err := delivery(r)
@@ -180,6 +189,14 @@ func (s *Server) release(r *http.Request) (any, error) {
 		return nil, err
 	}
 	who := by(r, why.Reason)
+	if no := s.entitled(r.Context(), who.Who, authz.ClinicalStop); no != nil {
+		// What needed a person may be tried again by whoever runs this machine; a hold
+		// is lifted by those the director let.
+		if err := s.Results.TryAgain(r.Context(), n, who); err != nil {
+			return nil, no
+		}
+		return Acted{Delivery: n, Act: "release", By: who.Who}, nil
+	}
 	if err := s.Results.ReleaseAlone(r.Context(), n, why.Among, who); err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/domain/setup"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
+	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/store"
@@ -94,6 +95,9 @@ type Server struct {
 	Bundle func(ctx context.Context, by string) ([]byte, setup.Manifest, error)
 	// Access makes one-time links for people; nil where there are no pages.
 	Access Access
+	// Delegated refuses a clinical act in the name of somebody who may not do it;
+	// nil asks nobody.
+	Delegated func(ctx context.Context, name string, p authz.Permission) error
 	// Adoption moves routes between their stages; nil is not offered.
 	Adoption Adoption
 	// Desk holds the alarms; nil offers none.
