@@ -51,6 +51,7 @@ func (h *Hub) Serve(ctx context.Context, c *config.Config, ready func(map[string
 		h.slog.Error("the command socket or the metrics could not be opened; results flow without them", "error", sideErr)
 	} else {
 		g.Go(func() error { return side.serve(ctx) })
+		g.Go(func() error { return h.runReplays(ctx) })
 	}
 	g.Go(func() error {
 		// Nothing is added to g once it may have ended.

@@ -35,7 +35,7 @@ func (p setupPort) Bundle(ctx context.Context, by string) ([]byte, setup.Manifes
 			return nil, setup.Manifest{}, fmt.Errorf("gather a support bundle: %w", err)
 		}
 	}
-	return p.h.rooms.setup.Bundle(ctx, p.h.version, b.parts, storedPatients{p.h}, by)
+	return p.h.rooms.setup.Bundle(ctx, p.h.version, b.parts, storedPatients(p), by)
 }
 
 // storedPatients are the patients' values of the stored messages.

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/labwarden/labwarden/internal/app/control"
 	"github.com/labwarden/labwarden/internal/app/desk"
 	"github.com/labwarden/labwarden/internal/domain/setup"
@@ -163,13 +161,14 @@ func (h *Hub) setupPages() setupui.Deps {
 	}
 }
 
-// runSetup works off replays and looks at maintenance windows.
-func (h *Hub) runSetup(ctx context.Context) error {
+// runSetup looks at maintenance windows and at approvals that expire: done by the
+// node with the lease.
+func (h *Hub) runSetup(ctx context.Context) error { return h.rooms.setup.RunWindows(ctx) }
+
+// runReplays works off the replays that were asked for on this node's pages.
+func (h *Hub) runReplays(ctx context.Context) error {
 	h.rooms.setup.OnReplay(func(int64) { h.live.Say("config") })
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return h.rooms.setup.Run(ctx) })
-	g.Go(func() error { return h.rooms.setup.RunWindows(ctx) })
-	return g.Wait()
+	return h.rooms.setup.Run(ctx)
 }
 
 // Tell writes to a partner's contact, by the mail server of the alarms.

@@ -104,6 +104,9 @@ func runInit(c *cobra.Command, dir, name, id, dsn string) error {
 	for i, s := range shares {
 		fmt.Fprintf(out, "Share %d\n%s\n\n", i+1, s.Text())
 	}
+	if in, ok := terminal(c); ok && !confirmShares(in, out, shares) {
+		fmt.Fprintf(out, "\nThe shares were not typed back. The laboratory is ready all the same; when they are lost and every seal is, so is everything.\n")
+	}
 	fmt.Fprintf(out, "Next: keep a copy of keys/root.key away from this machine, look at labwarden.yaml, then run\n  labwarden serve --config %s\nand, while it runs, for the first administrator's one-time link\n  labwarden access first --config %s\n", path, path)
 	return nil
 }

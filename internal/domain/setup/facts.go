@@ -88,7 +88,7 @@ func labStep(f Facts) SetupStep {
 }
 
 func keysStep(f Facts) SetupStep {
-	s := SetupStep{Name: "Keys", Href: "/keys", Action: "Look at the keys"}
+	s := SetupStep{Name: "Keys", Href: "/keys", Action: "Look at keys"}
 	switch {
 	case f.Seals == 0:
 		s.Title, s.Text = "Nothing opens the vault", "This cannot be on a running hub: look at the keys."
@@ -104,10 +104,10 @@ func keysStep(f Facts) SetupStep {
 }
 
 func sharesStep(f Facts, confirmed string) SetupStep {
-	s := SetupStep{Name: "Recovery", Href: "/setup/shares", Action: "Show that they are kept"}
+	s := SetupStep{Name: "Recovery", Href: "/setup/shares", Action: "Show one"}
 	switch {
 	case f.Shares == 0:
-		s.Stand, s.Title, s.Text, s.Href, s.Action = StandAdvised, "There are no recovery shares", "If every seal is lost, everything is.", "/keys", "Look at the keys"
+		s.Stand, s.Title, s.Text, s.Href, s.Action = StandAdvised, "There are no recovery shares", "If every seal is lost, everything is.", "/keys", "Look at keys"
 	case confirmed != f.SharesSet || confirmed == "":
 		s.Stand, s.Title = StandAdvised, "Nobody has shown yet that the recovery shares are kept"
 		s.Text = fmt.Sprintf("%d were handed out, any %d of them open everything. They are stored nowhere here: Labwarden cannot look.", f.Shares, f.Threshold)
@@ -148,7 +148,7 @@ func lisStep(f Facts) SetupStep {
 	case len(f.Sources) == 0:
 		s.Title, s.Text = "Nothing sends to Labwarden", "Add the laboratory's system as a source: where it connects and whom we let in."
 	case last.IsZero():
-		s.Stand, s.Title, s.Text, s.Action = StandMissing, "No message has come in lately", "The listener is open. Let the laboratory's system send one: it is kept and goes nowhere while every route is in shadow.", "Add another source"
+		s.Stand, s.Title, s.Text, s.Action = StandMissing, "No message has come in lately", "The listener is open. Let the laboratory's system send one: it is kept and goes nowhere while every route is in shadow.", "Add another"
 	default:
 		s.Stand, s.Title, s.Text, s.Action = StandDone, "The laboratory's system sends", fmt.Sprintf("The last message came at %s.", last.Format("2006-01-02 15:04 MST")), ""
 	}
@@ -172,12 +172,12 @@ func partnerStep(f Facts) SetupStep {
 	}
 	p := f.Partners[0]
 	s.Title, s.Text = "No partner's system has accepted anything lately", "A test message says whether the line works. It is plainly a test and belongs to no patient."
-	s.Href, s.Action = "/partners/"+p.Key+"/test", "Send "+p.Name+" a test message"
+	s.Href, s.Action = "/partners/"+p.Key+"/test", "Send a test"
 	return s
 }
 
 func callStep(f Facts) SetupStep {
-	s := SetupStep{Name: "Alarms", Href: "/config", Action: "Open the configuration"}
+	s := SetupStep{Name: "Alarms", Href: "/config", Action: "Configuration"}
 	switch {
 	case f.OnCall == 0:
 		s.Stand, s.Title, s.Text = StandAdvised, "Alarms reach nobody", "Write who is on call (alarms.on_call): until then alarms stand on Today only."
@@ -190,7 +190,7 @@ func callStep(f Facts) SetupStep {
 }
 
 func witnessStep(f Facts) SetupStep {
-	s := SetupStep{Name: "Witness", Href: "/config", Action: "Open the configuration"}
+	s := SetupStep{Name: "Witness", Href: "/config", Action: "Configuration"}
 	if f.Witnesses == 0 {
 		s.Stand, s.Title, s.Text = StandAdvised, "Nobody outside keeps our checkpoints", "A database rolled back to yesterday would not be noticed. Two kinds of witness are advised."
 		return s

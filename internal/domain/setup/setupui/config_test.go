@@ -29,9 +29,9 @@ func TestAConfigurationIsChangedByTwoPeople(t *testing.T) {
 		edit := r.get("ann", "/config/drafts/1/edit").says(200, "# asked for by Dr. Hale", `<textarea id="f-text"`)
 		text := strings.ReplaceAll(setuptest.First, "\n", "\r\n")
 
-		broken := strings.Replace(text, "name: North", "nmae: North", 1)
+		broken := strings.Replace(text, "name: North", "called: North", 1)
 		r.post("ann", "/config/drafts/1", "version", edit.hidden("version"), "title", "The name", "text", broken).goes("/config/drafts/1/edit#problems")
-		edit = r.get("ann", "/config/drafts/1/edit").says(200, "Line 8", "nmae", `<div class="at">`)
+		edit = r.get("ann", "/config/drafts/1/edit").says(200, "Line 8", "called", `<div class="at">`)
 		r.get("ann", "/config/drafts/1").says(200, "error", "Nothing of it can be applied").without("Ask for it")
 
 		better := strings.Replace(text, "name: North", "name: Northgate &amp; Sons <u>", 1)
@@ -194,7 +194,8 @@ func TestServe(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
 		r := newRig(t, open)
 		r.look()
-		t.Log(http.ListenAndServe(addr, r.handler)) //nolint:gosec // for a look
+		s := &http.Server{Addr: addr, Handler: r.handler, ReadHeaderTimeout: time.Second}
+		t.Log(s.ListenAndServe())
 	})
 }
 
@@ -207,5 +208,5 @@ func (r *rig) look() {
 	r.post("bob", "/config/drafts/2", "version", "1", "title", "A route that carries", "text", strings.Replace(setuptest.First, "check_reason: test}", "check_reason: test, stage: carry}", 1))
 	r.post("bob", "/config/drafts/2/ask", "reason", "verified with Northgate", "confirm", "yes")
 	r.post("ann", "/config/drafts", "title", "One with an error")
-	r.post("ann", "/config/drafts/3", "version", "1", "title", "One with an error", "text", strings.Replace(setuptest.First, "name: North", "nmae: North", 1))
+	r.post("ann", "/config/drafts/3", "version", "1", "title", "One with an error", "text", strings.Replace(setuptest.First, "name: North", "called: North", 1))
 }
