@@ -98,7 +98,8 @@ func taskSheet(tasks []accounts.Line, now time.Time) templ.Component {
 var lineKinds = [][2]string{
 	{"grant", "Roles"},
 	{"delegation", "Delegations"},
-	{"service", "Service accounts"}, {"token", "Tokens"},
+	{"service", "Service accounts"},
+	{"token", "Tokens"},
 	{accounts.LineAccount, "Other systems' accounts"},
 	{accounts.LineVendorAccount, "Vendors' accounts"},
 	{accounts.LineVendor, "Vendors"},
