@@ -71,7 +71,7 @@ func (l *lookout) look(ctx context.Context) {
 		return
 	}
 	for _, at := range []func(context.Context, *config.Config) ([]string, []alarm.Alarm, error){
-		l.store, l.machine, l.deliveries, l.quarantine, l.index, l.ledger, l.dates,
+		l.store, l.machine, l.deliveries, l.quarantine, l.index, l.ledger, l.dates, l.accounts,
 	} {
 		limited, cancel := context.WithTimeout(ctx, lookLimit)
 		kinds, found, err := at(limited, conf)
@@ -106,4 +106,9 @@ func (l *lookout) running() (*config.Config, map[string]int64) {
 		away[source] = st.Unidentified + st.HandshakeFailed
 	}
 	return r.conf, away
+}
+
+// accounts: agreements that end, a review that is late, leavers elsewhere.
+func (l *lookout) accounts(ctx context.Context, _ *config.Config) ([]string, []alarm.Alarm, error) {
+	return l.h.rooms.accounts.Alarms(ctx)
 }

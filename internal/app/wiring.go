@@ -113,6 +113,8 @@ type holdings struct{ h *Hub }
 const (
 	heldGrant      = "grant"
 	heldDelegation = "delegation"
+	heldService    = "service"
+	heldToken      = "token"
 )
 
 func (p holdings) Held(ctx context.Context) ([]accounts.Holding, error) {
@@ -136,7 +138,45 @@ func (p holdings) Held(ctx context.Context) ([]accounts.Holding, error) {
 			Kind: heldDelegation, ID: d.ID.String(), Person: d.Person, Account: d.Account, Name: d.Name, What: "may " + info.What, Detail: "delegated by " + d.GivenBy + " on " + d.GivenAt.Format(time.DateOnly),
 		})
 	}
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	programs, err := p.programs(ctx)
+	return append(out, programs...), err
+}
+
+// programs are service accounts and their tokens.
+func (p holdings) programs(ctx context.Context) ([]accounts.Holding, error) {
+	all, err := p.h.Access.Services(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := p.h.now()
+	var out []accounts.Holding
+	for _, x := range all {
+		if !x.Ended.IsZero() {
+			continue
+		}
+		held := accounts.Holding{Kind: heldService, ID: x.ID.String(), Account: x.Account, Name: x.Name, What: "service account", Detail: "made by " + x.MadeBy + " on " + x.Made.Format(time.DateOnly)}
+		if x.Key != "" {
+			held.Detail += "; a client certificate until " + x.KeyUntil.Format(time.DateOnly)
+		}
+		out = append(out, held)
+		for _, t := range x.Tokens {
+			if !t.In(now) {
+				continue
+			}
+			used := "never used"
+			if !t.Used.IsZero() {
+				used = "last used on " + t.Used.Format(time.DateOnly)
+			}
+			out = append(out, accounts.Holding{
+				Kind: heldToken, ID: t.ID.String(), Account: x.Account, Name: x.Name, What: "token " + t.Name,
+				Detail: "made by " + t.MadeBy + "; until " + t.Until.Format(time.DateOnly) + "; " + used,
+			})
+		}
+	}
+	return out, nil
 }
 
 func grantDetail(g access.Grant) string {
@@ -174,10 +214,14 @@ func (p holdings) Remove(ctx context.Context, kind, id string, by accounts.By, _
 		err = p.h.Access.EndGrant(ctx, p.inTheNameOf(by), n)
 	case heldDelegation:
 		err = p.h.Access.Revoke(ctx, p.inTheNameOf(by), n)
+	case heldService:
+		err = p.h.Access.EndService(ctx, p.inTheNameOf(by), n)
+	case heldToken:
+		err = p.h.Access.RevokeToken(ctx, p.inTheNameOf(by), n)
 	default:
 		return fmt.Errorf("nothing is known of a %s: %w", kind, accounts.ErrInvalid)
 	}
-	if errors.Is(err, access.ErrEnded) {
+	if errors.Is(err, access.ErrEnded) || errors.Is(err, access.ErrNotFound) {
 		return nil // somebody was faster
 	}
 	return err
@@ -200,7 +244,7 @@ func (p patientMessages) OfPatient(ctx context.Context, id, authority string, be
 		out[i] = record.Message{ID: m.ID.String(), Source: m.Source, Received: m.ReceivedAt}
 		for _, d := range m.Deliveries {
 			x := record.Delivery{Number: d.Seq, Partner: d.Partner, State: d.State.String()}
-			if d.Level == "accepted" || d.Level == "placed" {
+			if d.Level != "" { // placed, committed or accepted: it is with them
 				x.Accepted = d.ChangedAt
 			}
 			out[i].Deliveries = append(out[i].Deliveries, x)

@@ -216,9 +216,10 @@ func advice(kind string) string {
 func findingForms(r *http.Request, f *accounts.Finding, which string, beside map[string]string, whole string) templ.Component {
 	at := "/accounts/findings/" + f.ID.String()
 	owner, due, until := f.Owner, dayValue(f.Due), dayValue(web.Now(r).AddDate(0, 3, 0))
-	if which == "assign" {
+	switch which {
+	case "assign":
 		owner, due = r.FormValue("owner"), r.FormValue("due")
-	} else if which == "close" {
+	case "close":
 		until = r.FormValue("until")
 	}
 	assign := []kit.Field{

@@ -67,7 +67,7 @@ func (d Deps) listForm(w http.ResponseWriter, r *http.Request, beside map[string
 }
 
 func (d Deps) offerList(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseMultipartForm(maxUpload); err != nil {
+	if err := r.ParseMultipartForm(maxUpload); err != nil { //nolint:gosec // the route's MaxBody bounds the body
 		return d.listForm(w, r, map[string]string{"file": "This is more than a list may have: at most 4 MB."}, "")
 	}
 	defer func() { _ = r.MultipartForm.RemoveAll() }()

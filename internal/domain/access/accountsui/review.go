@@ -98,7 +98,8 @@ func taskSheet(tasks []accounts.Line, now time.Time) templ.Component {
 var lineKinds = [][2]string{
 	{"grant", "Roles"},
 	{"delegation", "Delegations"},
-	{"token", "Tokens and service accounts"},
+	{"service", "Service accounts"},
+	{"token", "Tokens"},
 	{accounts.LineAccount, "Other systems' accounts"},
 	{accounts.LineVendorAccount, "Vendors' accounts"},
 	{accounts.LineVendor, "Vendors"},
