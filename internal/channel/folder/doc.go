@@ -22,7 +22,8 @@
 // as NAME.ack. Killed at any moment the file is presented again from its
 // beginning: nothing is lost, and what was stored is known again by its control
 // id as long as the source's window has not passed. A file that is written or
-// replaced while it is taken stays and is taken anew. A file that is not whole (a
+// replaced while it is taken stays and is taken anew, or is put back, beside its
+// successor as NAME.again-1. A file that is not whole (a
 // batch without its trailer, another count than it says) goes to failed/ and
 // nothing of it is taken. While a message cannot be stored nothing overtakes it.
 package folder

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/labwarden/labwarden/internal/channel"
@@ -97,11 +98,20 @@ func (w *Watcher) away(root *os.Root, name string, st fs.FileInfo, dir string, a
 	if err := w.stop("move"); err != nil {
 		return err
 	}
-	if err := root.Rename(name, dir+"/"+target); err != nil {
+	// Held until it is known to be the one that was read: whoever dies here leaves
+	// a file that finish puts back.
+	held := heldOf(dir, name)
+	if err := root.Rename(name, held); err != nil {
 		return fmt.Errorf("move a taken file to %s: %w", dir, plain(err))
 	}
-	if err := unchanged(root, dir+"/"+target, st); err != nil {
-		return errors.Join(err, root.Remove(part), back(root, dir+"/"+target, name))
+	if err := w.stop("held"); err != nil {
+		return err
+	}
+	if err := unchanged(root, held, st); err != nil {
+		return errors.Join(err, root.Remove(part), back(root, held, name))
+	}
+	if err := root.Rename(held, dir+"/"+target); err != nil {
+		return fmt.Errorf("move a taken file to %s: %w", dir, plain(err))
 	}
 	if err := w.stop("moved"); err != nil {
 		return err
@@ -116,11 +126,20 @@ func (w *Watcher) away(root *os.Root, name string, st fs.FileInfo, dir string, a
 	return errors.Join(syncPath(root, dir), syncPath(root, "."))
 }
 
-// back puts a file that was moved by mistake where it came from.
+// back puts a file that was moved by mistake where it came from. Where another
+// one has its name by now it gets one that ready takes for it.
 func back(root *os.Root, from, name string) error {
-	to, err := free(root, ".", name)
-	if err != nil {
-		return err
+	name, _ = original(name)
+	to := name
+	for i := 1; ; i++ {
+		_, err := root.Lstat(to)
+		if errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		if err != nil || i > maxNames {
+			return errors.Join(errors.New("a file that was moved by mistake cannot be put back into the watched folder"), plain(err))
+		}
+		to = fmt.Sprintf("%s%s%d", name, againMark, i)
 	}
 	if err := root.Rename(from, to); err != nil {
 		return fmt.Errorf("move a file back: %w", plain(err))
@@ -128,7 +147,25 @@ func back(root *os.Root, from, name string) error {
 	return nil
 }
 
+// againMark stands behind the name of a file that was put back beside its
+// successor, before a number.
+const againMark = ".again-"
+
+// original is the name under which a file came that may have been put back.
+func original(name string) (was string, again bool) {
+	i := strings.LastIndex(name, againMark)
+	if i <= 0 {
+		return name, false
+	}
+	if _, err := strconv.ParseUint(name[i+len(againMark):], 10, 16); err != nil {
+		return name, false
+	}
+	return name[:i], true
+}
+
 func partOf(dir, target string) string { return dir + "/." + target + ackSuffix + tmpSuffix }
+
+func heldOf(dir, name string) string { return dir + "/." + name + heldSuffix + tmpSuffix }
 
 // free is name, or name-1, name-2 and so on: neither it nor its answer is there.
 func free(root *os.Root, dir, name string) (found string, err error) {
@@ -157,8 +194,10 @@ func writeWhole(root *os.Root, name string, b []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// finish ends what a process that died between two renames left: an answer
-// whose file has arrived gets its name, one whose file has not is written anew.
+// finish ends what a process that died between two renames left: a file of which
+// nobody had seen yet that it is the one that was read goes back and is taken
+// from its beginning; an answer whose file has arrived gets its name, one whose
+// file has not is written anew.
 func finish(root *os.Root) error {
 	for _, dir := range []string{doneDir, failedDir} {
 		d, err := root.Open(dir)
@@ -168,6 +207,14 @@ func finish(root *os.Root) error {
 		entries, err := d.ReadDir(-1)
 		if err = errors.Join(err, d.Close()); err != nil {
 			return fmt.Errorf("list %s: %w", dir, plain(err))
+		}
+		for _, e := range entries {
+			name, ok := strings.CutSuffix(e.Name(), heldSuffix+tmpSuffix)
+			if name, dot := strings.CutPrefix(name, "."); ok && dot {
+				if err := back(root, dir+"/"+e.Name(), name); err != nil {
+					return err
+				}
+			}
 		}
 		for _, e := range entries {
 			target, ok := strings.CutSuffix(e.Name(), ackSuffix+tmpSuffix)

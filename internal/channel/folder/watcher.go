@@ -58,6 +58,7 @@ type WatchConfig struct {
 const (
 	doneDir, failedDir = "done", "failed"
 	ackSuffix          = ".ack"
+	heldSuffix         = ".held"
 	lockName           = doneDir + "/.labwarden.lock"
 	// maxRest is the longest pause after a look that could not go on.
 	maxRest = time.Minute
@@ -213,7 +214,7 @@ func (w *Watcher) ready(root *os.Root) ([]string, error) {
 	now, seen := w.cfg.Now(), map[string]glimpse{}
 	for _, e := range entries {
 		name := e.Name()
-		if ok, err := path.Match(w.cfg.Match, name); err != nil || !ok || unfinished(name) {
+		if !w.matches(name) || unfinished(name) {
 			continue
 		}
 		st, err := root.Lstat(name)
@@ -241,6 +242,15 @@ func (w *Watcher) ready(root *os.Root) ([]string, error) {
 		out = append(out, f.name)
 	}
 	return out, nil
+}
+
+func (w *Watcher) matches(name string) bool {
+	if ok, err := path.Match(w.cfg.Match, name); err == nil && ok {
+		return true
+	}
+	was, again := original(name)
+	ok, err := path.Match(w.cfg.Match, was)
+	return again && err == nil && ok
 }
 
 // unfinished are names that writers use until a file is whole.

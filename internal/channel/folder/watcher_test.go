@@ -312,6 +312,63 @@ func TestWatcherTakesWhatWasPutInPlaceOfAFile(t *testing.T) {
 	}
 }
 
+// TestWatcherKilledWhileAnotherFileWasMovedTakesIt: the sender renames its next
+// file into place right before the move, and the process dies right after it, or
+// the sender goes on meanwhile. An exact pattern takes them all the same.
+func TestWatcherKilledWhileAnotherFileWasMovedTakesIt(t *testing.T) {
+	killed := errors.New("killed")
+	for _, die := range []bool{true, false} {
+		for _, third := range []bool{false, true} {
+			t.Run(fmt.Sprintf("killed %v, a third file %v", die, third), func(t *testing.T) {
+				r := newRig(t)
+				r.conf.Match = "result.hl7"
+				place := func(id string, n int) {
+					r.put("new.part", msg(id), n)
+					if err := os.Rename(filepath.Join(r.dir, "new.part"), filepath.Join(r.dir, "result.hl7")); err != nil {
+						t.Error(err)
+					}
+				}
+				place("1", 1)
+				w := r.watcher()
+				w.stop = func(step string) error {
+					switch step {
+					case "move":
+						place("2", 2)
+					case "held":
+						w.stop = func(string) error { return nil }
+						if third {
+							place("3", 3)
+						}
+						if die {
+							return killed
+						}
+					}
+					return nil
+				}
+				if err := w.Look(t.Context()); die != errors.Is(err, killed) {
+					t.Fatal(err)
+				}
+				w = r.watcher()
+				r.look(w)
+				r.look(w)
+				want := []string{"1", "2"}
+				if third {
+					want = append(want, "3")
+				}
+				if got := r.taker.list(); !slices.Equal(got, want) {
+					t.Errorf("took %q, want %q", got, want)
+				}
+				r.want(".")
+				for _, n := range r.names("done") {
+					if strings.HasPrefix(n, ".") {
+						t.Errorf("%s is left in done", n)
+					}
+				}
+			})
+		}
+	}
+}
+
 func TestOneWatcherAtATime(t *testing.T) {
 	r := newRig(t)
 	first, second := r.watcher(), r.watcher()

@@ -20,6 +20,7 @@ import (
 type courier struct {
 	s       *Service
 	partner string
+	fence   store.Fence   // of the term in which it delivers; nil for none
 	poke    chan struct{} // something changed; look
 	handed  handed
 	pace    pace
@@ -83,7 +84,7 @@ func (s *Service) Run(ctx context.Context) error {
 		s.mu.Lock()
 		for key := range set.Partners {
 			if s.couriers[key] == nil {
-				c := &courier{s: s, partner: key, poke: make(chan struct{}, 1), q: newQueue()}
+				c := &courier{s: s, partner: key, fence: store.FenceOf(ctx), poke: make(chan struct{}, 1), q: newQueue()}
 				s.couriers[key] = c
 				wg.Go(func() { c.run(ctx) })
 			}
@@ -169,6 +170,9 @@ func (c *courier) try(ctx context.Context, seq int64, p *parcel, turn *turn) {
 	set := c.s.use()
 	next, note := c.attempt(ctx, set, seq, p, turn)
 	c.s.release(set)
+	if note == nil {
+		c.s.claims.sent(seq) // before the queue can give it out again
+	}
 	c.mu.Lock()
 	c.wire.leave(turn)
 	c.flying--
@@ -187,6 +191,7 @@ func (c *courier) try(ctx context.Context, seq int64, p *parcel, turn *turn) {
 	// The connection is free again while this waits for its commit; the lanes
 	// are not.
 	next = note()
+	c.s.claims.sent(seq)
 	c.mu.Lock()
 	c.noting--
 	next()
@@ -270,6 +275,9 @@ func (c *courier) attempt(ctx context.Context, set *Settings, seq int64, now *pa
 	}
 	if turn.wait(ctx) != nil {
 		return later(0), nil
+	}
+	if !s.claims.send(seq) {
+		return later(poll / 10), nil // a person is deciding whether it goes at all
 	}
 	if held := c.stoppedAt(ctx, d, seq); held != nil {
 		return held, nil

@@ -130,8 +130,10 @@ func (l *lab) standard() *Settings {
 }
 
 // run starts the couriers.
-func (l *lab) run() {
-	ctx, cancel := context.WithCancel(context.Background())
+func (l *lab) run() { l.runUnder(context.Background()) }
+
+func (l *lab) runUnder(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	s := l.Service
 	go func() { defer close(done); _ = s.Run(ctx) }()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/labwarden/labwarden/internal/codec/hl7"
 	"github.com/labwarden/labwarden/internal/platform/event"
+	"github.com/labwarden/labwarden/internal/platform/lease"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
 )
@@ -128,8 +129,9 @@ func (s *Service) SendAlone(ctx context.Context, seq int64, by Named) (SentAlone
 	case d.state != Waiting:
 		return out, fmt.Errorf("delivery %d is %s, it does not wait: %w", seq, d.state, ErrConflict)
 	}
-	if s.deliversElsewhere(d.partner) {
-		return out, fmt.Errorf("another node delivers, and only it knows what is being sent at this moment; do this on the node that holds the lease (labwarden status names it): %w", ErrConflict)
+	ctx, here := s.asCourier(ctx, d.partner)
+	if !here {
+		return out, errNotHere
 	}
 	originals, err := s.originals(ctx, seq)
 	if err != nil {
@@ -138,12 +140,18 @@ func (s *Service) SendAlone(ctx context.Context, seq int64, by Named) (SentAlone
 	if len(originals) == 0 {
 		return out, fmt.Errorf("delivery %d waits behind no original that is not acknowledged: %w", seq, ErrConflict)
 	}
-	bodies := map[int64][]byte{}
+	// From here to the commit no courier takes them: what reads "superseded" has
+	// not left after it was looked at.
+	back, busy, ok := s.claims.keep(originals)
+	if !ok {
+		return out, fmt.Errorf("the original, delivery %d, is being sent at this moment; try again: %w", busy, ErrConflict)
+	}
+	defer func() {
+		s.reload(d.partner) // whatever came of it: a commit may have an unknown outcome
+		back()
+	}()
 	ids := map[int64]event.ID{}
 	for _, o := range originals {
-		if s.onTheWire(d.partner, o) {
-			return out, fmt.Errorf("the original, delivery %d, is being sent at this moment; try again: %w", o, ErrConflict)
-		}
 		was, err := s.delivery(ctx, o)
 		if err != nil {
 			return out, fmt.Errorf("the original, delivery %d, cannot be compared: %w", o, ErrConflict)
@@ -151,16 +159,18 @@ func (s *Service) SendAlone(ctx context.Context, seq int64, by Named) (SentAlone
 		if err := replaces(d.body, was.body); err != nil {
 			return out, fmt.Errorf("the correction does not replace delivery %d completely: %w: %w", o, err, ErrConflict)
 		}
-		bodies[o], ids[o] = was.body, was.id
+		ids[o] = was.id
 	}
 	err = s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 		return s.supersede(ctx, tx, d, originals, ids, by)
 	})
+	if errors.Is(err, lease.ErrLost) {
+		return out, errNotHere
+	}
 	if err != nil {
 		return out, err
 	}
 	out.Superseded = originals
-	s.reload(d.partner)
 	return out, nil
 }
 
@@ -212,25 +222,19 @@ func (s *Service) supersede(ctx context.Context, tx *store.Tx, d *delivery, orig
 	return noteChange(ctx, tx, d.partner)
 }
 
-// deliversElsewhere: another node's courier may be sending to the partner.
-func (s *Service) deliversElsewhere(partner string) bool {
+// errNotHere: another node's courier may be sending to the partner.
+var errNotHere = fmt.Errorf("another node delivers, and only it knows what is being sent at this moment; do this on the node that holds the lease (labwarden status names it): %w", ErrConflict)
+
+// asCourier lets what is written under the returned context be written only as
+// long as this node is the one that delivers to the partner; false when it is not.
+func (s *Service) asCourier(ctx context.Context, partner string) (context.Context, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.couriers[partner] == nil && s.elsewhere.Load() != nil
-}
-
-// onTheWire: this node's courier is sending it, or writing its answer down.
-func (s *Service) onTheWire(partner string, seq int64) bool {
-	s.mu.Lock()
 	c := s.couriers[partner]
-	s.mu.Unlock()
 	if c == nil {
-		return false
+		return ctx, s.elsewhere.Load() == nil
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	e := c.q.open[seq]
-	return e != nil && e.out
+	return store.WithFence(ctx, c.fence), true
 }
 
 // lanesOf are the lanes of some identifiers alone.

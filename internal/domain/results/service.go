@@ -45,6 +45,7 @@ type Service struct {
 	mu       sync.Mutex
 	couriers map[string]*courier // by partner, while Run runs
 	counts   counts
+	claims   claims
 
 	recent    recent
 	clinical  chan struct{}                 // something for RunClinical to look at

@@ -17,6 +17,11 @@
 // savepoint when some member of the group failed), must touch nothing but its
 // Tx, and has one second.
 //
+// A connection to PostgreSQL that breaks during a commit leaves nothing open as
+// a rule: the server is asked what came of the transaction before anything of it
+// is done again. Where it cannot be asked, Do returns ErrUnknown and nothing is
+// done again. See docs/develop/decisions/broken-commits.md.
+//
 // # Several nodes
 //
 // A context made with WithFence puts what is written under it behind a condition

@@ -32,7 +32,10 @@ func OpenPostgres(ctx context.Context, dsn string, opts Options) (*DB, error) {
 		opts.Readers = 4
 	}
 	cfg.MaxConns = int32(opts.Readers)
-	w := &pgWriter{cfg: cfg.ConnConfig.Copy()}
+	if opts.OutcomeLimit == 0 {
+		opts.OutcomeLimit = 10 * time.Second
+	}
+	w := &pgWriter{cfg: cfg.ConnConfig.Copy(), outcomeLimit: opts.OutcomeLimit}
 	w.cfg.RuntimeParams["idle_in_transaction_session_timeout"] = strconv.FormatInt(stuckAfter.Milliseconds(), 10)
 	if err := w.connect(ctx); err != nil {
 		return nil, err
@@ -54,7 +57,12 @@ type pgWriter struct {
 	conn  *pgx.Conn
 	batch *pgx.Batch
 	begun *pgx.Conn // the connection of the running transaction
+	began string    // and the history that it writes to
+	xact  string    // its number; "" until the server has told
 	sent  bool      // its COMMIT was sent
+
+	history      string // of the server that conn leads to
+	outcomeLimit time.Duration
 }
 
 func (w *pgWriter) connect(ctx context.Context) error {
@@ -62,26 +70,33 @@ func (w *pgWriter) connect(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("connect to the database: %w", err)
 	}
-	w.conn = conn
+	w.conn, w.history = conn, history(ctx, conn)
 	return nil
 }
 
-// begin opens the transaction and takes the writers' lock, both in the
-// pipeline: they reach the server with the first statements of the group.
+// begin opens the transaction, takes the writers' lock and asks the transaction's
+// number, all in the pipeline: they reach the server with the first statements of
+// the group.
 func (w *pgWriter) begin(ctx context.Context) error {
 	if w.conn == nil || w.conn.IsClosed() {
 		if err := w.connect(ctx); err != nil {
 			return err
 		}
 	}
-	w.begun, w.sent = w.conn, false
+	w.begun, w.began, w.xact, w.sent = w.conn, w.history, "", false
 	w.batch = &pgx.Batch{}
 	w.batch.Queue("BEGIN")
 	w.batch.Queue("SELECT pg_advisory_xact_lock($1, hashtext(current_schema()))", int32(writerLock))
+	w.batch.Queue("SELECT pg_current_xact_id()::text").QueryRow(func(row pgx.Row) error { return row.Scan(&w.xact) })
 	return nil
 }
 
 func (w *pgWriter) commit(ctx context.Context) error {
+	if w.xact == "" { // without it nobody could say what came of it; see outcome.go
+		if err := w.flush(ctx); err != nil {
+			return err
+		}
+	}
 	if w.batch == nil {
 		w.batch = &pgx.Batch{}
 	}
@@ -114,7 +129,7 @@ func (w *pgWriter) rollback(ctx context.Context) error {
 }
 
 // lost: the connection is gone and the transaction with it; its COMMIT had not
-// been sent, so none of it is written.
+// been sent, or the server has said since that it was not done.
 func (w *pgWriter) lost() bool { return !w.sent && w.begun != nil && w.begun.IsClosed() }
 
 func (w *pgWriter) savepoint(ctx context.Context) error { return w.plain(ctx, "SAVEPOINT item") }

@@ -114,6 +114,8 @@ func (w *sqliteWriter) rollbackTo(ctx context.Context) error { return w.plain(ct
 func (w *sqliteWriter) flush(context.Context) error          { return nil }
 func (w *sqliteWriter) lost() bool                           { return false }
 
+func (w *sqliteWriter) learn(_ context.Context, err error) error { return err }
+
 func (w *sqliteWriter) exec(ctx context.Context, query string, args []any) (int64, error) {
 	p, err := w.prepare(ctx, query)
 	if err != nil {

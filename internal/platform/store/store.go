@@ -27,6 +27,11 @@ var ErrClosed = errors.New("store is closed")
 // its second.
 var ErrTooLong = errors.New("work function used up its time")
 
+// ErrUnknown is returned by Do when the connection to the database broke during
+// the commit and the database could not be asked what came of it: look before
+// doing it again.
+var ErrUnknown = errors.New("the connection to the database broke while this was written, and it is not known whether it is; look before you do it again")
+
 // Scanner reads one row. The standard conversions of database/sql hold;
 // []byte destinations receive a copy.
 type Scanner interface{ Scan(dest ...any) error }
@@ -49,6 +54,9 @@ type Options struct {
 	// GroupLimit bounds a whole transaction on PostgreSQL, where the network can
 	// go silent; 0 means 30 seconds.
 	GroupLimit time.Duration
+	// OutcomeLimit is how long a PostgreSQL server that broke the connection during
+	// a commit is asked what came of it; 0 means 10 seconds.
+	OutcomeLimit time.Duration
 	// Readers is the number of reading connections; 0 means 4.
 	Readers int
 }
@@ -98,6 +106,10 @@ type backend interface {
 	// lost says of the transaction that failed just now that its connection broke
 	// and that nothing of it is written.
 	lost() bool
+	// learn finds out whether the transaction whose commit failed just now with err
+	// is written after all: nil where it is, err where nothing of it is, ErrUnknown
+	// where it cannot be known.
+	learn(ctx context.Context, err error) error
 	close() error
 }
 

@@ -106,7 +106,7 @@ func (tx *Tx) QueueCount(ctx context.Context, query string, args []any, count fu
 // After has f called when the outcome is known, by the writer and before the
 // next transaction begins: state in memory that must follow the database step
 // by step is kept so, before the Hook's Done. f must be quick and must not use the
-// database. committed is false too when the outcome is unknown because the connection broke.
+// database. committed is false too when the outcome is not known (ErrUnknown).
 func (tx *Tx) After(f func(committed bool)) { tx.after = append(tx.after, f) }
 
 // settle tells the outcome to those who asked from the given one on: in order

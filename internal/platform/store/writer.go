@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -32,9 +33,9 @@ func (db *DB) Stats() Stats {
 const redoGroup = 50
 
 // Do runs fn in a writing transaction. When it returns nil, what fn wrote is
-// on disk. When it returns an error nothing of it is, with one exception: a
-// database connection that broke during the commit leaves the outcome unknown;
-// the caller must be able to repeat.
+// on disk. When it returns an error nothing of it is, with one exception:
+// ErrUnknown, when a database connection broke during the commit and the server
+// could not be asked afterwards. fn's work is never done twice.
 func (db *DB) Do(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
 	return db.enqueue(&work{ctx: ctx, fn: fn, done: make(chan error, 1)})
 }
@@ -123,7 +124,8 @@ func (db *DB) run(group []*work) {
 	err := db.together(live)
 	// One that failed alone would fail again, but for a connection that broke,
 	// as it does when this process stood still and the server let go of it.
-	if err == nil || len(live) == 1 && !db.w.lost() {
+	// What may be written already is not done again, alone or not.
+	if err == nil || errors.Is(err, ErrUnknown) || len(live) == 1 && !db.w.lost() {
 		for _, w := range live {
 			w.done <- err
 		}
@@ -248,6 +250,7 @@ func (db *DB) finish(ctx context.Context, tx *Tx) error {
 	err := db.w.commit(ctx)
 	if err != nil {
 		_ = db.w.rollback(ctx) // it failed already; the first error is the one that counts
+		err = db.w.learn(ctx, err)
 	}
 	tx.settle(0, err == nil)
 	if db.hook != nil {
