@@ -82,7 +82,6 @@ type Hub struct {
 	trouble atomic.Pointer[string]            // why this node does no work; nil while it does
 	doors   atomic.Pointer[map[string]string] // open doors' addresses; nil while nothing runs
 	live    *web.Live                         // tells open pages what has changed
-	pages   atomic.Pointer[string]            // where the pages are; nil while they are not
 }
 
 // Deps are the inputs from outside.

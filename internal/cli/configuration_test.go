@@ -50,7 +50,7 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 	}
 	edit(t, dir, "stage: shadow", "stage: shadwo")
 	code, out, _ := run(t, dir, "", "check")
-	if code != 1 || !strings.Contains(out, "labwarden.yaml:22:58: error") || !strings.Contains(out, "shadow, parallel") {
+	if code != 1 || !strings.Contains(out, "labwarden.yaml:24:58: error") || !strings.Contains(out, "shadow, parallel") {
 		t.Errorf("%d %q", code, out)
 	}
 	code, out, _ = run(t, dir, "", "check", "--json")
