@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/labwarden/labwarden/internal/codec/hl7"
 	"github.com/labwarden/labwarden/internal/domain/results"
@@ -36,7 +38,11 @@ func (h *Hub) settings(c *config.Config, senders map[string]results.Sender) (*re
 		if !ok {
 			return nil, fmt.Errorf("source %s: character set %s cannot be read", name, s.Charset)
 		}
-		set.Sources[name] = results.Source{Name: name, Window: s.ControlIDWindow.Std(), CriticalAfter: s.CriticalAfter.Std(), Charset: cs}
+		fields, err := accessionFields(s.AccessionFields)
+		if err != nil {
+			return nil, fmt.Errorf("source %s: %w", name, err)
+		}
+		set.Sources[name] = results.Source{Name: name, Window: s.ControlIDWindow.Std(), CriticalAfter: s.CriticalAfter.Std(), Charset: cs, AccessionFields: fields}
 	}
 	owns := map[string]results.Belonging{}
 	for key, p := range c.Partners {
@@ -141,3 +147,17 @@ func step(c *config.Config, t config.Transform) (results.Change, error) {
 // sorted returns the keys of m in order, so that start and stop are the same
 // every time.
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// accessionFields are the numbers of OBR fields, given as OBR-18.
+func accessionFields(names []string) ([]int, error) {
+	out := make([]int, 0, len(names))
+	for _, n := range names {
+		number, ok := strings.CutPrefix(n, "OBR-")
+		f, err := strconv.Atoi(number)
+		if !ok || err != nil {
+			return nil, fmt.Errorf("accession field %s: write it as OBR-18", n)
+		}
+		out = append(out, f)
+	}
+	return out, nil
+}

@@ -1,6 +1,7 @@
 package results
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -117,29 +118,29 @@ func (a *auditor) compareRun(ctx context.Context, before int64, run searchRun) (
 			bad("results_search", fmt.Sprintf("%d/%d", run.first, run.block(e.key)), "an entry is there twice")
 		case !has(whole, e) && !(run.dirty != 0 && erased[e.leaf]):
 			bad("results_search", fmt.Sprintf("%d/%d", run.first, run.block(e.key)),
-				"it holds an entry that no message explains: it was changed, or accession_fields were since it was written")
+				"it holds an entry that no message explains")
 		}
 	}
 	return found, nil
 }
 
-// entriesOf computes what a run should hold: whole with, base without the
-// accession numbers of configured fields, which may have been others when the
-// run was written.
+// entriesOf computes what a run should hold: base is there in any case, whole has
+// what each field could give that may be configured for accession numbers. Which
+// of them were when the run was written is not known, and their change is none
+// of the index.
 func (a *auditor) entriesOf(ctx context.Context, before int64, run searchRun) (whole, base []searchEntry, erased map[int64]bool, sum searchRun, err error) {
-	s, set, index := a.s, a.s.settings.Load(), currentIndex(a.s.vault)
+	s, index := a.s, currentIndex(a.s.vault)
 	sum = searchRun{first: -1, bits: run.bits, dirty: run.dirty}
 	erased = map[int64]bool{}
 	var keys hl7.Keys
 	var found []searchKey
 	for at := before; at < run.last; {
 		n := 0
-		err = s.db.Query(ctx, "SELECT leaf, id, source, body FROM results_messages WHERE leaf > $1 AND leaf <= $2 ORDER BY leaf LIMIT $3",
+		err = s.db.Query(ctx, "SELECT leaf, id, body FROM results_messages WHERE leaf > $1 AND leaf <= $2 ORDER BY leaf LIMIT $3",
 			[]any{at, run.last, int64(indexBatch)}, func(row store.Scanner) error {
 				var leaf int64
 				var rawID, sealed []byte
-				var source string
-				if err := row.Scan(&leaf, &rawID, &source, &sealed); err != nil {
+				if err := row.Scan(&leaf, &rawID, &sealed); err != nil {
 					return err
 				}
 				n++
@@ -162,16 +163,15 @@ func (a *auditor) entriesOf(ctx context.Context, before int64, run searchRun) (w
 				if err != nil {
 					return nil
 				}
-				add := func(to []searchEntry, fields []int) []searchEntry {
-					keys.AccessionFields = fields
-					found = searchKeys(found[:0], index, body, &keys)
-					for _, k := range found {
-						to = append(to, searchEntry{k, leaf})
-					}
-					return to
+				keys.AccessionFields = nil
+				found = searchKeys(found[:0], index, body, &keys)
+				for _, k := range found {
+					base = append(base, searchEntry{k, leaf})
 				}
-				whole = add(whole, set.Sources[source].AccessionFields)
-				base = add(base, nil)
+				found = accessionKeys(found, index, body, &keys)
+				for _, k := range found {
+					whole = append(whole, searchEntry{k, leaf})
+				}
 				return nil
 			})
 		if err != nil || n == 0 {
@@ -181,6 +181,26 @@ func (a *auditor) entriesOf(ctx context.Context, before int64, run searchRun) (w
 	sortEntries(whole)
 	sortEntries(base)
 	return whole, base, erased, sum, err
+}
+
+// accessionKeys appends what a message may be found by besides, field by field:
+// all together may be more identifiers than a message may name.
+func accessionKeys(dst []searchKey, index indexer, body []byte, k *hl7.Keys) []searchKey {
+	head, err := hl7.ReadHeader(body)
+	if err != nil {
+		return dst
+	}
+	for _, f := range [...]int{18, 19, 20, 21} { // those that a source may be configured to use
+		k.AccessionFields = append(k.AccessionFields[:0], f)
+		if hl7.ReadKeys(body, &head, k) != nil {
+			continue
+		}
+		for _, id := range k.Accessions {
+			number, _, _ := bytes.Cut(id, []byte{hl7.KeySep})
+			dst = append(dst, index(domainOrder, number)...)
+		}
+	}
+	return dst
 }
 
 // strayBlocks looks for blocks of runs that are not there.

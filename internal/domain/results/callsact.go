@@ -183,7 +183,7 @@ func (s *Service) ViewCall(ctx context.Context, id event.ID, by By) (CallView, e
 	body, err := s.callBody(ctx, &c)
 	if err != nil {
 		v.Unreadable = "what is stored cannot be opened"
-	} else if v.Orders, err = orderNumbers(body); err != nil {
+	} else if v.Orders, err = orderNumbers(body, s.settings.Load().Sources[c.Source].AccessionFields); err != nil {
 		v.Unreadable = "the message cannot be read; look at what came in and ask the LIS"
 	}
 	err = s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
@@ -217,12 +217,12 @@ const maxOrders = 50
 
 // orderNumbers are the filler, placer and accession numbers a message names,
 // without their authorities, each once.
-func orderNumbers(body []byte) ([]string, error) {
+func orderNumbers(body []byte, accession []int) ([]string, error) {
 	head, err := hl7.ReadHeader(body)
 	if err != nil {
 		return nil, err
 	}
-	var k hl7.Keys
+	k := hl7.Keys{AccessionFields: accession}
 	if err := hl7.ReadKeys(body, &head, &k); err != nil {
 		return nil, err
 	}
