@@ -35,6 +35,9 @@ type Start struct {
 	// Before is the session token the request came with (SessionToken): whatever
 	// session that was ends here, and is never continued.
 	Before string
+	// Stale: it was proved elsewhere, and who knows when (single sign-on); an act that
+	// wants a fresh proof asks for one.
+	Stale bool
 }
 
 // Session is one as it is listed.
@@ -93,6 +96,10 @@ func (s *Service) Start(ctx context.Context, in Start) (t Started, err error) {
 // StartIn is Start within the caller's transaction.
 func (s *Service) StartIn(ctx context.Context, tx *store.Tx, in Start) (t Started, err error) {
 	now := s.now()
+	fresh := now
+	if in.Stale {
+		fresh = time.Time{}
+	}
 	p, err := personBy(ctx, tx, "WHERE id = $1", in.Person[:])
 	if err != nil {
 		return t, err
@@ -125,8 +132,8 @@ func (s *Service) StartIn(ctx context.Context, tx *store.Tx, in Start) (t Starte
 		return t, err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO access_sessions (id, hash, person, level, method, bench, device, network, made_at, fresh_at, ended_at, ended_by, ended_why)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, 0, '', '')`,
-		t.ID[:], hash, p.ID[:], int64(in.Level), in.Method, bench, cut(in.Device.Name, 80), cut(in.Device.Network, 60), micro(now))
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, '', '')`,
+		t.ID[:], hash, p.ID[:], int64(in.Level), in.Method, bench, cut(in.Device.Name, 80), cut(in.Device.Network, 60), micro(now), micro(fresh))
 	if err != nil {
 		return t, err
 	}

@@ -31,6 +31,7 @@ func (d *decoder) check(c *Config) {
 	d.checkWitnesses(c)
 	d.checkAlarms(c)
 	d.checkProfiles(c)
+	d.checkSignIn(c)
 	if r := c.Retention; d.written("retention.messages") {
 		if r.Messages < r.Minimum.Reports {
 			d.add("retention.messages", "write at least "+r.Minimum.Reports.String(),

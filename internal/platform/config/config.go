@@ -20,6 +20,7 @@ type Config struct {
 	Witnesses []Witness          `yaml:"witnesses" sample:"off" doc:"Who outside this machine keeps our checkpoints, so that a database rolled back to yesterday is noticed. Two kinds are advised."`
 	Changes   *Changes           `yaml:"changes" sample:"off" doc:"How this configuration itself is changed from the pages."`
 	Profiles  *Profiles          `yaml:"profiles" sample:"off" doc:"Which parts of Labwarden are switched on. What is off has no menu, port or job."`
+	SignIn    *SignIn            `yaml:"sign_in" sample:"off" doc:"How people sign in besides passkeys and passwords, which are always there."`
 	Log       Log                `yaml:"log" doc:"What the program writes about itself; never patient data."`
 }
 

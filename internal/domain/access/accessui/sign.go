@@ -58,6 +58,15 @@ func (p people) ByID(ctx context.Context, id event.ID) (signin.PersonInfo, bool,
 	return p.info(x, err)
 }
 
+// FromProvider is signin.Outside.
+func (p people) FromProvider(ctx context.Context, x signin.Outsider) (signin.PersonInfo, bool, error) {
+	return p.info(p.Service.FromProvider(ctx, access.Said{Issuer: x.Issuer, Subject: x.Subject, Account: x.Account, Name: x.Name, Groups: x.Groups, SCIM: x.SCIM}))
+}
+
+// SignInOutside lets package signin find whom a provider means;
+// signin.Options.Outside.
+func SignInOutside(s *access.Service, now func() time.Time) signin.Outside { return people{s, now} }
+
 func (p people) info(x access.Person, err error) (signin.PersonInfo, bool, error) {
 	if errors.Is(err, access.ErrNotFound) {
 		return signin.PersonInfo{}, false, nil

@@ -38,6 +38,7 @@ func (s *signing) stepRoutes() []web.Route {
 	in := &flow{s, "/sign-in", "__Host-lw-half", false}
 	up := &flow{s, "/step-up", "__Host-lw-again", true}
 	out := []web.Route{{Pattern: "POST /sign-out", Access: web.Open, Why: "it ends one's own session; without one it leads to the sign-in", Handle: s.signOut}}
+	out = append(out, web.Route{Pattern: "GET " + signin.ReturnPath, Access: web.Open, Why: "the OpenID provider sends the browser back here; it opens nothing before its answer was judged", Handle: s.returned(in, up)})
 	for _, f := range []*flow{in, up} {
 		open := func(pattern string, h web.Handler) web.Route {
 			rt := web.Route{Pattern: pattern, Access: web.Open, Why: why, Handle: h, MaxBody: maxAnswer}
@@ -52,6 +53,7 @@ func (s *signing) stepRoutes() []web.Route {
 			open("GET "+f.base+"/code", f.second(signin.ByTOTP)), open("POST "+f.base+"/code", f.code(signin.ByTOTP)),
 			open("GET "+f.base+"/recovery", f.second(signin.ByRecovery)), open("POST "+f.base+"/recovery", f.code(signin.ByRecovery)),
 			open("GET "+f.base+"/passkey", f.second(signin.ByPasskey)),
+			open("POST "+f.base+"/provider", f.provider),
 			open("POST "+f.base+"/passkey/begin", f.begin), open("POST "+f.base+"/passkey/finish", f.finish),
 		)
 	}
@@ -83,11 +85,14 @@ func (f *flow) first(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, web.To(r), http.StatusSeeOther)
 		return nil
 	}
-	return f.draw(w, r, nil, "", http.StatusOK)
+	return f.draw(w, r, wrong{}, "", http.StatusOK)
 }
 
-// draw draws it. bad is what was wrong with the password.
-func (f *flow) draw(w http.ResponseWriter, r *http.Request, bad *web.Error, account string, status int) error {
+// wrong is what was wrong, beside what it was wrong with.
+type wrong struct{ password, provider *web.Error }
+
+// draw draws it.
+func (f *flow) draw(w http.ResponseWriter, r *http.Request, bad wrong, account string, status int) error {
 	p := kit.Page{Title: "Sign in", Lead: "Sign in.", Eyebrow: "Every sign-in is recorded.", Bare: true, Status: status}
 	password := true
 	if f.again {
@@ -113,10 +118,17 @@ func (f *flow) draw(w http.ResponseWriter, r *http.Request, bad *web.Error, acco
 			fields = append(fields, kit.Field{Name: "account", Label: "Account", Value: account, Autocomplete: "username", Required: true, Max: 64})
 		}
 		o := kit.FormOpts{Action: with(f.base, web.To(r)), Submit: "Go on", Fields: append(fields, kit.Field{Name: "password", Label: "Password", Kind: kit.PasswordField, Autocomplete: "current-password", Required: true})}
-		if bad != nil {
-			o.Wrong = bad.Message
+		if bad.password != nil {
+			o.Wrong = bad.password.Message
 		}
 		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "With a password", Pad: true, Body: kit.Form(o)}))
+	}
+	elsewhere, err := f.elsewhere(r, bad.provider)
+	if err != nil {
+		return err
+	}
+	if elsewhere != nil {
+		parts = append(parts, elsewhere)
 	}
 	if f.again && !password {
 		parts = append(parts, paragraph("Lost your passkey? An administrator gives you a link for a new one."))
@@ -156,7 +168,7 @@ func (f *flow) password(w http.ResponseWriter, r *http.Request) error {
 		if e.After > 0 {
 			w.Header().Set("Retry-After", number(e.After))
 		}
-		return f.draw(w, r, e, account, statusOf(e))
+		return f.draw(w, r, wrong{password: e}, account, statusOf(e))
 	}
 	if step.Level > authz.LevelNone {
 		if err := f.done(w, r, step, "password"); err != nil {
@@ -306,6 +318,7 @@ func (f *flow) done(w http.ResponseWriter, r *http.Request, step signin.Step, me
 	} else {
 		t, err = f.Access.Start(r.Context(), access.Start{
 			Person: step.Person, Level: step.Level, Method: method, Device: access.DeviceOf(r), Bench: access.BenchToken(r), Before: access.SessionToken(r),
+			Stale: method == byProvider,
 		})
 	}
 	if err != nil {

@@ -293,12 +293,16 @@ func detail(err error) string {
 
 // notTaken writes that a passkey was refused. It makes nobody wait.
 func (s *Service) notTaken(ctx context.Context, ask Ask, person event.ID, why Reason) error {
+	return s.notTakenBy(ctx, ask, ByPasskey, person, why)
+}
+
+func (s *Service) notTakenBy(ctx context.Context, ask Ask, way Way, person event.ID, why Reason) error {
 	err := s.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
-		n, err := s.counter("passkey refusals", onNetwork, network(ask.From)).fail(ctx, tx, s.Now())
+		n, err := s.counter(string(way)+" refusals", onNetwork, network(ask.From)).fail(ctx, tx, s.Now())
 		if err != nil || onNetwork.wait(n.failures) > 0 && why != Cloned {
 			return err // told often enough: a program that sends rubbish must not fill the ledger
 		}
-		return s.fact(ctx, tx, KindRefused, person, ask, ledger.Pairs{{K: "way", V: string(ByPasskey)}, {K: "reason", V: string(why)}})
+		return s.fact(ctx, tx, KindRefused, person, ask, ledger.Pairs{{K: "way", V: string(way)}, {K: "reason", V: string(why)}})
 	})
 	if err != nil {
 		return fmt.Errorf("write a refusal: %w", err)

@@ -202,6 +202,7 @@ func (s *Service) keyed(ctx context.Context, ask Ask, w *pending, k key, cred *w
 		return Step{}, &Refused{Reason: Gone}
 	case n == 0:
 		s.Log.Error("the counter of a passkey went back: there may be two of it", "person", k.person.String(), "passkey", k.ID.String())
+		s.copied(ctx, k.person)
 		return Step{}, s.notTaken(ctx, ask, k.person, Cloned)
 	}
 	return Step{Level: authz.LevelPasskey, Person: k.person}, nil

@@ -80,6 +80,12 @@ type Options struct {
 	Hasher *Hasher
 	Now    func() time.Time
 	Log    *slog.Logger
+	// Provider is the OpenID provider of the configuration in force, nil for none;
+	// Outside finds whom it means. Without them nobody signs in that way.
+	Provider func() *Provider
+	Outside  Outside
+	// Raise hears of copied passkeys and of guessing; nil: nobody is told.
+	Raise Raiser
 }
 
 // Service is the ways to sign in. It is safe for concurrent use.
@@ -89,6 +95,7 @@ type Service struct {
 	site     atomic.Pointer[site]
 	breached atomic.Pointer[Breached]
 	dummy    string
+	line     *line
 }
 
 // site is what follows from Settings.
@@ -100,7 +107,7 @@ type site struct {
 
 // New returns a service; Apply gives it its settings.
 func New(o Options) (*Service, error) {
-	s := &Service{Options: o, tags: bus.NewTags(o.Vault)}
+	s := &Service{Options: o, tags: bus.NewTags(o.Vault), line: newLine()}
 	s.Apply(Settings{})
 	dummy, err := o.Hasher.Hash(context.Background(), "nobody has this password")
 	if err != nil {
@@ -196,6 +203,8 @@ type Refused struct {
 	Reason Reason
 	// After is how long to wait.
 	After time.Duration
+	// Who is the provider that it is about, Subject whom that knows and nobody here.
+	Who, Subject string
 }
 
 // longest is longer than any wait that ends by itself.
@@ -216,6 +225,9 @@ func (r *Refused) Error() string {
 		return "This passkey has been copied, so it is no longer taken. Sign in another way and tell your security officer."
 	case NoWay:
 		return "This password is too short to stand alone, and there is no second factor any more. Ask an administrator for a new sign-in link."
+	}
+	if text := r.provider(); text != "" {
+		return text
 	}
 	return "That did not match. Check what you typed, or use a passkey."
 }

@@ -220,7 +220,9 @@ func (s *Service) blocked(ctx context.Context, from netip.Addr) error {
 // failed writes down a wrong proof: the network's count, the refusal, and that
 // one has to wait from now on. was is what reserve returned.
 func (s *Service) failed(ctx context.Context, ask Ask, person event.ID, way Way, why Reason, was counted) error {
+	much := false
 	err := s.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
+		much = false
 		net, err := s.ofNetwork(ask.From).fail(ctx, tx, s.Now())
 		if err != nil {
 			return err
@@ -230,6 +232,7 @@ func (s *Service) failed(ctx context.Context, ask Ask, person event.ID, way Way,
 			return err
 		}
 		if wait := onNetwork.wait(net.failures); wait > 0 && (net.failures-onNetwork.free)%onNetwork.steps == 0 {
+			much = wait >= heavy
 			return s.fact(ctx, tx, KindThrottled, event.ID{}, ask, ledger.Pairs{{K: "of", V: "network"}},
 				ledger.Number{K: "failures", N: net.failures}, ledger.Number{K: "seconds", N: int64(wait / time.Second)})
 		}
@@ -237,6 +240,12 @@ func (s *Service) failed(ctx context.Context, ask Ask, person event.ID, way Way,
 	})
 	if err != nil {
 		return fmt.Errorf("write a refusal: %w", err)
+	}
+	if much {
+		s.guessed(ctx, ask.From)
+	}
+	if was.failures == onAccount.most {
+		s.shut(ctx, person)
 	}
 	return &Refused{Reason: why}
 }
