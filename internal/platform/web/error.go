@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/labwarden/labwarden/internal/platform/authz"
@@ -20,6 +21,7 @@ const (
 	KindUnavailable Kind = "unavailable"
 	KindInternal    Kind = "internal"
 	KindSignIn      Kind = "sign in"
+	KindTooBig      Kind = "too big"
 )
 
 // Error is a refusal whose text was written for the person who asked.
@@ -60,6 +62,8 @@ func (k Kind) status() int {
 		return http.StatusTooManyRequests
 	case KindUnavailable:
 		return http.StatusServiceUnavailable
+	case KindTooBig:
+		return http.StatusRequestEntityTooLarge
 	}
 	return http.StatusInternalServerError
 }
@@ -76,7 +80,7 @@ func (s *Server) classify(err error) *Error {
 	}
 	var tooBig *http.MaxBytesError
 	if errors.As(err, &tooBig) {
-		return &Error{Kind: KindInvalid, Message: "that is more than this form takes"}
+		return &Error{Kind: KindTooBig, Message: fmt.Sprintf("That is more than is taken here: %d bytes at most.", tooBig.Limit)}
 	}
 	if s.Kinds != nil {
 		if e := s.Kinds(err); e != nil {

@@ -39,8 +39,10 @@ type Server struct {
 	Live           *Live
 	Now            func() time.Time
 	Log            *slog.Logger
-	Version string // the program's, for the API's description
-	// Active bounds the requests under way; 0 is 256. Live hints do not count.
+	Version        string // the program's, for the API's description
+	// Active bounds the requests under way; 0 is 256. One address gets a quarter of
+	// them: who sends slowly on purpose keeps out nobody else. Live hints do not
+	// count.
 	Active int
 
 	routes  []Route
@@ -134,7 +136,7 @@ func (s *Server) Handler() http.Handler {
 	if active <= 0 {
 		active = 256
 	}
-	slots := make(chan struct{}, active)
+	slots := newSlots(active)
 	guard := http.NewCrossOriginProtection()
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, &Error{Kind: KindDenied, Message: "This request came from another site. Open the page here and try again."})
@@ -144,6 +146,11 @@ func (s *Server) Handler() http.Handler {
 		q := &request{s: s, nonce: rand.Text()}
 		r = r.WithContext(context.WithValue(r.Context(), keyRequest, q))
 		secure(w.Header(), q.nonce)
+		if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
+			// It may have had a Content-Length besides, which net/http drops: whoever
+			// stands before us may have read the other length (RFC 9112 6.1).
+			w.Header().Set("Connection", "close")
+		}
 		defer func() {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
@@ -157,13 +164,12 @@ func (s *Server) Handler() http.Handler {
 			}
 		}()
 		if !strings.HasPrefix(r.URL.Path, "/live") {
-			select {
-			case slots <- struct{}{}:
-				defer func() { <-slots }()
-			default:
+			leave, ok := slots.enter(From(r))
+			if !ok {
 				s.fail(w, r, &Error{Kind: KindBusy, Message: "Too many requests at this moment. Try again.", After: 1})
 				return
 			}
+			defer leave()
 		}
 		inner.ServeHTTP(w, r)
 	})
@@ -198,6 +204,12 @@ func (s *Server) serve(rt *Route) http.Handler {
 		q.who = who
 		if rt.Access == ByPermission {
 			if err := s.allowed(r, rt, who); err != nil {
+				s.fail(w, r, err)
+				return
+			}
+		}
+		if rt.changes() {
+			if err := takeBody(r, most); err != nil {
 				s.fail(w, r, err)
 				return
 			}
@@ -304,6 +316,8 @@ func title(k Kind) string {
 		return "This cannot be done as it stands."
 	case KindBusy:
 		return "Too much at once."
+	case KindTooBig:
+		return "That is too much."
 	}
 	return "This did not work."
 }

@@ -222,7 +222,7 @@ func TestABodyThatIsTooLargeIsRefused(t *testing.T) {
 		return web.Done(w, r, "/", "")
 	}})
 	h := []string{"X-Test-Role", "technologist", "Content-Type", "application/x-www-form-urlencoded"}
-	if w := s.ask("POST", "/form", "a="+strings.Repeat("x", 200), h...); w.Code != 422 {
+	if w := s.ask("POST", "/form", "a="+strings.Repeat("x", 200), h...); w.Code != 413 {
 		t.Errorf("200 bytes: %d", w.Code)
 	}
 	if w := s.ask("POST", "/form", "a=x", h...); w.Code != 303 {
