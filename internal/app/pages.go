@@ -73,6 +73,11 @@ func (h *Hub) welcome(c *config.Config) {
 	if err := h.rooms.signin.PasskeysWork(); err != nil {
 		h.slog.Warn("nobody can use a passkey", "error", err)
 	}
+	h.applying.Lock()
+	defer h.applying.Unlock()
+	if _, err := h.takeBreached(c); err != nil {
+		h.slog.Error("new passwords are not looked up in the list of stolen ones", "error", err)
+	}
 }
 
 // newWeb puts the server of the pages together.

@@ -25,6 +25,17 @@ func (h *Hub) Reload(ctx context.Context) (out desk.Reloaded, err error) {
 	}
 	out.Taken.Taken = append([]string{"keys"}, renewed...)
 	c := h.inForce()
+	if c != nil && c.Node.Web != nil {
+		h.applying.Lock()
+		another, err := h.takeBreached(c)
+		h.applying.Unlock()
+		if err != nil {
+			return out, &desk.Invalid{Err: err}
+		}
+		if another {
+			out.Taken.Taken = append(out.Taken.Taken, "list of stolen passwords")
+		}
+	}
 	out.Restart = h.nodeChanges(c)
 	out.Pending = h.pending(c)
 	return out, nil

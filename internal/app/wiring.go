@@ -28,12 +28,14 @@ type rooms struct {
 	setup     *setup.Service
 	accounts  *accounts.Service
 	record    *record.Record
+	breached  breached // under applying
 }
 
 // furnish makes them. h has its store, vault, ledger, results and people.
 func (h *Hub) furnish() (err error) {
 	h.rooms.signin, err = signin.New(signin.Options{
 		DB: h.DB, Vault: h.Vault, People: accessui.SignInPeople(h.Access, h.now), Hasher: signin.NewHasher(signin.HasherOptions{}), Now: h.now, Log: h.slog,
+		Provider: h.openID, Outside: accessui.SignInOutside(h.Access, h.now), Raise: h.Alarms,
 	})
 	if err != nil {
 		return err

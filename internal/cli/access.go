@@ -19,7 +19,7 @@ func accessCommand() *cobra.Command {
 There is no default password: the first administrator comes in by a link that
 works once, and enrols a passkey.`,
 	}
-	c.AddCommand(accessFirstCommand(), accessRecoverCommand(), accessRootCommand())
+	c.AddCommand(accessFirstCommand(), accessRecoverCommand(), accessRootCommand(), accessPasswordsCommand())
 	return c
 }
 
