@@ -147,7 +147,7 @@ func TestFromProviderForged(t *testing.T) {
 // TestStaleSession: single sign-on is no fresh proof.
 func TestStaleSession(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
-		s, err := r.s.Start(t.Context(), access.Start{Person: r.admin.ID, Level: authz.LevelPasskey, Method: "oidc", Stale: true})
+		s, err := r.s.Start(t.Context(), access.Start{Person: r.admin.ID, Level: authz.LevelPasskey, Method: "oidc", Stale: true, Device: access.Device{Name: "Firefox on Linux", Network: "192.0.2.7"}})
 		check(t, err)
 		who := r.who(r.s, s.Token)
 		if who == nil || !who.FreshAt.IsZero() {

@@ -33,8 +33,11 @@ func trip(w http.ResponseWriter, token string, seconds int) {
 // it could not confirm who asks. It is drawn without asking the provider.
 func (f *flow) elsewhere(r *http.Request, bad *web.Error) (templ.Component, error) {
 	label := f.SignIn.ProviderLabel()
-	if label == "" {
+	if label == "" && bad == nil {
 		return nil, nil
+	}
+	if label == "" {
+		return kit.Sheet(kit.SheetOpts{Title: "Elsewhere", Pad: true, Body: kit.UnknownState(bad.Message)}), nil
 	}
 	o := kit.FormOpts{Action: with(f.base+"/provider", web.To(r)), Submit: "Sign in with " + label}
 	if f.again {

@@ -49,6 +49,7 @@ type doorway struct {
 	roots  *x509.CertPool
 	mu     sync.Mutex
 	ahead  time.Duration // of the clock
+	openID *signin.Provider
 }
 
 func (s *doorway) now() time.Time {
@@ -89,6 +90,7 @@ func newDoorway(t *testing.T, open storetest.Opener, host string) *doorway {
 	s.access = access.New(access.Deps{DB: s.db, Ledger: log, Keys: v, Now: s.now, Log: quiet})
 	s.signin, err = signin.New(signin.Options{
 		DB: s.db, Vault: v, People: accessui.SignInPeople(s.access, s.now), Now: s.now, Log: quiet,
+		Provider: func() *signin.Provider { return s.openID }, Outside: accessui.SignInOutside(s.access, s.now),
 		Hasher: signin.NewHasher(signin.HasherOptions{Costs: signin.Costs{Memory: 64, Time: 1, Rounds: 10}}),
 	})
 	must(t, err)

@@ -1,5 +1,5 @@
 // Package signin is how a person proves who they are: passkeys, password with
-// one-time code, recovery codes. It keeps each way under the person's id, which
+// one-time code, recovery codes, or an OpenID provider. It keeps each way under the person's id, which
 // package access owns, and answers with how well the proof was made
 // (authz.Level); it makes no session.
 //
@@ -15,6 +15,10 @@
 //   - What is stored does not sign anybody in: passwords and recovery codes are
 //     hashed and then sealed by the vault, seeds are sealed, tokens are kept as
 //     their SHA-256.
+//   - An OpenID provider's answer is taken once, by the browser that asked, and only
+//     if issuer, audience, signature, time, nonce, state and PKCE agree; issuer and
+//     subject alone say who it is. It counts for one factor unless the configuration
+//     says otherwise. A provider that is away or slow holds up nobody else.
 //   - At most a fixed number of hashes run at a time, and a fixed number wait.
 //   - Every success, refusal, enrolment and removal is a ledger event in the
 //     transaction of what it tells, with ids only. What is turned away while it has

@@ -242,12 +242,17 @@ func TestAClonedPasskeyIsRefusedFromThenOn(t *testing.T) {
 			_, err := r.press(v, desk)
 			r.must(err)
 		}
+		b := &bell{}
+		r.Raise = b
 		clone := *v
 		clone.cred.Counter = 1 // made after the first use
 		_, err := r.press(&clone, desk)
 		r.want(err, Cloned)
 		if n := r.facts()[KindCloned]; n != 1 {
 			t.Fatal(n, " events")
+		}
+		if len(b.all) != 1 || b.all[0].Kind != "signin.passkey_cloned" || b.all[0].About != "a.okafor" || !b.all[0].Once {
+			t.Fatalf("%+v", b.all)
 		}
 		_, err = r.press(v, desk) // nobody knows which of the two is the copy
 		r.want(err, Cloned)
