@@ -251,7 +251,7 @@ func (v *partnerView) lastReply(now time.Time) kit.Cell {
 	case !v.LastReply.IsZero():
 		return kit.CMono(kit.Clock(v.LastReply, now))
 	case !v.LastPlaced.IsZero():
-		return kit.Cell{Text: kit.Clock(v.LastPlaced, now), Mono: true, Sub: "placed, nobody answers"}
+		return kit.Cell{Text: kit.Clock(v.LastPlaced, now), Mono: true, Sub: "placed"}
 	}
 	return kit.C("none seen")
 }
