@@ -246,6 +246,7 @@ async function main() {
       if (plan.crawl) plan.seen.add(shape(plan, p.path));
       plan.todo.push(p);
     }
+    if (plan.jobsFirst) for (const j of plan.jobs || []) await job(browser, plan, j, state);
     while (plan.todo.length) {
       const p = plan.todo.shift();
       try {
@@ -255,7 +256,7 @@ async function main() {
         finding(p.name, "page", "failed", e.message.split("\n")[0]);
       }
     }
-    for (const j of plan.jobs || []) await job(browser, plan, j, state);
+    if (!plan.jobsFirst) for (const j of plan.jobs || []) await job(browser, plan, j, state);
     out({ ended: true });
   } finally {
     await browser.close();

@@ -52,7 +52,7 @@ const steps = {
   },
   // download clicks and writes what comes into a file.
   download: async (p, s) => {
-    const [d] = await Promise.all([p.waitForEvent("download"), p.click(s.at)]);
+    const [d] = await Promise.all([p.waitForEvent("download"), s.key ? p.keyboard.press(s.key) : p.click(s.at)]);
     await d.saveAs(s.value);
   },
   select: (p, s) => p.selectOption(s.at, s.value),
@@ -63,8 +63,11 @@ const steps = {
   // tab goes by keyboard alone to what matches, as somebody without a mouse would.
   tab: async (p, s) => {
     for (let i = 0; i < (s.most || 80); i++) {
+      await p.waitForLoadState("load");
       await p.keyboard.press(s.back ? "Shift+Tab" : "Tab");
-      if (await p.evaluate((at) => !!document.activeElement?.matches(at), s.at)) return;
+      const there = await p.evaluate((at) => !!document.activeElement?.matches(at), s.at).catch(() => null);
+      if (there) return;
+      if (there === null) i = 0; // the next page came while one was on one's way
     }
     throw new Error(`${s.most || 80} times Tab did not reach ${s.at}`);
   },

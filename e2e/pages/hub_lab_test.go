@@ -32,6 +32,8 @@ type laboratory struct {
 	hub   *process
 	link  string // one-time link of the first administrator, from / on
 	key   string // the public key, in a file
+	// further are practices that listen and are no partners yet, by name.
+	further map[string]string
 }
 
 // place is a partner of the laboratory.
@@ -60,7 +62,7 @@ func newLaboratory(t *testing.T) *laboratory {
 	l := &laboratory{t: t, dir: t.TempDir(), lis: door(t)}
 	ca, err := demo.NewCA(time.Now(), 90*24*time.Hour)
 	fatal(t, err)
-	names := []string{"hub", "lis"}
+	names := []string{"hub", "lis", "cedar", "maple"}
 	for _, p := range places() {
 		names = append(names, p.key)
 	}
@@ -71,6 +73,12 @@ func newLaboratory(t *testing.T) *laboratory {
 		at[p.key] = door(t)
 		if !p.down {
 			at[p.key] = l.beginPartner(p, "127.0.0.1:0")
+		}
+	}
+	l.further = map[string]string{}
+	if whole() {
+		for _, key := range []string{"cedar", "maple"} {
+			l.further[key] = l.beginPartner(place{key: key, kind: demo.KindMLLP}, "127.0.0.1:0")
 		}
 	}
 	pages := door(t)

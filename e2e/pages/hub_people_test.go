@@ -8,6 +8,9 @@ const (
 	bell        = "bell"
 	quist       = "lindqvist"
 	audit       = "auditor"
+	weiss       = "weiss"
+	guest       = "guest"
+	guest2      = "guest2"
 )
 
 // invited is what the administrator does to let somebody in: their link is kept
@@ -88,18 +91,19 @@ func everybody(l *laboratory) []Person {
 		{Do: "url", Is: "/me"},
 		{Do: "goto", Path: "/"},
 	}}
-	all := []Person{first, withCodes(okafor, "M. Okafor", "technologist", "", "")}
-	return append(
-		all,
-		withPasskey(hahn, "L. Hahn", "compliance-officer", "", ""),
-		withPasskey(bell, "Dr. H. Bell", "laboratory-director", "", ""),
-	)
+	return []Person{first, withCodes(okafor, "M. Okafor", "technologist", "", "")}
 }
 
 // others come only where everything is looked at.
 func others() []Person {
 	return []Person{
 		withCodes(quist, "Dr. A. Lindqvist", "provider", "lindqvist", ""),
+		withPasskey(hahn, "L. Hahn", "compliance-officer", "", ""),
+		withPasskey(bell, "Dr. H. Bell", "laboratory-director", "", ""),
+		withPasskey(weiss, "S. Weiss", "security-officer", "", ""),
 		withCodes(audit, "P. Stone", "auditor", "", "2027-12-31"),
+		// Whose sessions are ended.
+		withPasskey(guest, "N. Guest", "front-desk", "", ""),
+		withPasskey(guest2, "N. Visitor", "front-desk", "", ""),
 	}
 }

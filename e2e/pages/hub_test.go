@@ -30,7 +30,15 @@ func TestPagesHub(t *testing.T) {
 			plan.Pages = append(plan.Pages, Page{Name: "one-" + string(rune('a'+i)), Path: path, As: as, Leads: true})
 		}
 	}
+	plan.Jobs, plan.JobsFirst = jobs(t, l), true
+	if os.Getenv("LABWARDEN_PAGES") != "" {
+		plan.Jobs = nil
+	}
 	r := Look(t, plan)
+	if len(plan.Jobs) > 0 {
+		l.verify(false)
+		l.verify(true)
+	}
 	if len(r.Measured) < len(plan.Pages) {
 		t.Errorf("%d of %d pages were looked at", len(r.Measured), len(plan.Pages))
 	}

@@ -16,6 +16,8 @@ type Plan struct {
 	People []Person `json:"people,omitempty"`
 	// Crawl looks at every further page that the looked-at ones lead to.
 	Crawl *Crawl `json:"crawl,omitempty"`
+	// JobsFirst carries out the jobs before the pages are looked at.
+	JobsFirst bool `json:"jobsFirst,omitempty"`
 	// Sparse looks at each page wide and light, narrow and dark only.
 	Sparse bool `json:"sparse,omitempty"`
 	// Bounds in bytes over the wire; 0 is LOOK.md's (120 KB, 15 KB, 25 KB).
@@ -103,7 +105,7 @@ type Job struct {
 //	size Width · poke Path (Method) · url Is or Starts · see Text (At, Within) ·
 //	not Text (At) · text At Is · value At Is · focused At · visible At · gone At ·
 //	keep At Name (Key: an attribute, Code: a pattern) for {{Name}} in later steps and
-//	paths · as Name (another of People, in a job) · download At Value (a file) ·
+//	paths · as Name (another of People, in a job) · download At (or Key, where the focus is) Value (a file) ·
 //	wait At · eval Code · passkey · shot Name · clock · forward Within · without Path
 //
 // At is a CSS selector of Playwright's. Within is in milliseconds.

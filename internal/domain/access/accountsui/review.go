@@ -70,12 +70,19 @@ func (d Deps) reviews(w http.ResponseWriter, r *http.Request) error {
 				lead, rest = "The access review of "+x.Quarter+" is open.", "It is due on "+kit.Date(x.Due, now)+"."
 			}
 		}
-		t.Rows = append(t.Rows, kit.Row{Key: x.Quarter, At: s == kit.Stopped, Cells: []kit.Cell{kit.CLink(x.Quarter, "/access-review/"+x.Quarter), kit.CState(s, "", word), kit.CNum(int(x.Lines)), kit.C(x.By)}})
+		t.Rows = append(t.Rows, kit.Row{Key: x.Quarter, At: s == kit.Stopped, Cells: []kit.Cell{kit.CLink(x.Quarter, "/access-review/"+x.Quarter), kit.CState(s, "", word), kit.CNum(int(x.Lines)), kit.C(orNobody(x.By))}})
 	}
 	return web.Render(w, r, kit.Page{
 		Title: "Access review", Lead: lead, Rest: rest, Nav: "/accounts", Live: []string{"review"},
 		Body: templ.Join(accountTabs("review", 0), kit.Columns(kit.Sheet(kit.SheetOpts{Title: "Reviews", Body: kit.DataTable(t)}), taskSheet(tasks, now))),
 	})
+}
+
+func orNobody(name string) string {
+	if name == "" {
+		return "nobody yet"
+	}
+	return name
 }
 
 func taskSheet(tasks []accounts.Line, now time.Time) templ.Component {

@@ -48,7 +48,7 @@ func (d Deps) configPage(w http.ResponseWriter, r *http.Request) error {
 			kit.C(x.Writers[0].Account), kit.CState(s, word, word), kit.CMono(kit.Clock(x.Changed.In(d.zone()), now)),
 		}})
 	}
-	p := kit.Page{Title: "Configuration", Nav: nav, Eyebrow: "Settings", Live: []string{"config"}}
+	p := kit.Page{Title: "Configuration", Nav: nav, Crumbs: []kit.Crumb{{Name: "Settings", Href: "/settings"}, {Name: "Configuration"}}, Live: []string{"config"}}
 	p.Lead = "No configuration was applied yet."
 	if len(all) > 0 {
 		cur := all[0]
@@ -61,8 +61,12 @@ func (d Deps) configPage(w http.ResponseWriter, r *http.Request) error {
 	if may(r, authz.ConfigDraft) {
 		p.Tools = kit.Button(kit.Action{Text: "Change something", Href: "/config/drafts/new", Primary: true, Icon: "edit"})
 	}
+	waits := ""
+	if waiting > 0 {
+		waits = things(waiting, "waits for a person", "wait for a person")
+	}
 	p.Body = join(
-		kit.Sheet(kit.SheetOpts{Title: "Drafts", Sub: things(waiting, "waits for a person", "wait for a person"), Body: kit.DataTable(t)}),
+		kit.Sheet(kit.SheetOpts{Title: "Drafts", Sub: waits, Body: kit.DataTable(t)}),
 		kit.Sheet(kit.SheetOpts{Title: "History", Sub: "newest first", Body: kit.DataTable(d.historyTable(r, all))}),
 	)
 	return web.Render(w, r, p)
