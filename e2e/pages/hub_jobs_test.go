@@ -111,6 +111,7 @@ func jobs(t *testing.T, l *laboratory) []Job {
 		add("why is a partner waiting", dana, 1, start().click(".todo a[href='/partners/northgate']").see("Their server has not been reachable"))
 		add("prove a result", okafor, 3, start().
 			fill("#q", order(t, proved)).do(Step{Do: "press", Key: "Enter"}).
+			do(Step{Do: "keep", At: "main table a[href^='/results/']", Key: "href", Name: "result"}).
 			click("main table a[href^='/results/']").
 			download("main form[action$='/proof'] button", l.proof(still)))
 		if !whole() {
@@ -127,6 +128,7 @@ func jobs(t *testing.T, l *laboratory) []Job {
 			click("main a[href$='/replay']").confirm("the route was looked at").see("It is still refused"))
 		add("take and log a phone call", okafor, 0, start().
 			click("nav a[href='/calls']").
+			do(Step{Do: "keep", At: "main table tbody tr:last-child a", Key: "href", Name: "call"}).
 			click("main table tbody tr:first-child a").
 			click("main form[action$='/take'] button").see("The call is yours.").
 			tick("input[name=outcome][value=reached]").fill("#f-whom", "Nurse Amber Vale").tick("input[name=read_back]").

@@ -112,6 +112,8 @@ func protocol(d *config.Destination) string {
 		s = "HTTP, not encrypted"
 	case d.HTTP != nil:
 		s = "HL7 over HTTPS"
+	case d.Folder != nil && d.Encrypt != nil:
+		return "Encrypted files in a folder"
 	case d.Folder != nil:
 		s = "Files in a folder"
 	}

@@ -15,21 +15,21 @@ type SheetOpts struct {
 // TodoItem is something that needs somebody.
 type TodoItem struct {
 	State       State
-	Icon        string // instead of a state, where the item leads on and stands for none
 	Title, Text string
 	Action      *Action
 	// Since is a short time beside the text, "since 06:52"; may be empty.
 	Since string
+	Icon  string // instead of a state, where the item leads on and stands for none
 }
 
 // LedgerItem is a line of an overview: state, name, a value, a sentence.
 type LedgerItem struct {
 	State             State
-	Icon              string // instead of a state, where the line leads on and stands for none
 	Word              string // of the state; empty is the usual word
 	Name, Href, Value string // Value may hold Strong parts
 	Chart             templ.Component
 	Text              string
+	Icon              string // instead of a state, where the line leads on and stands for none
 }
 
 // Sum is a number with its word.
