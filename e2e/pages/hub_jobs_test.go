@@ -125,7 +125,7 @@ func jobs(t *testing.T, l *laboratory) []Job {
 		add("replay from quarantine", okafor, 0, start().
 			click("nav a[href='/quarantine']").
 			click(other("main table tbody tr:last-child a", "main table tbody tr:nth-last-child(2) a")).
-			click("main a[href$='/replay']").confirm("the route was looked at").see("It is still refused"))
+			click("main a[href$='/replay']").confirm("the route was looked at").see(other("It is still refused", "Replayed: it was taken.")))
 		add("take and log a phone call", okafor, 0, start().
 			click("nav a[href='/calls']").
 			do(Step{Do: "keep", At: "main table tbody tr:last-child a", Key: "href", Name: "call"}).
@@ -152,7 +152,11 @@ func jobs(t *testing.T, l *laboratory) []Job {
 			click("nav a[href='/people']").click("main a[href='/people/sessions']").
 			click("main table tbody tr:first-child form[action$='/end'] button").see("The session was ended."))
 	}
-	return out
+	// What one person does another sees within a second.
+	live := (&hand{}).to("/quarantine").see("5 messages wait for a person.").
+		as(dana).to("/quarantine").click("main table tbody tr:first-child a").click("main a[href$='/refuse']").confirm("the sender has sent it again").see("Refused.").
+		as(okafor).do(Step{Do: "see", Text: "4 messages wait for a person.", Within: 1000})
+	return append(out, Job{Name: "a live change", As: okafor, Steps: live.steps})
 }
 
 // proof is the file a proof is saved in.
