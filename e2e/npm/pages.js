@@ -241,12 +241,12 @@ async function main() {
     const state = await context.storageState();
     await context.close();
     if (plan.people?.length && !(await people(browser, plan))) return;
+    if (plan.jobsFirst) for (const j of plan.jobs || []) await job(browser, plan, j, state);
     for (const p of plan.pages || []) {
       p.path = p.path.replace(/\{\{(\w+)\}\}/g, (_, n) => plan.kept?.[n] ?? n);
       if (plan.crawl) plan.seen.add(shape(plan, p.path));
       plan.todo.push(p);
     }
-    if (plan.jobsFirst) for (const j of plan.jobs || []) await job(browser, plan, j, state);
     while (plan.todo.length) {
       const p = plan.todo.shift();
       try {

@@ -146,6 +146,9 @@ func (d Deps) callItems(ctx context.Context, who *authz.Subject, now time.Time) 
 			to = " to " + d.name(partner)
 		}
 		x := today.Item{Needs: authz.CallsSee, Partner: partner, Action: kit.Action{Text: "Take a call", Href: "/calls"}}
+		if !who.Scope(authz.CallsAct, now).Holds(authz.Object{Partner: partner}) {
+			x.Action.Text = "See the calls" // others make them
+		}
 		if c.Overdue > 0 {
 			x.State, x.Rank = kit.Stopped, today.RankPatient
 			x.Title = kit.Many(int(c.Overdue), "phone call"+to+" is overdue", "phone calls"+to+" are overdue")

@@ -88,7 +88,7 @@ func (d Deps) historyTable(r *http.Request, all []setup.Revision) kit.Table {
 			director = "none"
 		}
 		t.Rows = append(t.Rows, kit.Row{Key: itoa(x.Number), Cells: []kit.Cell{
-			kit.CLink(itoa(x.Number), revisionPath(x.Number)), kit.C(x.Reason), kit.C(x.AppliedBy), kit.C(director),
+			kit.CLink(itoa(x.Number), revisionPath(x.Number)), kit.C(whyWords(x.Reason)), kit.C(x.AppliedBy), kit.C(director),
 			kit.CMono(kit.Clock(x.AppliedAt.In(d.zone()), now)),
 		}})
 	}
@@ -111,7 +111,7 @@ func (d Deps) revisionPage(w http.ResponseWriter, r *http.Request) error {
 	facts := []kit.KV{
 		{Key: "Applied by", Value: t.AppliedBy},
 		{Key: "When", Value: kit.Stamp(t.AppliedAt.In(d.zone()))},
-		{Key: "Why", Value: t.Reason},
+		{Key: "Why", Value: whyWords(t.Reason)},
 		{Key: "Fingerprint", Value: t.Hash, Mono: true},
 		{Key: "Line in the record", Value: itoa(t.Leaf), Mono: true},
 	}
@@ -216,4 +216,12 @@ func (d Deps) back(w http.ResponseWriter, r *http.Request) error {
 	}
 	web.Say(r, "config", "today")
 	return web.Done(w, r, draftPath(draft.Number), "A second person is asked to apply it.")
+}
+
+// whyWords puts the reason of a revision that nobody wrote in words.
+func whyWords(reason string) string {
+	if reason == "first-start" {
+		return "The file of the first start"
+	}
+	return reason
 }
