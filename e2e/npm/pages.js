@@ -68,8 +68,30 @@ async function tooWide(page, name, where) {
   if (d) finding(name, where, "scrolls sideways", d);
 }
 
+// who is the state of the person a page or job is for.
+function who(plan, p, state) {
+  if (p.signedOut) return undefined;
+  return p.as ? plan.states[p.as] : state;
+}
+
+// shape is an address without what names one thing among many.
+function shape(plan, href) {
+  return href.split(/[?#]/)[0].split("/").map((x) => (/^\d+$|^[0-9a-f-]{32,}$/.test(x) || plan.crawl.keys.includes(x) ? "*" : x)).join("/");
+}
+
+// further remembers the addresses a page leads to that nobody has looked at yet.
+async function further(page, plan, p) {
+  if (!plan.crawl || p.signedOut || (p.as || "") !== (plan.crawl.as || "")) return;
+  for (const href of await page.locator("a[href^='/']").evaluateAll((all) => all.map((a) => a.getAttribute("href")))) {
+    const s = shape(plan, href);
+    if (plan.seen.has(s) || plan.crawl.skip.some((x) => new RegExp(x).test(href))) continue;
+    plan.seen.add(s);
+    plan.todo.push({ name: "at" + s.replace(/\*/g, "x").replace(/\W+/g, "-"), path: href.split("#")[0], as: p.as, leads: true });
+  }
+}
+
 async function look(browser, plan, p, state) {
-  const context = await browser.newContext({ ...options(plan), storageState: p.signedOut ? undefined : state });
+  const context = await browser.newContext({ ...options(plan), storageState: who(plan, p, state) });
   try {
     const page = await context.newPage();
     const cdp = await watch(page, p.name, plan);
@@ -80,6 +102,7 @@ async function look(browser, plan, p, state) {
     if (r.url() !== plan.base + p.path && !p.leads) finding(p.name, "answer", "address", `leads to ${r.url()}`);
     await page.evaluate(() => document.fonts.ready);
     await run(page, p.steps, plan);
+    await further(page, plan, p);
     if (p.expect) {
       const text = (await page.locator("body").innerText()).replace(/\s+/g, " ");
       if (!text.includes(p.expect)) finding(p.name, "text", "missing", p.expect);
@@ -92,6 +115,7 @@ async function look(browser, plan, p, state) {
     for (const width of plan.widths) {
       await page.setViewportSize({ width, height: width < 800 ? 844 : 936 });
       for (const colorScheme of plan.themes) {
+        if (plan.sparse && (width < 800) !== (colorScheme === "dark")) continue;
         await page.emulateMedia({ colorScheme });
         const where = `${width} ${colorScheme}`;
         for (const u of await judge(page, p.name, where, p.allow)) measured.unsure.add(u);
@@ -124,7 +148,7 @@ async function look(browser, plan, p, state) {
 // still looks at a page without JavaScript: it stands there whole, and nothing
 // is offered that only a script could do.
 async function still(browser, plan, p, state) {
-  const context = await browser.newContext({ ...options(plan), storageState: p.signedOut ? undefined : state, javaScriptEnabled: false, viewport: { width: 1440, height: 936 } });
+  const context = await browser.newContext({ ...options(plan), storageState: who(plan, p, state), javaScriptEnabled: false, viewport: { width: 1440, height: 936 } });
   try {
     const page = await context.newPage();
     await page.goto(plan.base + p.path, { waitUntil: "load" });
@@ -139,20 +163,51 @@ async function still(browser, plan, p, state) {
 }
 
 async function job(browser, plan, j, state) {
-  const context = await browser.newContext({ ...options(plan), storageState: j.signedOut ? undefined : state, javaScriptEnabled: !j.still, viewport: { width: j.width || 1440, height: 900 } });
   const name = j.name + (j.still ? " (without script)" : "");
-  try {
+  const contexts = [], pages = {};
+  const open = async (storageState) => {
+    const context = await browser.newContext({ ...options(plan), storageState, acceptDownloads: true, javaScriptEnabled: !j.still, viewport: { width: j.width || 1440, height: 900 } });
+    contexts.push(context);
     const page = await context.newPage();
     if (!j.still && !j.noisy) await watch(page, name, plan);
     page.setDefaultTimeout(8000);
-    await run(page, j.steps, plan);
-    out({ done: name });
+    return page;
+  };
+  const as = async (who) => (pages[who] ||= await open(plan.states[who]));
+  try {
+    const first = j.as ? await as(j.as) : await open(j.signedOut ? undefined : state);
+    const began = Date.now();
+    const chosen = await run(first, j.steps, plan, as);
+    if (j.most && chosen > j.most) finding(name, "job", "clicks", `${chosen}, more than ${j.most}`);
+    out({ done: { name, chosen, ms: Date.now() - began } });
   } catch (e) {
     finding(name, "job", "failed", e.message);
-    if (plan.shots) for (const page of context.pages()) await page.screenshot({ path: `${plan.shots}/failed-${j.name.replace(/\W+/g, "-")}.png`, fullPage: true }).catch(() => {});
+    if (plan.shots) for (const [i, c] of contexts.entries()) for (const page of c.pages()) await page.screenshot({ path: `${plan.shots}/failed-${j.name.replace(/\W+/g, "-")}${i || ""}.png`, fullPage: true }).catch(() => {});
   } finally {
-    await context.close();
+    for (const c of contexts) await c.close();
   }
+}
+
+// people brings each one in; their pages stay open, with the authenticators that
+// hang on them.
+async function people(browser, plan) {
+  const pages = {};
+  const as = async (name) => pages[name];
+  for (const p of plan.people) {
+    const context = await browser.newContext({ ...options(plan), viewport: { width: 1440, height: 936 } });
+    const page = (pages[p.name] = await context.newPage());
+    await watch(page, p.name, plan);
+    page.setDefaultTimeout(15000);
+    try {
+      await run(page, p.steps, plan, as);
+    } catch (e) {
+      finding(p.name, "sign-in", "failed", e.message);
+      if (plan.shots) await page.screenshot({ path: `${plan.shots}/failed-person-${p.name}.png`, fullPage: true });
+      return false;
+    }
+  }
+  for (const p of plan.people) plan.states[p.name] = await pages[p.name].context().storageState();
+  return true;
 }
 
 function options(plan) {
@@ -163,6 +218,8 @@ function options(plan) {
 
 async function main() {
   const plan = { first: 120 << 10, later: 15 << 10, script: 25 << 10, themes: ["light", "dark"], widths: [1440, 390], ...JSON.parse(fs.readFileSync(0, "utf8")) };
+  Object.assign(plan, { out, states: {}, todo: [], seen: new Set(["/"]) });
+  if (plan.crawl) plan.crawl = { keys: [], skip: [], ...plan.crawl };
   const args = ["--no-sandbox", "--disable-dev-shm-usage", "--font-render-hinting=none"];
   if (plan.spki?.length) args.push("--ignore-certificate-errors-spki-list=" + plan.spki.join(","));
   const browser = await chromium.launch({ executablePath: plan.browser, args });
@@ -183,7 +240,15 @@ async function main() {
     }
     const state = await context.storageState();
     await context.close();
+    if (plan.people?.length && !(await people(browser, plan))) return;
+    if (plan.jobsFirst) for (const j of plan.jobs || []) await job(browser, plan, j, state);
     for (const p of plan.pages || []) {
+      p.path = p.path.replace(/\{\{(\w+)\}\}/g, (_, n) => plan.kept?.[n] ?? n);
+      if (plan.crawl) plan.seen.add(shape(plan, p.path));
+      plan.todo.push(p);
+    }
+    while (plan.todo.length) {
+      const p = plan.todo.shift();
       try {
         await look(browser, plan, p, state);
         if (!p.script) await still(browser, plan, p, state);
@@ -191,7 +256,7 @@ async function main() {
         finding(p.name, "page", "failed", e.message.split("\n")[0]);
       }
     }
-    for (const j of plan.jobs || []) await job(browser, plan, j, state);
+    if (!plan.jobsFirst) for (const j of plan.jobs || []) await job(browser, plan, j, state);
     out({ ended: true });
   } finally {
     await browser.close();

@@ -29,11 +29,31 @@ const steps = {
   goto: (p, s, plan) => p.goto(plan.base + s.path, { waitUntil: "load" }),
   fill: (p, s) => p.fill(s.at, s.value),
   type: (p, s) => (s.at ? p.locator(s.at).pressSequentially(s.value) : p.keyboard.type(s.value)),
-  totp: async (p, s) => {
-    // A code is used once: wait for the next where this one nearly ends.
+  totp: async (p, s, plan, kept) => {
+    // A code is used once: wait for the next where this one nearly ends. The
+    // server also takes the one that comes next, which saves half a minute.
     if (30000 - (Date.now() % 30000) < 1500) await new Promise((r) => setTimeout(r, 1600));
-    const code = totp(s.secret);
+    const used = (kept.used ||= new Map()), last = used.get(s.secret) || 0;
+    const step = Math.max(Math.floor(Date.now() / 30000), last + 1);
+    await new Promise((r) => setTimeout(r, Math.max(0, (step - 1) * 30000 - Date.now() + 500)));
+    used.set(s.secret, step);
+    const code = totp(s.secret, step * 30000);
     return s.at ? p.fill(s.at, code) : p.keyboard.type(code);
+  },
+  // keep remembers a text, or an attribute, of the page for {{name}} in later steps
+  // of anybody; Code is what of it, as a regular expression.
+  keep: async (p, s, plan, kept) => {
+    const l = p.locator(s.at).first();
+    const text = (s.key ? await l.getAttribute(s.key) : await l.innerText()).trim();
+    const m = s.code ? new RegExp(s.code).exec(text) : [text];
+    if (!m) throw new Error(`"${text.slice(0, 80)}" has nothing like ${s.code}`);
+    kept[s.name] = m[m.length - 1];
+    plan.out({ kept: { name: s.name, value: kept[s.name] } });
+  },
+  // download clicks and writes what comes into a file.
+  download: async (p, s) => {
+    const [d] = await Promise.all([p.waitForEvent("download"), s.key ? p.keyboard.press(s.key) : p.click(s.at)]);
+    await d.saveAs(s.value);
   },
   select: (p, s) => p.selectOption(s.at, s.value),
   check: (p, s) => p.check(s.at),
@@ -43,8 +63,11 @@ const steps = {
   // tab goes by keyboard alone to what matches, as somebody without a mouse would.
   tab: async (p, s) => {
     for (let i = 0; i < (s.most || 80); i++) {
+      await p.waitForLoadState("load");
       await p.keyboard.press(s.back ? "Shift+Tab" : "Tab");
-      if (await p.evaluate((at) => !!document.activeElement?.matches(at), s.at)) return;
+      const there = await p.evaluate((at) => !!document.activeElement?.matches(at), s.at).catch(() => null);
+      if (there) return;
+      if (there === null) i = 0; // the next page came while one was on one's way
     }
     throw new Error(`${s.most || 80} times Tab did not reach ${s.at}`);
   },
@@ -103,15 +126,27 @@ const steps = {
   shot: (p, s, plan) => p.screenshot({ path: `${plan.shots}/${s.name}.png`, fullPage: true }),
 };
 
-async function run(page, list, plan) {
-  for (const [i, s] of (list || []).entries()) {
+// run carries the steps out and returns how often something was chosen: a click,
+// Enter or Space. as(name) is the page of another person.
+async function run(page, list, plan, as) {
+  const kept = (plan.kept ||= {});
+  let chosen = 0;
+  for (const [i, step] of (list || []).entries()) {
+    const s = {};
+    for (const [k, v] of Object.entries(step)) s[k] = typeof v === "string" ? v.replace(/\{\{(\w+)\}\}/g, (_, n) => kept[n] ?? `{{${n}}}`) : v;
+    if (s.do === "as") {
+      page = await as(s.name);
+      continue;
+    }
     if (!steps[s.do]) throw new Error(`step ${i + 1}: there is no "${s.do}"`);
+    if (["click", "download", "check"].includes(s.do) || (s.do === "press" && ["Enter", "Space"].includes(s.key))) chosen++;
     try {
-      await steps[s.do](page, s, plan);
+      await steps[s.do](page, s, plan, kept);
     } catch (e) {
-      throw new Error(`step ${i + 1} (${s.do} ${s.at || s.path || s.text || ""}): ${e.message.split("\n")[0]}`);
+      throw new Error(`step ${i + 1} (${s.do} ${s.at || s.path || s.text || ""}): ${e.message.split("\n")[0]} [at ${page.url()}]`);
     }
   }
+  return chosen;
 }
 
 module.exports = { run, totp };

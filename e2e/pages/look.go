@@ -27,7 +27,7 @@ func Look(t *testing.T, plan Plan) Report {
 		t.Logf("%-20s first load %6d bytes, later %6d, scripts %5d; axe unsure: %s", m.Page, m.First, m.Later, m.Script, strings.Join(m.Unsure, ", "))
 	}
 	for _, j := range r.Done {
-		t.Logf("done: %s", j)
+		t.Logf("done: %s, %d clicks, %d ms", j.Name, j.Chosen, j.MS)
 	}
 	return r
 }
@@ -64,7 +64,7 @@ func Try(t *testing.T, plan Plan) Report {
 	cmd := exec.CommandContext(t.Context(), node, "pages.js") //nolint:gosec // node as it was found on this machine
 	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, bytes.NewReader(in), &out, &noise
 	failed := cmd.Run()
-	var r Report
+	r := Report{Kept: map[string]string{}}
 	ended := false
 	s := bufio.NewScanner(&out)
 	s.Buffer(nil, 8<<20)
@@ -72,7 +72,8 @@ func Try(t *testing.T, plan Plan) Report {
 		var line struct {
 			Finding  *Finding
 			Measured *Measured
-			Done     string
+			Done     *Done
+			Kept     *struct{ Name, Value string }
 			Ended    bool
 		}
 		if err := json.Unmarshal(s.Bytes(), &line); err != nil {
@@ -84,8 +85,10 @@ func Try(t *testing.T, plan Plan) Report {
 			r.Findings = append(r.Findings, *line.Finding)
 		case line.Measured != nil:
 			r.Measured = append(r.Measured, *line.Measured)
-		case line.Done != "":
-			r.Done = append(r.Done, line.Done)
+		case line.Done != nil:
+			r.Done = append(r.Done, *line.Done)
+		case line.Kept != nil:
+			r.Kept[line.Kept.Name] = line.Kept.Value
 		}
 		ended = ended || line.Ended
 	}

@@ -11,6 +11,15 @@ type Plan struct {
 	Cookies []Cookie `json:"cookies,omitempty"`
 	Pages   []Page   `json:"pages,omitempty"`
 	Jobs    []Job    `json:"jobs,omitempty"`
+	// People sign in each for themselves, in this order; what one keeps the next may
+	// use. Pages and jobs name them by As.
+	People []Person `json:"people,omitempty"`
+	// Crawl looks at every further page that the looked-at ones lead to.
+	Crawl *Crawl `json:"crawl,omitempty"`
+	// JobsFirst carries out the jobs before the pages are looked at.
+	JobsFirst bool `json:"jobsFirst,omitempty"`
+	// Sparse looks at each page wide and light, narrow and dark only.
+	Sparse bool `json:"sparse,omitempty"`
 	// Bounds in bytes over the wire; 0 is LOOK.md's (120 KB, 15 KB, 25 KB).
 	First  int `json:"first,omitempty"`
 	Later  int `json:"later,omitempty"`
@@ -23,6 +32,22 @@ type Plan struct {
 
 	Browser string `json:"browser"`
 	Shots   string `json:"shots,omitempty"`
+}
+
+// Person is somebody with a browser, and an authenticator of their own where the
+// steps give one.
+type Person struct {
+	Name  string `json:"name"`
+	Steps []Step `json:"steps"`
+}
+
+// Crawl says which links are followed: one of each shape. Keys are the parts of
+// addresses that name one thing among many, beside numbers and ids; Skip are
+// regular expressions of addresses that are no pages.
+type Crawl struct {
+	As   string   `json:"as,omitempty"`
+	Keys []string `json:"keys"`
+	Skip []string `json:"skip"`
 }
 
 // Cookie is one the browser has from the start.
@@ -45,6 +70,7 @@ type Page struct {
 	// Steps lead to what is to be looked at: a form with errors, a second step.
 	Steps     []Step `json:"steps,omitempty"`
 	SignedOut bool   `json:"signedOut,omitempty"`
+	As        string `json:"as,omitempty"` // one of People
 	// Script: the page is of no use without JavaScript (passkeys).
 	Script bool `json:"script,omitempty"`
 	// Later is this page's own bound where it may weigh more.
@@ -62,6 +88,8 @@ type Job struct {
 	Name      string `json:"name"`
 	Steps     []Step `json:"steps"`
 	SignedOut bool   `json:"signedOut,omitempty"`
+	As        string `json:"as,omitempty"`   // one of People
+	Most      int    `json:"most,omitempty"` // clicks, or Enter and Space; 0 is any
 	// Noisy: what the browser's console says does not count, for jobs that break
 	// something.
 	Noisy bool `json:"noisy,omitempty"`
@@ -76,6 +104,8 @@ type Job struct {
 //	check At · file At Value · click At · press Key · tab At (Most, Back) · focus At ·
 //	size Width · poke Path (Method) · url Is or Starts · see Text (At, Within) ·
 //	not Text (At) · text At Is · value At Is · focused At · visible At · gone At ·
+//	keep At Name (Key: an attribute, Code: a pattern) for {{Name}} in later steps and
+//	paths · as Name (another of People, in a job) · download At (or Key, where the focus is) Value (a file) ·
 //	wait At · eval Code · passkey · shot Name · clock · forward Within · without Path
 //
 // At is a CSS selector of Playwright's. Within is in milliseconds.
@@ -120,5 +150,13 @@ type Measured struct {
 type Report struct {
 	Findings []Finding
 	Measured []Measured
-	Done     []string
+	Done     []Done
+	Kept     map[string]string
+}
+
+// Done is a job that was carried out.
+type Done struct {
+	Name   string `json:"name"`
+	Chosen int    `json:"chosen"` // clicks, Enter and Space
+	MS     int    `json:"ms"`
 }

@@ -42,7 +42,7 @@ func (h *Hub) countCalls(ctx context.Context, _ *authz.Subject) (int, bool, stri
 	if err != nil {
 		return 0, false, ""
 	}
-	return int(c.Overdue + c.Open), c.Overdue > 0, "open"
+	return int(c.Open), c.Overdue > 0, "open" // the overdue ones are among the open
 }
 
 func (h *Hub) countAlarms(context.Context, *authz.Subject) (int, bool, string) {

@@ -129,6 +129,23 @@ func (s *Service) Flows(ctx context.Context, zone *time.Location) (Flows, error)
 	return out, nil
 }
 
+// Down is since when a partner does not answer, and why ("unreachable"); zero while
+// it does, or where another node delivers.
+func (s *Service) Down(partner string) (since time.Time, why string) {
+	s.mu.Lock()
+	c := s.couriers[partner]
+	s.mu.Unlock()
+	if c == nil {
+		return since, ""
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if since = c.down.since; !since.IsZero() {
+		why = c.down.class.String()
+	}
+	return since, why
+}
+
 // line fills in how the partner answers and what stands before it; false when
 // another node delivers.
 func (s *Service) line(p *PartnerStatus, stops *stands) bool {

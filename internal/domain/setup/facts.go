@@ -3,6 +3,7 @@ package setup
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -150,10 +151,13 @@ func lisStep(f Facts) SetupStep {
 	case last.IsZero():
 		s.Stand, s.Title, s.Text, s.Action = StandMissing, "No message has come in lately", "The listener is open. Let the laboratory's system send one: it is kept and goes nowhere while every route is in shadow.", "Add another"
 	default:
-		s.Stand, s.Title, s.Text, s.Action = StandDone, "The laboratory's system sends", fmt.Sprintf("The last message came at %s.", last.Format("2006-01-02 15:04 MST")), ""
+		s.Stand, s.Title, s.Text, s.Action = StandDone, "The laboratory's system sends", fmt.Sprintf("The last message came at %s.", atMoment(last)), ""
 	}
 	return s
 }
+
+// atMoment is a time as a sentence has it, in the time of this machine.
+func atMoment(t time.Time) string { return t.Local().Format("15:04 on 2 January 2006") }
 
 func partnerStep(f Facts) SetupStep {
 	s := SetupStep{Name: "Partner", Href: "/setup/partner", Action: "Add a partner"}
@@ -161,11 +165,23 @@ func partnerStep(f Facts) SetupStep {
 		s.Title, s.Text = "Nobody receives results", "Add the first partner: a form writes the draft, and it ends in a test message."
 		return s
 	}
-	for _, p := range f.Partners {
+	answering := slices.Clone(f.Partners)
+	slices.SortStableFunc(answering, func(a, b Heard) int { // who answers proves more
+		switch {
+		case a.Kind == b.Kind || a.Kind != "folder" && b.Kind != "folder":
+			return 0
+		case a.Kind == "folder":
+			return 1
+		}
+		return -1
+	})
+	for _, p := range answering {
 		if !p.Tested.IsZero() || !p.Last.IsZero() {
 			s.Stand, s.Title, s.Action = StandDone, p.Name+"'s system has accepted something of ours", ""
-			if !p.Tested.IsZero() {
-				s.Text = fmt.Sprintf("A test message was accepted at %s.", p.Tested.Format("2006-01-02 15:04 MST"))
+			if p.Kind == "folder" { // nobody answers there: a file placed is nothing accepted
+				s.Title, s.Text = "Results are placed for "+p.Name, "Nobody answers there: whether they are collected is not seen from here."
+			} else if !p.Tested.IsZero() {
+				s.Text = fmt.Sprintf("A test message was accepted at %s.", atMoment(p.Tested))
 			}
 			return s
 		}

@@ -118,6 +118,10 @@ func (u *ui) about(ctx context.Context) (func(access.Act) string, error) {
 				// The person says more.
 			case notID == nil:
 				out = append(out, key+" "+kit.Mono("…"+value[24:]))
+			case len(value) == 64 && strings.Trim(value, "0123456789abcdef") == "": // a hash
+				out = append(out, key+" "+kit.Mono(value[:8]+"…"))
+			case key == "reason":
+				out = append(out, "reason: "+strings.ReplaceAll(value, "-", " "))
 			case key == "role":
 				out = append(out, roleName(authz.Role(value)))
 			default:

@@ -2,6 +2,7 @@ package accessui
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/labwarden/labwarden/internal/domain/access"
 	"github.com/labwarden/labwarden/internal/platform/authz"
@@ -48,7 +49,18 @@ func (u *ui) grantFields(r *http.Request, optional bool) []kit.Field {
 }
 
 func (u *ui) partnersHint() string {
-	return "Keys of partners as in the configuration, separated by commas. Empty: every partner. A provider must have them."
+	hint := "Keys of partners as in the configuration, separated by commas. Empty: every partner. A provider must have them."
+	if u.Partners == nil {
+		return hint
+	}
+	var keys []string
+	for _, p := range u.Partners() {
+		keys = append(keys, p.Key)
+	}
+	if len(keys) > 0 && len(keys) <= 12 {
+		hint = "Empty: every partner. A provider must have one or more, separated by commas: " + strings.Join(keys, ", ") + "."
+	}
+	return hint
 }
 
 // grantOf reads a role from a form; ok is false where none was chosen.

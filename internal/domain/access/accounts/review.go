@@ -104,7 +104,8 @@ func (s *Service) writeReview(ctx context.Context, tx *store.Tx, r *Review) erro
 }
 
 // OpenReview opens the review of the running quarter where there is none. Its
-// lines are what everybody has at this moment.
+// lines are what everybody has at this moment; while nobody has anything, none is
+// opened and the zero Review returned.
 func (s *Service) OpenReview(ctx context.Context) (Review, error) {
 	now := s.now()
 	quarter := Quarter(now)
@@ -115,6 +116,9 @@ func (s *Service) OpenReview(ctx context.Context) (Review, error) {
 	case err != nil && !errors.Is(err, ErrNotFound):
 		return r, err
 	case err != nil:
+		if lines, err := s.everything(ctx); err != nil || len(lines) == 0 {
+			return r, err // nobody has anything yet: a review without a line would prove nothing
+		}
 		r = Review{ID: event.NewID(), Quarter: quarter, Opened: now, Due: now.AddDate(0, 0, reviewDays)}
 		err := s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 			if _, err := review(ctx, tx, quarter); !errors.Is(err, ErrNotFound) {

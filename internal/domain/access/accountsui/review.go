@@ -70,12 +70,19 @@ func (d Deps) reviews(w http.ResponseWriter, r *http.Request) error {
 				lead, rest = "The access review of "+x.Quarter+" is open.", "It is due on "+kit.Date(x.Due, now)+"."
 			}
 		}
-		t.Rows = append(t.Rows, kit.Row{Key: x.Quarter, At: s == kit.Stopped, Cells: []kit.Cell{kit.CLink(x.Quarter, "/access-review/"+x.Quarter), kit.CState(s, "", word), kit.CNum(int(x.Lines)), kit.C(x.By)}})
+		t.Rows = append(t.Rows, kit.Row{Key: x.Quarter, At: s == kit.Stopped, Cells: []kit.Cell{kit.CLink(x.Quarter, "/access-review/"+x.Quarter), kit.CState(s, "", word), kit.CNum(int(x.Lines)), kit.C(orNobody(x.By))}})
 	}
 	return web.Render(w, r, kit.Page{
 		Title: "Access review", Lead: lead, Rest: rest, Nav: "/accounts", Live: []string{"review"},
 		Body: templ.Join(accountTabs("review", 0), kit.Columns(kit.Sheet(kit.SheetOpts{Title: "Reviews", Body: kit.DataTable(t)}), taskSheet(tasks, now))),
 	})
+}
+
+func orNobody(name string) string {
+	if name == "" {
+		return "nobody yet"
+	}
+	return name
 }
 
 func taskSheet(tasks []accounts.Line, now time.Time) templ.Component {
@@ -170,7 +177,7 @@ func (d Deps) showReview(w http.ResponseWriter, r *http.Request, beside map[stri
 	may := !web.Scope(r, authz.AccessReview).Empty()
 	lead, rest := v.sentence()
 	var act *kit.Action
-	if v.Open && v.open == 0 && may {
+	if v.Open && v.open == 0 && len(v.lines) > 0 && may {
 		act = &kit.Action{Text: "Sign it", Href: "/access-review/" + v.Quarter + "/sign", Primary: true}
 	}
 	text := fmt.Sprintf("%s kept, %s to remove, %s not decided.", kit.Count(v.keep), kit.Count(v.removed), kit.Count(v.open))
@@ -193,6 +200,8 @@ func (v *reviewed) sentence() (lead, rest string) {
 	switch {
 	case !v.Signed.IsZero():
 		return "The access review of " + v.Quarter + " is signed.", "By " + v.By + "."
+	case len(v.lines) == 0:
+		return "The access review of " + v.Quarter + " has no line.", "Nobody had anything when it was opened: it proves nothing."
 	case v.open == 0:
 		return "Every line of " + v.Quarter + " is decided.", "It can be signed."
 	case v.own == v.open:

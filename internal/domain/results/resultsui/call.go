@@ -91,10 +91,10 @@ func (d Deps) callList(w http.ResponseWriter, r *http.Request) error {
 	}
 	return web.Render(w, r, kit.Page{
 		Title: "Phone tasks", Lead: lead, Rest: rest, Nav: "/calls", Live: []string{"results"},
-		Body: kit.Columns(templ.Join(
+		Body: stack(
 			kit.Tabs("Which phone tasks", []kit.Tab{{Name: "Open", Href: "/calls", Current: !all}, {Name: "All", Href: "/calls?show=all", Current: all}}),
 			kit.Sheet(kit.SheetOpts{Title: "Phone tasks", Sub: "overdue first", Body: kit.DataTable(t)}),
-		), nil),
+		),
 	})
 }
 

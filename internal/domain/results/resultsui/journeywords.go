@@ -96,6 +96,9 @@ func statusWords(code string) string {
 
 // peerWords say how the other end showed who it is.
 func peerWords(p *results.Proved, who string) string {
+	if p.Proof == "" && p.TLS == "" { // taken out of quarantine: nothing came over a line
+		return "It came out of quarantine: over which connection it was first presented is not known here."
+	}
 	how := who + " showed nothing that proves who it is."
 	switch {
 	case p.Proof == "certificate" && p.Fingerprint != "":
@@ -149,9 +152,7 @@ func ordersWords(s *results.Said) (title, text string) {
 func (d Deps) wayWords(j *results.Journey, t *toldStep, now time.Time) {
 	st, x := t.Step, t.Step.Delivery
 	name := d.partnerName(x.Partner)
-	for _, y := range st.Tries {
-		t.Tries = append(t.Tries, kit.Try{Time: kit.Second(y.At, now), Text: tryWords(y)})
-	}
+	t.Tries = triesOf(st.Tries, now)
 	switch st.Kind {
 	case results.StepWaits:
 		v := d.one(x, &results.Summary{ReceivedAt: now}, now)
@@ -231,6 +232,29 @@ func (d Deps) answerWords(t *toldStep, name string) {
 		t.State, t.Title = kit.Unknown, "Placed for "+name
 		t.Text = "Nobody answers such a delivery. Ours: journal line " + kit.Mono(kit.Count(int(st.Leaf))) + "."
 	}
+}
+
+// triesOf are the tries a line each; of more than three in a row that ended alike
+// the first and the last, and how many lie between.
+func triesOf(all []results.Try, now time.Time) []kit.Try {
+	var out []kit.Try
+	for i := 0; i < len(all); {
+		n := i + 1
+		for n < len(all) && tryWords(all[n]) == tryWords(all[i]) {
+			n++
+		}
+		out = append(out, kit.Try{Time: kit.Second(all[i].At, now), Text: tryWords(all[i])})
+		switch {
+		case n-i > 3:
+			out = append(out, kit.Try{Time: kit.Second(all[n-1].At, now), Text: "The same, and " + kit.Count(n-i-2) + " times between."})
+		default:
+			for _, y := range all[i+1 : n] {
+				out = append(out, kit.Try{Time: kit.Second(y.At, now), Text: tryWords(y)})
+			}
+		}
+		i = n
+	}
+	return out
 }
 
 func tryWords(y results.Try) string {

@@ -197,7 +197,7 @@ func (v *partnerView) sentence(now time.Time) (lead, rest string) {
 		g := v.Gates[0]
 		return "Nothing goes to " + v.name + ".", fmt.Sprintf("A %s stop stands since %s.", g.Kind, kit.Clock(g.Since, now))
 	case !v.DownSince.IsZero() && v.Waiting > 0:
-		return v.waits("waiting for " + v.name + "."), fmt.Sprintf("%s since %s.", results.WhyWords(v.Why), kit.Clock(v.DownSince, now))
+		return v.waits("waiting for " + v.name + "."), ""
 	case !v.DownSince.IsZero():
 		return v.name + " does not answer.", "Nothing waits."
 	case v.Stopped > 0:
@@ -224,7 +224,7 @@ func (v *partnerView) verdict(now time.Time) templ.Component {
 		return kit.Verdict(kit.Stopped, fmt.Sprintf("A %s stop of %s", g.Kind, g.Owner), fmt.Sprintf("It stands since %s. %s, in their order, and go when it is lifted.", kit.Clock(g.Since, now), v.kept()),
 			&kit.Action{Text: "Look at the stop", Href: "/stops", Primary: true})
 	case !v.DownSince.IsZero():
-		return kit.Verdict(kit.Stopped, results.WhyWords(v.Why)+" since "+kit.Clock(v.DownSince, now), v.doing(now)+" Call them and look at the line; critical results are told by phone meanwhile.", nil)
+		return kit.Verdict(kit.Stopped, results.WhyWords(v.Why)+" since "+kit.Clock(v.DownSince, now)+".", v.doing(now)+" Call them and look at the line; critical results are told by phone meanwhile.", nil)
 	case v.Stopped > 0:
 		return kit.Verdict(kit.Stopped, kit.Many(int(v.Stopped), "result does", "results do")+" not go out by themselves", "The reason stands beside each below. What belongs to the same patient or order waits behind it; everything else flows.", nil)
 	case v.late():

@@ -85,7 +85,7 @@ func (q *quarantine) page(w http.ResponseWriter, r *http.Request) error {
 	for _, g := range groups {
 		open += g.Count
 	}
-	p := kit.Page{Title: "Quarantine", Nav: "/quarantine", Eyebrow: now.Format("Monday, 2 January"), Live: []string{"quarantine", "results"}}
+	p := kit.Page{Title: "Quarantine", Nav: "/quarantine", Eyebrow: now.Format("Monday 2 January"), Live: []string{"quarantine", "results"}}
 	switch {
 	case open == 0:
 		p.Lead = "Nothing is in quarantine."
@@ -138,7 +138,7 @@ func (q *quarantine) groups(r *http.Request, groups []results.ApartGroup, now ti
 		at := url.Values{"source": {g.Source}, "cause": {g.Cause}}.Encode()
 		it := kit.TodoItem{
 			State: kit.Warn, Title: c.Short + ": " + kit.Many(int(g.Count), "message", "messages") + " from " + results.Printable(g.Source, 60),
-			Text: c.Why, Since: "since " + kit.Clock(g.Oldest, now), Action: &kit.Action{Text: "Show them", Href: "/quarantine?" + at},
+			Text: c.Why + " The oldest came at " + kit.Clock(g.Oldest, now) + ".", Action: &kit.Action{Text: "Show them", Href: "/quarantine?" + at},
 		}
 		if act && canReplay(g.Cause) {
 			it.Action = &kit.Action{Text: "Replay all", Href: "/quarantine/replay?" + at}

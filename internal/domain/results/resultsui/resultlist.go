@@ -139,7 +139,7 @@ func (l *resultList) page(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	now := l.clock(r)
-	p := kit.Page{Title: "Results", Nav: "/results", Eyebrow: now.Format("Monday, 2 January"), Live: live(page, handle)}
+	p := kit.Page{Title: "Results", Nav: "/results", Eyebrow: now.Format("Monday 2 January"), Live: live(page, handle)}
 	p.Lead, p.Rest = l.lead(r, by, ended, &hits, page)
 	if len(wrong) > 0 {
 		p.Status = http.StatusUnprocessableEntity
@@ -153,7 +153,7 @@ func (l *resultList) page(w http.ResponseWriter, r *http.Request) error {
 		if len(hits.Messages) < page.Limit {
 			text = "Look further back"
 		}
-		body = append(body, kit.Acts(kit.Action{Text: text, Href: "/results?" + older.Encode(), Icon: "next"}))
+		body = append(body, kit.Buttons(kit.Action{Text: text, Href: "/results?" + older.Encode(), Icon: "next"}))
 	}
 	p.Body = kit.Columns(templ.Join(body...), kit.Sheet(kit.SheetOpts{Title: "Find a patient’s results", Sub: "recorded", Pad: true, Body: searchForm(nil, nil)}))
 	return web.Render(w, r, p)

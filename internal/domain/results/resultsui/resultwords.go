@@ -57,7 +57,7 @@ func stateOf(d *results.Delivery) (kit.State, string) {
 		if d.Attempts > 0 {
 			return kit.Warn, "waits, tried " + times(d.Attempts)
 		}
-		return kit.Unknown, "on its way"
+		return kit.Unknown, "waits for its turn"
 	case results.Held:
 		return kit.Stopped, "held"
 	case results.NeedsPerson:
@@ -214,6 +214,9 @@ func (d Deps) one(x *results.Delivery, m *results.Summary, now time.Time) verdic
 	}
 	if x.Gated != "" {
 		return verdict{kit.Stopped, "This result waits behind a stop.", "Nothing of this kind goes to " + name + " while the " + words(x.Gated) + " stands. It is kept in its place."}
+	}
+	if since, why := d.Results.Down(x.Partner); x.Attempts == 0 && !since.IsZero() {
+		return verdict{kit.Warn, "This result waits for " + name + ".", results.WhyWords(why) + " since " + kit.Clock(since, now) + ". It is kept, and goes out by itself in its turn."}
 	}
 	if x.Attempts == 0 {
 		return verdict{kit.Unknown, "This result is on its way to " + name + ".", "It came in at " + kit.Second(m.ReceivedAt, now) + " and has not been sent yet: it waits for its turn."}

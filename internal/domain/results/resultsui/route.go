@@ -87,7 +87,7 @@ func (d Deps) routeList(w http.ResponseWriter, r *http.Request) error {
 	}
 	return web.Render(w, r, kit.Page{
 		Title: "Routes", Lead: lead, Rest: rest, Nav: "/routes", Live: []string{"results"},
-		Body: kit.Columns(kit.Sheet(kit.SheetOpts{Title: "Routes", Body: kit.DataTable(t)}), nil),
+		Body: kit.Sheet(kit.SheetOpts{Title: "Routes", Body: kit.DataTable(t)}),
 	})
 }
 

@@ -171,7 +171,7 @@ func (d Deps) stopList(w http.ResponseWriter, r *http.Request) error {
 			tools = append(tools, kit.Button(kit.Action{Text: "Place a " + k.kind.String() + " stop", Href: k.path() + "/new", Icon: "hold"}))
 		}
 	}
-	p := kit.Page{Title: "Stops", Lead: lead, Rest: rest, Nav: "/stops", Live: []string{"results"}, Body: kit.Columns(body, nil)}
+	p := kit.Page{Title: "Stops", Lead: lead, Rest: rest, Nav: "/stops", Live: []string{"results"}, Body: stack(body)}
 	if len(tools) > 0 {
 		p.Tools = templ.Join(tools...)
 	}

@@ -46,7 +46,7 @@ func TestTodayWhenAPartnerIsDown(t *testing.T) {
 	has(t, page, "One thing needs you. Everything else is running.", "4 results are waiting for North Clinic", "Their server has not been reachable since 07:40.",
 		"All 4 that wait are kept", "See what to do", "oldest 48 min", "waiting 4")
 	page = l.as(authz.Administrator).get("/partners/north", 200)
-	has(t, page, "4 results are waiting for North Clinic. Their server has not been reachable since 07:40.", "Not acknowledged yet", "from lis", "trial", "shadow: records what it would send")
+	has(t, page, "4 results are waiting for North Clinic.", "Their server has not been reachable since 07:40.", "Not acknowledged yet", "from lis", "trial", "shadow: records what it would send")
 	page = l.as(authz.Administrator).get("/partners", 200)
 	has(t, page, "1 partner is stopped or needs a person. 1 of 2 take our results.", "Does not answer")
 	// Whom it is not about hears nothing of it.

@@ -112,6 +112,8 @@ func protocol(d *config.Destination) string {
 		s = "HTTP, not encrypted"
 	case d.HTTP != nil:
 		s = "HL7 over HTTPS"
+	case d.Folder != nil && d.Encrypt != nil:
+		return "Encrypted files in a folder"
 	case d.Folder != nil:
 		s = "Files in a folder"
 	}
@@ -251,7 +253,7 @@ func (v *partnerView) lastReply(now time.Time) kit.Cell {
 	case !v.LastReply.IsZero():
 		return kit.CMono(kit.Clock(v.LastReply, now))
 	case !v.LastPlaced.IsZero():
-		return kit.Cell{Text: kit.Clock(v.LastPlaced, now), Mono: true, Sub: "placed, nobody answers"}
+		return kit.Cell{Text: kit.Clock(v.LastPlaced, now), Mono: true, Sub: "placed"}
 	}
 	return kit.C("none seen")
 }

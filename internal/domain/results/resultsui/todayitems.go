@@ -146,6 +146,9 @@ func (d Deps) callItems(ctx context.Context, who *authz.Subject, now time.Time) 
 			to = " to " + d.name(partner)
 		}
 		x := today.Item{Needs: authz.CallsSee, Partner: partner, Action: kit.Action{Text: "Take a call", Href: "/calls"}}
+		if !who.Scope(authz.CallsAct, now).Holds(authz.Object{Partner: partner}) {
+			x.Action.Text = "See the calls" // others make them
+		}
 		if c.Overdue > 0 {
 			x.State, x.Rank = kit.Stopped, today.RankPatient
 			x.Title = kit.Many(int(c.Overdue), "phone call"+to+" is overdue", "phone calls"+to+" are overdue")
@@ -255,7 +258,7 @@ func (d Deps) alarmItems(_ context.Context, _ *authz.Subject, now time.Time) ([]
 			continue
 		}
 		x := today.Item{
-			State: kit.Warn, Rank: today.RankSoon, Since: a.Since, Needs: authz.AlarmsSee, Title: a.Sentence, Text: a.Advice,
+			State: kit.Warn, Rank: today.RankSoon, Since: a.Since, Needs: authz.AlarmsSee, Title: hereTimes(a.Sentence, now), Text: a.Advice,
 			Action: kit.Action{Text: "Look at it", Href: alarmPath(a.Number)},
 		}
 		if a.Severity == alarm.Urgent {

@@ -48,7 +48,7 @@ func (d Deps) configPage(w http.ResponseWriter, r *http.Request) error {
 			kit.C(x.Writers[0].Account), kit.CState(s, word, word), kit.CMono(kit.Clock(x.Changed.In(d.zone()), now)),
 		}})
 	}
-	p := kit.Page{Title: "Configuration", Nav: nav, Eyebrow: "Settings", Live: []string{"config"}}
+	p := kit.Page{Title: "Configuration", Nav: nav, Crumbs: []kit.Crumb{{Name: "Settings", Href: "/settings"}, {Name: "Configuration"}}, Live: []string{"config"}}
 	p.Lead = "No configuration was applied yet."
 	if len(all) > 0 {
 		cur := all[0]
@@ -61,8 +61,12 @@ func (d Deps) configPage(w http.ResponseWriter, r *http.Request) error {
 	if may(r, authz.ConfigDraft) {
 		p.Tools = kit.Button(kit.Action{Text: "Change something", Href: "/config/drafts/new", Primary: true, Icon: "edit"})
 	}
+	waits := ""
+	if waiting > 0 {
+		waits = things(waiting, "waits for a person", "wait for a person")
+	}
 	p.Body = join(
-		kit.Sheet(kit.SheetOpts{Title: "Drafts", Sub: things(waiting, "waits for a person", "wait for a person"), Body: kit.DataTable(t)}),
+		kit.Sheet(kit.SheetOpts{Title: "Drafts", Sub: waits, Body: kit.DataTable(t)}),
 		kit.Sheet(kit.SheetOpts{Title: "History", Sub: "newest first", Body: kit.DataTable(d.historyTable(r, all))}),
 	)
 	return web.Render(w, r, p)
@@ -84,7 +88,7 @@ func (d Deps) historyTable(r *http.Request, all []setup.Revision) kit.Table {
 			director = "none"
 		}
 		t.Rows = append(t.Rows, kit.Row{Key: itoa(x.Number), Cells: []kit.Cell{
-			kit.CLink(itoa(x.Number), revisionPath(x.Number)), kit.C(x.Reason), kit.C(x.AppliedBy), kit.C(director),
+			kit.CLink(itoa(x.Number), revisionPath(x.Number)), kit.C(whyWords(x.Reason)), kit.C(x.AppliedBy), kit.C(director),
 			kit.CMono(kit.Clock(x.AppliedAt.In(d.zone()), now)),
 		}})
 	}
@@ -107,7 +111,7 @@ func (d Deps) revisionPage(w http.ResponseWriter, r *http.Request) error {
 	facts := []kit.KV{
 		{Key: "Applied by", Value: t.AppliedBy},
 		{Key: "When", Value: kit.Stamp(t.AppliedAt.In(d.zone()))},
-		{Key: "Why", Value: t.Reason},
+		{Key: "Why", Value: whyWords(t.Reason)},
 		{Key: "Fingerprint", Value: t.Hash, Mono: true},
 		{Key: "Line in the record", Value: itoa(t.Leaf), Mono: true},
 	}
@@ -212,4 +216,12 @@ func (d Deps) back(w http.ResponseWriter, r *http.Request) error {
 	}
 	web.Say(r, "config", "today")
 	return web.Done(w, r, draftPath(draft.Number), "A second person is asked to apply it.")
+}
+
+// whyWords puts the reason of a revision that nobody wrote in words.
+func whyWords(reason string) string {
+	if reason == "first-start" {
+		return "The file of the first start"
+	}
+	return reason
 }

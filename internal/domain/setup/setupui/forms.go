@@ -43,7 +43,7 @@ func kindName(key string) string {
 func (d Deps) partnerKinds(w http.ResponseWriter, r *http.Request) error {
 	var items []kit.TodoItem
 	for _, k := range kinds {
-		items = append(items, kit.TodoItem{State: kit.Unknown, Title: k.name, Text: k.text, Action: &kit.Action{Text: "Choose", Href: "/setup/partner/" + k.key}})
+		items = append(items, kit.TodoItem{Icon: k.icon, Title: k.name, Text: k.text, Action: &kit.Action{Text: "Choose", Href: "/setup/partner/" + k.key}})
 	}
 	return web.Render(w, r, kit.Page{
 		Title: "Add a partner", Lead: "How do results get to the partner?", Nav: nav, Crumbs: []kit.Crumb{{Name: "Settings", Href: "/settings"}},

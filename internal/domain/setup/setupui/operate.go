@@ -87,16 +87,18 @@ type Witness struct {
 // more are the other pages of this domain, as the list of settings shows them.
 func (d Deps) more() []setting {
 	var out []setting
-	add := func(there bool, needs authz.Permission, name, href, text string) {
+	add := func(there bool, needs authz.Permission, icon, name, href, text string) {
 		if there {
-			out = append(out, setting{needs, kit.LedgerItem{State: kit.Unknown, Word: "Not looked at", Name: name, Href: href, Text: text}})
+			out = append(out, setting{needs, kit.LedgerItem{Icon: icon, Name: name, Href: href, Text: text}})
 		}
 	}
-	add(d.Keys != nil, authz.KeysSee, "Keys", "/keys", "What opens the vault, recovery shares, which keys are how old.")
-	add(d.Secrets != nil, authz.SecretsSet, "Secrets", "/secrets", "Passwords, tokens and keys the configuration names. No page shows a value.")
-	add(d.Dates != nil, authz.ConfigSee, "Dates", "/dates", "Certificates and exceptions that end, and who sees to them.")
-	add(d.Witnessing != nil, authz.KeysSee, "Witnesses", "/witnesses", "Who outside keeps our checkpoints, and what stands undecided.")
-	add(true, authz.AlarmsSee, "Maintenance", "/maintenance", "Windows in which nobody is called about what is being worked on.")
-	add(d.Bundles != nil, authz.SupportMake, "Support bundle", "/support", "A file for who helps, with the proof that it names no patient.")
+	add(true, authz.RoutesSee, "next", "Routes", "/routes", "Which results go where, and how far each route is on its way to carrying.")
+	add(d.Keys != nil, authz.KeysSee, "key", "Keys", "/keys", "What opens the vault, recovery shares, which keys are how old.")
+	add(d.Secrets != nil, authz.SecretsSet, "hide", "Secrets", "/secrets", "Passwords, tokens and keys the configuration names. No page shows a value.")
+	add(d.Dates != nil, authz.ConfigSee, "calendar", "Dates", "/dates", "Certificates and exceptions that end, and who sees to them.")
+	add(d.Witnessing != nil, authz.KeysSee, "show", "Witnesses", "/witnesses", "Who outside keeps our checkpoints, and what stands undecided.")
+	add(true, authz.AlarmsSee, "maintenance", "Maintenance", "/maintenance", "Windows in which nobody is called about what is being worked on.")
+	add(d.Bundles != nil, authz.SupportMake, "download", "Support bundle", "/support", "A file for who helps, with the proof that it names no patient.")
+	add(true, authz.APIDescribe, "api", "API", "/api", "Everything the pages do, for programs: described, and to try.")
 	return out
 }

@@ -80,7 +80,7 @@ func newRig(t *testing.T, open storetest.Opener) *rig {
 	r.facts = setup.Facts{
 		At: r.now, Lab: "Millbrook", Revision: 1, Seals: 2, Unattended: true, Shares: 5, Threshold: 3, SharesSet: "AB12CD34", SharesAt: r.now.Add(-90 * 24 * time.Hour),
 		Administrators: 2, Appliers: 2, Directing: 1, Sources: []setup.Heard{{Key: "lis", Kind: "mllp", Last: r.now.Add(-time.Minute)}},
-		Partners: []setup.Heard{{Key: "north", Name: "North", Kind: "folder"}},
+		Partners: []setup.Heard{{Key: "north", Name: "North", Kind: "mllp"}},
 	}
 	r.hub = &hub{now: r.now, secrets: map[string]string{}, made: make(chan bool, 10)}
 	r.server = &web.Server{

@@ -71,7 +71,7 @@ func (d Deps) settingsPage(w http.ResponseWriter, r *http.Request) error {
 	if may(r, authz.ConfigDraft) {
 		p.Tools = join(kit.Button(kit.Action{Text: "Add a partner", Href: "/setup/partner", Primary: true, Icon: "add"}), kit.Button(kit.Action{Text: "Add a source", Href: "/setup/source"}))
 	}
-	p.Body = kit.Sheet(kit.SheetOpts{Title: "Settings", Body: kit.Ledger(items)})
+	p.Body = kit.Columns(kit.Sheet(kit.SheetOpts{Title: "Settings", Body: kit.Ledger(items)}), nil)
 	return web.Render(w, r, p)
 }
 

@@ -19,6 +19,7 @@ type TodoItem struct {
 	Action      *Action
 	// Since is a short time beside the text, "since 06:52"; may be empty.
 	Since string
+	Icon  string // instead of a state, where the item leads on and stands for none
 }
 
 // LedgerItem is a line of an overview: state, name, a value, a sentence.
@@ -28,6 +29,7 @@ type LedgerItem struct {
 	Name, Href, Value string // Value may hold Strong parts
 	Chart             templ.Component
 	Text              string
+	Icon              string // instead of a state, where the line leads on and stands for none
 }
 
 // Sum is a number with its word.

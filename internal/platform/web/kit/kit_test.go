@@ -38,7 +38,7 @@ func TestHostileTextStaysText(t *testing.T) {
 	kv := []KV{{Key: bad, Value: bad}, {Key: bad, Value: Mono(bad) + Strong(bad), Mono: true}}
 	body := templ.Join(
 		Sheet(SheetOpts{Title: bad, Sub: bad, More: act}), Acts(*act, Action{Text: bad, Href: href, Post: true}), Foot(Warn, bad), Verdict(Fine, bad, bad, act), Tag(Fine, bad),
-		Todo([]TodoItem{{Stopped, bad, bad, act, bad}}), Ledger([]LedgerItem{{State: Fine, Word: bad, Name: bad, Href: href, Value: bad, Text: bad}}),
+		Todo([]TodoItem{{Stopped, bad, bad, act, bad, "results"}}), Ledger([]LedgerItem{{State: Fine, Word: bad, Name: bad, Href: href, Value: bad, Text: bad}}),
 		Sums([]Sum{{bad, bad, true}}), Checks([]Check{{Fine, bad, bad, bad}}), Facts(kv), KeyValues(kv), Masked(MaskedOpts{Masked: bad, Reveal: href, Hidden: map[string]string{bad: bad}, What: bad}),
 		Tabs(bad, []Tab{{bad, href, true, 2}}), Empty(bad, act), UnknownState(bad), Pre(bad, []Part{{bad, false}, {bad, true}}), Diff(bad, []DiffLine{{'+', bad}, {'-', bad}, {' ', bad}}),
 		Stages([]Stage{{bad, href, true, false}}), PrintSheet(kv, Icon(bad), bad), Bars(BarsOpts{Counts: []int{1}, Text: bad}), Squares([]Square{SquareOff}, bad), Progress(1, 2, bad),

@@ -65,6 +65,9 @@ func Ago(t, now time.Time) string {
 	case d < 10*time.Second:
 		return "just now"
 	}
+	if d > time.Minute {
+		d = d.Truncate(time.Minute) // nobody needs the seconds of "3 min ago"
+	}
 	return Span(d) + " ago"
 }
 

@@ -740,7 +740,7 @@ func cellClass(t Table, i int, c Cell) string {
 func label(t Table, i int, c Cell) templ.Attributes {
 	col := column(t, i)
 	word := col.Label
-	if word == "" && col.Num {
+	if word == "" && col.Num && t.Flow { // "0 waiting": the word follows the number there
 		word = strings.ToLower(col.Name)
 	} else if word == "" {
 		word = col.Name
