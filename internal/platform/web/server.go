@@ -288,11 +288,11 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		if e.Kind == KindSignIn && s.SignIn != "" {
-			http.Redirect(w, r, s.SignIn+"?to="+base64.RawURLEncoding.EncodeToString([]byte(r.URL.RequestURI())), http.StatusSeeOther)
+			http.Redirect(w, r, s.SignIn+"?to="+base64.RawURLEncoding.EncodeToString([]byte(r.URL.RequestURI())), http.StatusSeeOther) //nolint:gosec // G710: the path is ours, where it came from rides along encoded
 			return
 		}
 		if stepUp(err) && s.StepUp != "" {
-			http.Redirect(w, r, s.StepUp+"?to="+base64.RawURLEncoding.EncodeToString([]byte(r.URL.RequestURI())), http.StatusSeeOther)
+			http.Redirect(w, r, s.StepUp+"?to="+base64.RawURLEncoding.EncodeToString([]byte(r.URL.RequestURI())), http.StatusSeeOther) //nolint:gosec // G710: the path is ours, where it came from rides along encoded
 			return
 		}
 	}

@@ -110,7 +110,7 @@ func (s *signing) returned(in, up *flow) web.Handler {
 			if to == "" {
 				to = "/"
 			}
-			http.Redirect(w, r, to, http.StatusSeeOther)
+			http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // G710: where the configured provider's discovery says, or a path of ours
 			return nil
 		}
 		if f.again {

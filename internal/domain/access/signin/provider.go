@@ -106,8 +106,8 @@ func (l *line) known(p *Provider, now time.Time) (*reached, bool) {
 	if cur != nil && (cur.issuer != p.Issuer || cur.client != p.ClientID) {
 		cur = nil
 	}
-	if age := time.Duration(0); cur != nil {
-		if age = now.Sub(cur.at); age >= 0 && age < discoveryFor {
+	if cur != nil {
+		if age := now.Sub(cur.at); age >= 0 && age < discoveryFor {
 			return cur, true
 		}
 	}

@@ -95,7 +95,7 @@ func (p *idp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		p.write(w, m)
 	case "/keys":
-		x, y := p.ec.X.FillBytes(make([]byte, 32)), p.ec.Y.FillBytes(make([]byte, 32)) //nolint:staticcheck // the coordinates are what a JWK has
+		x, y := p.ec.X.FillBytes(make([]byte, 32)), p.ec.Y.FillBytes(make([]byte, 32))
 		p.write(w, map[string]any{"keys": []map[string]any{
 			{"kty": "RSA", "kid": "r", "use": "sig", "n": b64(p.rsa.N.Bytes()), "e": b64(big.NewInt(int64(p.rsa.E)).Bytes())},
 			{"kty": "EC", "kid": "e", "use": "sig", "crv": "P-256", "x": b64(x), "y": b64(y)},
