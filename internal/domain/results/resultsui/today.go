@@ -56,7 +56,7 @@ func (d Deps) today(w http.ResponseWriter, r *http.Request) error {
 // needs is the list of what needs somebody.
 func needs(g *today.Gathered, now time.Time) templ.Component {
 	if len(g.Items) == 0 {
-		return kit.Sheet(kit.SheetOpts{Title: "Needs you", Pad: true, Body: kit.Empty("There is nothing to do. Whatever comes up stands here, most urgent first.", nil)})
+		return kit.Sheet(kit.SheetOpts{Title: "Needs you", Body: kit.Empty("There is nothing to do. Whatever comes up stands here, most urgent first.", nil)})
 	}
 	var items []kit.TodoItem
 	for i, it := range g.Items {
