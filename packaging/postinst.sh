@@ -15,7 +15,7 @@ configure | abort-upgrade | abort-deconfigure | abort-remove)
 		systemctl try-restart labwarden.service
 	fi
 	if [ ! -e "$root/etc/labwarden/labwarden.yaml" ]; then
-		echo "labwarden: not configured yet, so not started: see \`labwarden init --help\`,"
+		echo "labwarden: not configured yet, so not started: run \`labwarden init --system\` (see its --help),"
 		echo "labwarden: then \`systemctl enable --now labwarden\`"
 	fi
 	;;

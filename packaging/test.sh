@@ -45,6 +45,34 @@ said=$("$root/usr/bin/labwarden" --version) || fail "the program does not run"
 # Static: it runs in a container with nothing else in it.
 if LC_ALL=C ldd "$root/usr/bin/labwarden" >/dev/null 2>&1; then fail "the program is linked dynamically"; fi
 
+# From the package to a hub that runs: init --system, then the service's own start,
+# as its user and with its credential, in the empty root.
+own=$(sed -n 's/^labwarden:[^:]*:\([0-9]*\):\([0-9]*\):.*/\1:\2/p' "$root/etc/passwd")
+chmod 755 "$root" # mktemp made it for us alone
+mkdir -p "$root"/{dev,tmp,run/labwarden,run/credentials}
+chroot "$root" /usr/bin/labwarden init --system --name "Millbrook Laboratory" --id millbrook >"$root/log" 2>&1 ||
+	{ cat "$root/log"; fail "labwarden init --system"; }
+grep -q 'systemctl enable --now labwarden' "$root/log" || { cat "$root/log"; fail "init does not say what comes next"; }
+[ "$(stat -c %a:%u "$root/etc/labwarden/root.key")" = 600:0 ] || fail "root.key is $(stat -c %a:%u "$root/etc/labwarden/root.key")"
+unitline() { sed -n "s|^$1=||p" packaging/labwarden.service; }
+cp "$root$(unitline LoadCredential | cut -d: -f2)" "$root/run/credentials/$(unitline LoadCredential | cut -d: -f1)"
+chown -R "$own" "$root"/run/{labwarden,credentials}
+as_service() { exec chroot --userspec="$own" --groups= "$root" "$@"; }
+export CREDENTIALS_DIRECTORY=/run/credentials
+# shellcheck disable=SC2046
+as_service $(unitline ExecStart) >"$root/serve.log" 2>&1 &
+hub=$!
+for _ in $(seq 100); do
+	(as_service /usr/bin/labwarden access first --config /etc/labwarden/labwarden.yaml >"$root/log" 2>&1) && break
+	kill -0 "$hub" 2>/dev/null || { cat "$root/serve.log"; fail "the service does not stay up"; }
+	sleep 0.1
+done
+grep -q 'https://localhost:8443' "$root/log" || { cat "$root/log" "$root/serve.log"; fail "no link for the first administrator"; }
+kill -TERM "$hub"
+wait "$hub" || { cat "$root/serve.log"; fail "the service does not stop well"; }
+unset CREDENTIALS_DIRECTORY
+rm -r "$root"/etc/labwarden/* "$root/var/lib/labwarden"
+
 # The unit. systemd's scale goes from 0 (closed) to 10; ours has to stay under 1.8.
 systemd-analyze verify --root="$root" --recursive-errors=no --man=no "$root/lib/systemd/system/labwarden.service" 2>"$root/verify" ||
 	{ cat "$root/verify"; fail "systemd-analyze verify"; }

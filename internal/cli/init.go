@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -27,6 +26,9 @@ func initCommand() *cobra.Command {
 database with its own keys, certificates for the hub and for a first sender, and
 a commented configuration that listens on this machine only.
 
+With --system it is made where the Debian package's service looks for it, and
+for it: /etc/labwarden and /var/lib/labwarden. That needs root.
+
 The recovery shares are shown once and stored nowhere. Give each to another
 person or place: any three of the five bring everything back if the key file is
 lost; two bring back nothing.`,
@@ -35,6 +37,7 @@ lost; two bring back nothing.`,
 	name := c.Flags().String("name", "", "the laboratory's name (needed)")
 	id := c.Flags().String("id", "", "its short name in proofs, lower-case letters, digits and dashes (needed)")
 	dsn := c.Flags().String("postgres-dsn-file", "", "use PostgreSQL: a file that holds the whole connection string, password included")
+	system := c.Flags().Bool("system", false, "make it for the service of the Debian package, instead of in a folder")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if *name == "" || !labID.MatchString(*id) {
 			return usageError{c.CommandPath(), errors.New(`give --name "Millbrook Laboratory" and --id millbrook (lower-case letters, digits, dashes)`)}
@@ -43,12 +46,23 @@ lost; two bring back nothing.`,
 		if len(args) == 1 {
 			dir = args[0]
 		}
-		return runInit(c, dir, *name, *id, *dsn)
+		if !*system {
+			return runInit(c, folderPlace(dir), *name, *id, *dsn)
+		}
+		if len(args) > 0 {
+			return usageError{c.CommandPath(), errors.New("give a FOLDER or --system, not both")}
+		}
+		uid, gid, err := serviceUser()
+		if err != nil {
+			return err
+		}
+		return runInit(c, systemPlace("/", uid, gid), *name, *id, *dsn)
 	}
 	return c
 }
 
-func runInit(c *cobra.Command, dir, name, id, dsn string) error {
+func runInit(c *cobra.Command, at place, name, id, dsn string) error {
+	dir := at.dir
 	database := ""
 	if dsn != "" {
 		abs, err := filepath.Abs(dsn)
@@ -66,14 +80,13 @@ func runInit(c *cobra.Command, dir, name, id, dsn string) error {
 		}
 	}
 	path := filepath.Join(dir, "labwarden.yaml")
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is a laboratory in %s already; choose an empty folder", dir)
+	if err := at.fresh(); err != nil {
+		return err
 	}
 	if err := os.MkdirAll(filepath.Join(dir, "keys"), 0o700); err != nil {
 		return fmt.Errorf("make folder: %w", err)
 	}
-	key := filepath.Join(dir, "keys", "root.key")
-	if err := vault.CreateKeyFile(key, rand.Reader); err != nil {
+	if err := vault.CreateKeyFile(at.key, rand.Reader); err != nil {
 		return err
 	}
 	ca, err := pki.New(pki.Options{Name: name, Now: time.Now(), Life: 2 * 365 * 24 * time.Hour, Rand: rand.Reader})
@@ -83,7 +96,7 @@ func runInit(c *cobra.Command, dir, name, id, dsn string) error {
 	if err := ca.Write(filepath.Join(dir, "tls"), "hub", "lis"); err != nil {
 		return err
 	}
-	if err := os.WriteFile(path, fmt.Appendf(nil, firstConfiguration, name, id, database), 0o600); err != nil {
+	if err := os.WriteFile(path, fmt.Appendf(nil, firstConfiguration, name, id, fmt.Sprintf(at.node, database)), 0o600); err != nil {
 		return fmt.Errorf("write configuration: %w", err)
 	}
 	conf, err := loadConfig(path, time.Now(), c.ErrOrStderr())
@@ -93,10 +106,14 @@ func runInit(c *cobra.Command, dir, name, id, dsn string) error {
 	if err := app.MakeBypassKey(&conf.Node); err != nil {
 		return err
 	}
-	seals := []vault.Seal{vault.KeyFile(string(conf.Node.Seals[0].Path))}
-	shares, err := app.Create(c.Context(), conf, seals, 5, 3, app.Deps{Now: time.Now, Log: logger(conf.Log, c.ErrOrStderr()), Node: id})
+	shares, err := app.Create(c.Context(), conf, []vault.Seal{at.seal}, 5, 3, app.Deps{Now: time.Now, Log: logger(conf.Log, c.ErrOrStderr()), Node: id})
 	if err != nil {
 		return err
+	}
+	if at.hand != nil {
+		if err := at.hand(); err != nil {
+			return err
+		}
 	}
 	out := c.OutOrStdout()
 	fmt.Fprintf(out, "The laboratory %q is ready in %s.\n\n", name, dir)
@@ -107,7 +124,7 @@ func runInit(c *cobra.Command, dir, name, id, dsn string) error {
 	if in, ok := terminal(c); ok && !confirmShares(in, out, shares) {
 		fmt.Fprintf(out, "\nThe shares were not typed back. The laboratory is ready all the same; when they are lost and every seal is, so is everything.\n")
 	}
-	fmt.Fprintf(out, "Next: keep a copy of keys/root.key away from this machine, look at labwarden.yaml, then run\n  labwarden serve --config %s\nand, while it runs, for the first administrator's one-time link\n  labwarden access first --config %s\n", path, path)
+	fmt.Fprintf(out, at.next, path)
 	return nil
 }
 
@@ -115,10 +132,7 @@ func runInit(c *cobra.Command, dir, name, id, dsn string) error {
 // reader's own.
 const firstConfiguration = `# Labwarden's configuration. The reference of every setting: docs/operate/configuration.md
 lab: {name: %q, id: %s}
-node:
-  data: ./data%s
-  seals:
-    - {kind: keyfile, path: ./keys/root.key}
+node:%s
   tls: {certificate: ./tls/hub.pem, key: ./tls/hub.key}
   # The pages. public_url is how browsers reach them; passkeys are tied to its host.
   web: {listen: 127.0.0.1:8443, public_url: "https://localhost:8443"}
