@@ -57,7 +57,7 @@ func TestBarScanners(t *testing.T) {
 	}
 
 	t.Run("nmap", func(t *testing.T) {
-		out := h.scan(t, 3*time.Minute, "nmap", "-sT", "-Pn", "-n", "-p", port, "--script", "ssl-enum-ciphers,ssl-cert,http-security-headers,ssl-heartbleed,ssl-poodle,ssl-dh-params,ssl-ccs-injection,http-trace,http-methods", "127.0.0.1")
+		out := h.scan(t, 3*time.Minute, "nmap", "-sT", "-Pn", "-n", "-p", port, "--script", "ssl-enum-ciphers,ssl-cert,ssl-heartbleed,ssl-poodle,ssl-dh-params,ssl-ccs-injection,+http-security-headers,+http-trace,+http-methods", "127.0.0.1")
 		for _, want := range []string{"TLSv1.2", "TLSv1.3", "least strength: A"} {
 			if !strings.Contains(out, want) {
 				t.Errorf("nmap does not say %q", want)
@@ -71,7 +71,7 @@ func TestBarScanners(t *testing.T) {
 	})
 	t.Run("sslscan", func(t *testing.T) {
 		out := h.scan(t, 3*time.Minute, "sslscan", "--no-colour", "--show-certificate", host)
-		for _, want := range []string{"SSLv2     disabled", "SSLv3     disabled", "TLSv1.0   disabled", "TLSv1.1   disabled", "TLSv1.2   enabled", "TLSv1.3   enabled", "Compression disabled"} {
+		for _, want := range []string{"SSLv2     disabled", "SSLv3     disabled", "TLSv1.0   disabled", "TLSv1.1   disabled", "TLSv1.2   enabled", "TLSv1.3   enabled"} {
 			if !strings.Contains(out, want) {
 				t.Errorf("sslscan does not say %q\n%s", want, out)
 			}
@@ -87,7 +87,7 @@ func TestBarScanners(t *testing.T) {
 	})
 	t.Run("testssl", func(t *testing.T) {
 		report := h.path("testssl.json")
-		h.scan(t, 10*time.Minute, "testssl", "--quiet", "--color", "0", "--warnings", "off", "--ip", "127.0.0.1", "--add-ca", root, "--jsonfile", report, "https://"+host)
+		h.scan(t, 20*time.Minute, "testssl", "--quiet", "--color", "0", "--warnings", "off", "--ip", "127.0.0.1", "--add-ca", root, "--jsonfile", report, "https://"+host+"/sign-in")
 		b, err := os.ReadFile(report)
 		must(t, err)
 		var all []struct{ ID, Severity, Finding string }
@@ -109,31 +109,35 @@ func TestBarScanners(t *testing.T) {
 			t.Errorf("only %d findings: it has not looked", len(all))
 		}
 	})
-	t.Run("wapiti", func(t *testing.T) {
-		report := h.path("wapiti.json")
-		h.scan(t, 10*time.Minute, "wapiti", "-u", h.url+"/", "--scope", "domain", "--flush-session", "--verify-ssl", "0", "--max-scan-time", "240", "--no-bugreport", "-A", "Chrome/130 Linux",
-			"-H", "Cookie: "+cookieName+"="+lena.cookie(cookieName), "-H", "Sec-Fetch-Site: same-origin", "-x", h.url+"/sign-out", "-x", h.url+"/live",
-			"-m", "xss,permanentxss,sql,exec,file,crlf,redirect,csp,http_headers,cookieflags,methods,backup", "-f", "json", "-o", report)
-		b, err := os.ReadFile(report)
-		must(t, err)
-		var r struct {
-			Vulnerabilities map[string][]struct {
-				Method, Path, Info string
+	// Signed in it reads: its forms are sent as another site's, or it would sign
+	// itself out (Debian's cannot leave an address out). Not signed in it sends them.
+	for name, more := range map[string][]string{
+		"wapiti signed in":  {"-H", "Cookie: " + cookieName + "=" + lena.cookie(cookieName), "-H", "Sec-Fetch-Site: cross-site"},
+		"wapiti a stranger": {"-s", h.url + "/sign-in", "-s", h.url + "/welcome", "-H", "Sec-Fetch-Site: same-origin"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			report := h.path("wapiti.json")
+			h.scan(t, 10*time.Minute, "wapiti", append([]string{
+				"-u", h.url + "/", "--scope", "domain", "--flush-session", "--verify-ssl", "0", "--max-scan-time", "90", "--no-bugreport", "-A", "Chrome/130 Linux", "-v", "1",
+				"-m", "xss,permanentxss,sql,exec,file,crlf,redirect,csp,http_headers,cookieflags,methods,backup", "-f", "json", "-o", report,
+			}, more...)...)
+			b, err := os.ReadFile(report)
+			must(t, err)
+			var r struct {
+				Vulnerabilities, Anomalies map[string][]struct{ Method, Path, Info string }
 			}
-			Anomalies map[string][]struct{ Method, Path, Info string }
-		}
-		must(t, json.Unmarshal(b, &r))
-		for kind, found := range r.Vulnerabilities {
-			for _, f := range found {
-				t.Errorf("wapiti: %s: %s %s: %s", kind, f.Method, f.Path, f.Info)
+			must(t, json.Unmarshal(b, &r))
+			for _, of := range []map[string][]struct{ Method, Path, Info string }{r.Vulnerabilities, r.Anomalies} {
+				for kind, found := range of {
+					for _, f := range found {
+						if explained(f.Info) == "" {
+							t.Errorf("%s: %s %s: %s", kind, f.Method, f.Path, f.Info)
+						}
+					}
+				}
 			}
-		}
-		for kind, found := range r.Anomalies {
-			for _, f := range found {
-				t.Errorf("wapiti: %s: %s %s: %s", kind, f.Method, f.Path, f.Info)
-			}
-		}
-	})
+		})
+	}
 }
 
 // explained is where docs/comply/scanners.md speaks of a finding of testssl.sh;
