@@ -119,6 +119,7 @@ func jobs(t *testing.T, l *laboratory) []Job {
 		}
 		add("hold and release", bell, 0, start().
 			fill("#q", order(t, waiting)).do(Step{Do: "press", Key: "Enter"}).
+			do(Step{Do: "keep", At: "main table a[href^='/results/']", Key: "href", Name: "waits"}).
 			click("main table a[href^='/results/']").
 			click("main a[href$='/hold']").confirm("wrong tube, the bench looks").see("Held. Release undoes it.").
 			click("main a[href$='/release']").confirm("the bench has looked").see("Released."))
