@@ -129,6 +129,7 @@ func jobs(t *testing.T, l *laboratory) []Job {
 			click("main a[href$='/replay']").confirm("the route was looked at").see(other("It is still refused", "Replayed: it was taken.")))
 		add("take and log a phone call", okafor, 0, start().
 			click("nav a[href='/calls']").
+			do(Step{Do: "wait", At: "main table tbody tr:first-child a", Within: 90000}). // a task opens after a minute
 			do(Step{Do: "keep", At: "main table tbody tr:last-child a", Key: "href", Name: "call"}).
 			click("main table tbody tr:first-child a").
 			click("main form[action$='/take'] button").see("The call is yours.").
