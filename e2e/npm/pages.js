@@ -53,7 +53,7 @@ async function judge(page, name, where, allow) {
   const r = await page.evaluate(() => axe.run(document, { resultTypes: ["violations", "incomplete"], rules: { "target-size": { enabled: true } } }));
   for (const v of r.violations)
     if (!(allow || []).includes(v.id))
-      for (const n of v.nodes.slice(0, 4)) finding(name, where, "axe " + v.id, `${n.target.join(" ")}: ${n.failureSummary.replace(/\s+/g, " ")}`);
+      for (const n of v.nodes.slice(0, 4)) finding(name, where, "axe " + v.id, `${n.target.join(" ")}: ${n.failureSummary.replace(/\s+/g, " ")} ${[...n.any, ...n.all, ...n.none].flatMap((c) => c.relatedNodes || []).map((x) => x.target.join(" ")).slice(0, 3).join(", ")}`);
   return r.incomplete.map((v) => `${v.id} (${v.nodes.length})`);
 }
 

@@ -119,6 +119,7 @@ func jobs(t *testing.T, l *laboratory) []Job {
 		}
 		add("hold and release", bell, 0, start().
 			fill("#q", order(t, waiting)).do(Step{Do: "press", Key: "Enter"}).
+			do(Step{Do: "keep", At: "main table a[href^='/results/']", Key: "href", Name: "waits"}).
 			click("main table a[href^='/results/']").
 			click("main a[href$='/hold']").confirm("wrong tube, the bench looks").see("Held. Release undoes it.").
 			click("main a[href$='/release']").confirm("the bench has looked").see("Released."))
@@ -128,6 +129,7 @@ func jobs(t *testing.T, l *laboratory) []Job {
 			click("main a[href$='/replay']").confirm("the route was looked at").see(other("It is still refused", "Replayed: it was taken.")))
 		add("take and log a phone call", okafor, 0, start().
 			click("nav a[href='/calls']").
+			do(Step{Do: "wait", At: "main table tbody tr:first-child a", Within: 90000}). // a task opens after a minute
 			do(Step{Do: "keep", At: "main table tbody tr:last-child a", Key: "href", Name: "call"}).
 			click("main table tbody tr:first-child a").
 			click("main form[action$='/take'] button").see("The call is yours.").

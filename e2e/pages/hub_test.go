@@ -76,6 +76,7 @@ func mainPages() []Page {
 	return []Page{
 		{Name: "today", Path: "/", As: dana, Narrow: true, Print: true},
 		{Name: "results", Path: "/results", As: okafor, Narrow: true},
+		{Name: "result", Path: "{{result}}", As: okafor, Narrow: true, Print: true},
 		{Name: "quarantine", Path: "/quarantine", As: dana},
 		{Name: "partner", Path: "/partners/northgate", As: dana},
 		{Name: "people", Path: "/people", As: dana},
@@ -89,7 +90,7 @@ func mainPages() []Page {
 // leads to. What a job kept stands in {{…}}.
 func otherPages() []Page {
 	return []Page{
-		{Name: "result", Path: "{{result}}", As: okafor, Narrow: true, Print: true},
+		{Name: "result-waiting", Path: "{{waits}}", As: dana},
 		{Name: "call", Path: "{{call}}", As: okafor},
 		{Name: "calls", Path: "/calls", As: okafor},
 		{Name: "draft", Path: "{{draft}}", As: dana},
