@@ -269,7 +269,21 @@ func (d Deps) testVerdict(r *http.Request, l *setup.Look) templ.Component {
 	if err != nil || len(added) == 0 || !may(r, authz.PartnersTest) {
 		return nil // the draft is in force; what can be done next is only not offered
 	}
-	return kit.Verdict(kit.Unknown, "Nothing was sent to "+added[0]+" yet", "A test message says whether the line works. It is plainly a test and belongs to no patient.",
+	name := added[0]
+	f, err := d.Facts(r.Context())
+	if err != nil {
+		return nil
+	}
+	for _, p := range f.Partners {
+		if p.Key != added[0] {
+			continue
+		}
+		if !p.Tested.IsZero() || !p.Last.IsZero() {
+			return nil // something was sent, and its page says what came of it
+		}
+		name = p.Name
+	}
+	return kit.Verdict(kit.Unknown, "Nothing has been accepted by "+name+" yet", "A test message says whether the line works. It is plainly a test and belongs to no patient.",
 		&kit.Action{Text: "Send a test message", Href: "/partners/" + url.PathEscape(added[0]) + "/test", Primary: true})
 }
 
