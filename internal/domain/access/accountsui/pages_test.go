@@ -256,7 +256,7 @@ func TestRecordPages(t *testing.T) {
 	body, _ = l.as("carla").post("/record/patient", http.StatusUnprocessableEntity, "id", " ")
 	contains(t, body, "whole identifier.")
 	body, to := l.post("/record/patient", http.StatusOK, "id", "PA17")
-	contains(t, body, "PA17", "Riverside Family Practice", "Result: viewed", "45 CFR 164.528")
+	contains(t, body, "PA17", "Riverside Family Practice", "Result: viewed", "those for treatment included")
 	if to != "" || strings.Contains(body, "?id=") {
 		t.Fatal("the identifier stands in an address")
 	}

@@ -42,7 +42,7 @@ func (d Deps) patientForm(w http.ResponseWriter, r *http.Request, whole string) 
 		Body: templ.Join(recordTabs(r, "patient"), kit.Columns(
 			kit.Sheet(kit.SheetOpts{Title: "The patient", Pad: true, Body: kit.Form(kit.FormOpts{Action: "/record/patient", Fields: f, Submit: "Make the report", Cancel: "/record", Wrong: whole})}),
 			kit.Sheet(kit.SheetOpts{Title: "What it is for", Pad: true, Body: kit.KeyValues([]kit.KV{
-				{Key: "Law", Value: "45 CFR 164.528 [check] gives patients an accounting of disclosures. It may leave out those for treatment, payment and operations; this report lists every delivery."},
+				{Key: "What it lists", Value: "Every view and every delivery of what carries this identifier, those for treatment included."},
 				{Key: "Our own policy", Value: "Also who looked inside the laboratory."},
 			})}),
 		)),
@@ -95,7 +95,7 @@ func (d Deps) patient(w http.ResponseWriter, r *http.Request) error {
 	return web.Render(w, r, kit.Page{
 		Title: "A patient's report", Lead: kit.Many(len(rep.Disclosures), "delivery", "deliveries") + " and " + kit.Many(len(rep.Access), "entry", "entries") + " about this patient.",
 		Nav: "/record", Crumbs: []kit.Crumb{{Name: "Record", Href: "/record"}}, Tools: kit.PrintButton("Print"),
-		Body: kit.PrintSheet(facts, templ.Join(body...), "Law: an accounting under 45 CFR 164.528 [check] may leave out deliveries for treatment; all are listed. Accepted means that their system acknowledged it, no more. Self-reported by Labwarden."),
+		Body: kit.PrintSheet(facts, templ.Join(body...), "Every delivery is listed, those for treatment included. Accepted means that their system acknowledged it, no more. Self-reported by Labwarden."),
 	})
 }
 
