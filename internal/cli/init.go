@@ -47,7 +47,11 @@ lost; two bring back nothing.`,
 			dir = args[0]
 		}
 		if !*system {
-			return runInit(c, folderPlace(dir), *name, *id, *dsn)
+			at, err := folderPlace(dir)
+			if err != nil {
+				return err
+			}
+			return runInit(c, at, *name, *id, *dsn)
 		}
 		if len(args) > 0 {
 			return usageError{c.CommandPath(), errors.New("give a FOLDER or --system, not both")}

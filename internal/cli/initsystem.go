@@ -23,14 +23,19 @@ type place struct {
 	next string // what to do next; "%s" is the configuration
 }
 
-func folderPlace(dir string) place {
-	key := filepath.Join(dir, "keys", "root.key")
+// folderPlace is a laboratory in one folder. The key is sought by its whole path:
+// once the configuration is read, relative paths begin at its folder.
+func folderPlace(dir string) (place, error) {
+	key, err := filepath.Abs(filepath.Join(dir, "keys", "root.key"))
+	if err != nil {
+		return place{}, fmt.Errorf("find %s: %w", dir, err)
+	}
 	return place{
 		dir: dir, key: key, seal: vault.KeyFile(key),
 		node: "\n  data: ./data%s\n  seals:\n    - {kind: keyfile, path: ./keys/root.key}",
 		next: "Next: keep a copy of keys/root.key away from this machine, look at labwarden.yaml, then run\n  labwarden serve --config %[1]s\n" +
 			"and, while it runs, for the first administrator's one-time link\n  labwarden access first --config %[1]s\n",
-	}
+	}, nil
 }
 
 // The folders and the credential that packaging/labwarden.service names.
