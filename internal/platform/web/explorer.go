@@ -1,6 +1,6 @@
 package web
 
-//go:generate env -u GOFLAGS go tool -modfile=../../../tools/go.mod templ generate -path .
+//go:generate env -u GOFLAGS go tool -modfile=../../../tools/go.mod templ generate -f explorer.templ
 
 import (
 	"cmp"
