@@ -65,20 +65,6 @@ func withCodes(account, name, role, partners, until string) Person {
 	)}
 }
 
-// signIn is password and code, by fields and buttons alone.
-func signIn(account, to string) []Step {
-	return []Step{
-		{Do: "goto", Path: to},
-		{Do: "fill", At: "#f-account", Value: account},
-		{Do: "fill", At: "#f-password", Value: hubPassword},
-		{Do: "press", Key: "Enter"},
-		{Do: "see", Text: "Now the code."},
-		{Do: "totp", At: "#f-code", Secret: "{{seed_" + account + "}}"},
-		{Do: "press", Key: "Enter"},
-		{Do: "url", Is: to, Within: 10000},
-	}
-}
-
 // everybody comes in, each through a link.
 func everybody(l *laboratory) []Person {
 	first := Person{Name: dana, Steps: []Step{

@@ -37,7 +37,7 @@ func reportPages(t *testing.T, r Report, took time.Duration) {
 	}
 	fmt.Fprintf(&b, "\nA job without a remark was done by keyboard alone: Enter and Space count as clicks.\n\nCommit %s, %d processors.\n", commit(t), runtime.NumCPU())
 	path := filepath.Join(npm.Root(t), "docs", "operate", "soak", "pages.md")
-	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil { //nolint:gosec // a page of the documentation
+	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -27,9 +27,6 @@ var actKinds = []string{
 	KindRuleMade, KindRuleEnded, KindImported,
 }
 
-// ActKinds lists the events that are reviewed.
-func ActKinds() []string { return slices.Clone(actKinds) }
-
 func isAct(kind string) bool {
 	for _, k := range actKinds {
 		if kind == k || strings.HasSuffix(k, ".") && strings.HasPrefix(kind, k) {

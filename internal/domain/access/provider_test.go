@@ -40,7 +40,7 @@ func TestFromProvider(t *testing.T) {
 		if before == r.kinds() {
 			t.Fatal("the test sees no events")
 		}
-		rule, err = r.s.MakeRule(ctx, who, access.Rule{Origin: access.OriginOIDC, Word: "lab-staff", Role: authz.Technologist})
+		_, err = r.s.MakeRule(ctx, who, access.Rule{Origin: access.OriginOIDC, Word: "lab-staff", Role: authz.Technologist})
 		check(t, err)
 		p, err := r.s.FromProvider(ctx, said)
 		check(t, err)
