@@ -125,13 +125,18 @@ func group(c *cobra.Command) {
 		if len(args) == 0 {
 			return c.Help()
 		}
-		text := fmt.Sprintf("there is no command %q here", args[0])
-		c.SuggestionsMinimumDistance = 2
-		if s := c.SuggestionsFor(args[0]); len(s) > 0 {
-			text += `; did you mean "` + strings.Join(s, `" or "`) + `"?`
-		}
-		return usageError{c.CommandPath(), errors.New(text)}
+		return noCommand(c, args[0])
 	}
+}
+
+// noCommand says which command of a group was meant.
+func noCommand(c *cobra.Command, word string) error {
+	text := fmt.Sprintf("there is no command %q here", word)
+	c.SuggestionsMinimumDistance = 2
+	if s := c.SuggestionsFor(word); len(s) > 0 {
+		text += `; did you mean "` + strings.Join(s, `" or "`) + `"?`
+	}
+	return usageError{c.CommandPath(), errors.New(text)}
 }
 
 func printJSONLine(w io.Writer, v any) error {

@@ -65,7 +65,12 @@ func command() *cobra.Command {
 		Version:       Version(),
 	}
 	root.SetVersionTemplate("labwarden {{.Version}}\n")
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{c.CommandPath(), err} })
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		if c.HasSubCommands() && c.Flags().NArg() > 0 { // a mistyped command: its flags are not the group's
+			return noCommand(c, c.Flags().Arg(0))
+		}
+		return usageError{c.CommandPath(), err}
+	})
 	root.AddCommand(initCommand(), serveCommand(), demoCommand(), demoLISCommand(), demoClinicCommand(), benchCommand(), benchLoadCommand(),
 		statusCommand(), resultsCommand(), routeCommand(), callsCommand(), stopsCommand(), countsCommand(), quarantineCommand(), keysCommand(), ledgerCommand(), reloadCommand(), extendCommand(), supportCommand(), sendCommand(), receiveCommand(), manCommand(),
 		checkCommand(), configCommand(), secretCommand(), verifyCommand(), witnessCommand(), alarmsCommand(), heartbeatCommand(), bypassCommand(), accessCommand())
