@@ -21,6 +21,9 @@ if [ $status = 0 ] && [ -n "${LABWARDEN_REQUIRE_POSTGRES:-}" ] &&
 	exit 1
 fi
 if [ $status != 0 ]; then
+	# Last, so that it is seen also where only the end of the output is: what failed,
+	# what never ended, what did not build.
+	grep -hE '^ *--- FAIL|^panic: |^running tests:|^\s+Test[A-Za-z0-9_/]+ \([0-9hms.]+\)$|^FAIL\s|\[build failed\]' "$log" | sort -u | head -60 >&2 || true
 	echo "make test: FAILED ($failed tests failed, $passed passed, $skipped skipped); all output: $log" >&2
 	exit 1
 fi

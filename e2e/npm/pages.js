@@ -5,10 +5,19 @@
 const fs = require("node:fs");
 const { chromium } = require("playwright-core");
 const { run } = require("./steps.js");
+const { bounded } = require("./bounded.js");
 
 const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const out = (o) => process.stdout.write(JSON.stringify(o) + "\n");
 const finding = (page, where, kind, text) => out({ finding: { page, where, kind, text } });
+
+// A browser that answers nothing any more is no finding about a page: the run ends
+// and says so, and whoever started it begins anew, once.
+const orHung = (e) => {
+  if (!e?.hung) return;
+  out({ hung: e.message });
+  process.exit(3); // the driver's own handler ends the browser
+};
 
 // watch reports what a page must never do: errors, refusals of the policy,
 // anything loaded from elsewhere.
@@ -181,6 +190,7 @@ async function job(browser, plan, j, state) {
     if (j.most && chosen > j.most) finding(name, "job", "clicks", `${chosen}, more than ${j.most}`);
     out({ done: { name, chosen, ms: Date.now() - began } });
   } catch (e) {
+    orHung(e);
     finding(name, "job", "failed", e.message);
     if (plan.shots) for (const [i, c] of contexts.entries()) for (const page of c.pages()) await page.screenshot({ path: `${plan.shots}/failed-${j.name.replace(/\W+/g, "-")}${i || ""}.png`, fullPage: true }).catch(() => {});
   } finally {
@@ -201,6 +211,7 @@ async function people(browser, plan) {
     try {
       await run(page, p.steps, plan, as);
     } catch (e) {
+      orHung(e);
       finding(p.name, "sign-in", "failed", e.message);
       if (plan.shots) await page.screenshot({ path: `${plan.shots}/failed-person-${p.name}.png`, fullPage: true });
       return false;
@@ -217,12 +228,12 @@ function options(plan) {
 }
 
 async function main() {
-  const plan = { first: 120 << 10, later: 15 << 10, script: 25 << 10, themes: ["light", "dark"], widths: [1440, 390], ...JSON.parse(fs.readFileSync(0, "utf8")) };
+  const plan = { first: 120 << 10, later: 15 << 10, script: 25 << 10, patience: 90000, themes: ["light", "dark"], widths: [1440, 390], ...JSON.parse(fs.readFileSync(0, "utf8")) };
   Object.assign(plan, { out, states: {}, todo: [], seen: new Set(["/"]) });
   if (plan.crawl) plan.crawl = { keys: [], skip: [], ...plan.crawl };
   const args = ["--no-sandbox", "--disable-dev-shm-usage", "--font-render-hinting=none"];
   if (plan.spki?.length) args.push("--ignore-certificate-errors-spki-list=" + plan.spki.join(","));
-  const browser = await chromium.launch({ executablePath: plan.browser, args });
+  const browser = await bounded(plan.patience, "the browser's start", chromium.launch({ executablePath: plan.browser, args }));
   try {
     const context = await browser.newContext(options(plan));
     if (plan.cookies) await context.addCookies(plan.cookies.map((c) => ({ url: plan.base, ...c })));
@@ -233,6 +244,7 @@ async function main() {
       try {
         await run(page, plan.signIn, plan);
       } catch (e) {
+        orHung(e);
         finding("sign-in", "job", "failed", e.message + " at " + page.url());
         if (plan.shots) await page.screenshot({ path: `${plan.shots}/failed-sign-in.png`, fullPage: true });
         return;
@@ -241,7 +253,7 @@ async function main() {
     const state = await context.storageState();
     await context.close();
     if (plan.people?.length && !(await people(browser, plan))) return;
-    if (plan.jobsFirst) for (const j of plan.jobs || []) await job(browser, plan, j, state);
+    if (plan.jobsFirst) for (const j of plan.jobs || []) await bounded(4 * plan.patience, j.name, job(browser, plan, j, state));
     for (const p of plan.pages || []) {
       p.path = p.path.replace(/\{\{(\w+)\}\}/g, (_, n) => plan.kept?.[n] ?? n);
       if (plan.crawl) plan.seen.add(shape(plan, p.path));
@@ -250,20 +262,25 @@ async function main() {
     while (plan.todo.length) {
       const p = plan.todo.shift();
       try {
-        await look(browser, plan, p, state);
-        if (!p.script) await still(browser, plan, p, state);
+        await bounded(2 * plan.patience, p.name, look(browser, plan, p, state));
+        if (!p.script) await bounded(plan.patience, p.name + " without script", still(browser, plan, p, state));
       } catch (e) {
+        orHung(e);
         finding(p.name, "page", "failed", e.message.split("\n")[0]);
       }
     }
-    if (!plan.jobsFirst) for (const j of plan.jobs || []) await job(browser, plan, j, state);
+    if (!plan.jobsFirst) for (const j of plan.jobs || []) await bounded(4 * plan.patience, j.name, job(browser, plan, j, state));
     out({ ended: true });
   } finally {
-    await browser.close();
+    await bounded(15000, "the browser's end", browser.close()).catch((e) => process.stderr.write(e.message + "\n"));
   }
 }
 
-main().catch((e) => {
-  finding("", "harness", "failed", String(e.stack || e));
-  process.exitCode = 1;
-});
+main().then(
+  () => process.exit(),
+  (e) => {
+    orHung(e);
+    finding("", "harness", "failed", String(e.stack || e));
+    process.exit(1);
+  },
+);

@@ -1,6 +1,7 @@
 // What a plan can ask a browser to do, a step each: {do: "...", ...}.
 "use strict";
 const crypto = require("node:crypto");
+const { bounded } = require("./bounded.js");
 
 // totp is TOTP with SHA-1, 6 digits, 30 seconds, as authenticators have it.
 function totp(secret, at = Date.now()) {
@@ -141,8 +142,9 @@ async function run(page, list, plan, as) {
     if (!steps[s.do]) throw new Error(`step ${i + 1}: there is no "${s.do}"`);
     if (["click", "download", "check"].includes(s.do) || (s.do === "press" && ["Enter", "Space"].includes(s.key))) chosen++;
     try {
-      await steps[s.do](page, s, plan, kept);
+      await bounded(plan.patience, `step ${i + 1} (${s.do} ${s.at || s.path || s.text || ""})`, steps[s.do](page, s, plan, kept));
     } catch (e) {
+      if (e.hung) throw e;
       throw new Error(`step ${i + 1} (${s.do} ${s.at || s.path || s.text || ""}): ${e.message.split("\n")[0]} [at ${page.url()}]`);
     }
   }

@@ -67,6 +67,6 @@ func serve(t *testing.T) (base string) {
 	srv := httptest.NewUnstartedServer(s.Handler())
 	srv.EnableHTTP2 = true
 	srv.StartTLS()
-	t.Cleanup(func() { s.Close(); srv.Close() })
+	t.Cleanup(func() { s.Close(); srv.CloseClientConnections(); srv.Close() })
 	return srv.URL
 }

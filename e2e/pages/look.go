@@ -3,6 +3,7 @@ package pages
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -11,15 +12,38 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/labwarden/labwarden/e2e/npm"
 )
 
 // Look has a browser carry out the plan and fails the test for each finding. It
-// skips where Chromium or Node is missing, unless LABWARDEN_REQUIRE_BROWSER=1.
+// skips where Chromium or Node is missing, unless LABWARDEN_REQUIRE_BROWSER=1. A
+// browser that stopped answering is started once more where the plan can be begun
+// anew: with Serve, or where nothing in it changes anything.
 func Look(t *testing.T, plan Plan) Report {
 	t.Helper()
+	anew := plan.Serve != nil
+	if anew {
+		plan.Base = plan.Serve(t)
+	}
 	r := Try(t, plan)
+	if r.Hung != "" && (anew || len(plan.Jobs)+len(plan.People)+len(plan.SignIn) == 0) {
+		t.Logf("THE BROWSER HUNG, once more: %s", r.Hung)
+		if anew {
+			plan.Base = plan.Serve(t)
+		}
+		r = Try(t, plan)
+	}
+	if r.Hung != "" {
+		t.Errorf("the browser hung: %s", r.Hung)
+	}
+	tell(t, r)
+	return r
+}
+
+func tell(t *testing.T, r Report) {
+	t.Helper()
 	for _, f := range r.Findings {
 		t.Errorf("%s, %s: %s: %s", f.Page, f.Where, f.Kind, f.Text)
 	}
@@ -29,7 +53,6 @@ func Look(t *testing.T, plan Plan) Report {
 	for _, j := range r.Done {
 		t.Logf("done: %s, %d clicks, %d ms", j.Name, j.Chosen, j.MS)
 	}
-	return r
 }
 
 // Try is Look that only reports.
@@ -60,8 +83,16 @@ func Try(t *testing.T, plan Plan) Report {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The script has bounds of its own; this one is for the script.
+	most := 7 * time.Minute
+	if end, ok := t.Deadline(); ok {
+		most = time.Until(end) - 30*time.Second
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), most)
+	defer cancel()
 	var out, noise bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), node, "pages.js") //nolint:gosec // node as it was found on this machine
+	cmd := exec.CommandContext(ctx, node, "pages.js") //nolint:gosec // node as it was found on this machine
+	cmd.WaitDelay = 10 * time.Second
 	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, bytes.NewReader(in), &out, &noise
 	failed := cmd.Run()
 	r := Report{Kept: map[string]string{}}
@@ -74,6 +105,7 @@ func Try(t *testing.T, plan Plan) Report {
 			Measured *Measured
 			Done     *Done
 			Kept     *struct{ Name, Value string }
+			Hung     string
 			Ended    bool
 		}
 		if err := json.Unmarshal(s.Bytes(), &line); err != nil {
@@ -90,10 +122,19 @@ func Try(t *testing.T, plan Plan) Report {
 		case line.Kept != nil:
 			r.Kept[line.Kept.Name] = line.Kept.Value
 		}
+		if line.Hung != "" {
+			r.Hung = line.Hung
+		}
 		ended = ended || line.Ended
 	}
 	if err := s.Err(); err != nil {
 		t.Error(err)
+	}
+	if ctx.Err() != nil {
+		r.Hung = "the script did not end within " + most.Round(time.Second).String()
+	}
+	if r.Hung != "" {
+		return r
 	}
 	if failed != nil || !ended && len(r.Findings) == 0 {
 		t.Errorf("the browser's script did not end well: %v\n%s", failed, noise.String())

@@ -5,7 +5,7 @@ import "testing"
 // Every part of the kit, in both themes, wide and narrow, with and without
 // JavaScript.
 func TestPagesGallery(t *testing.T) {
-	plan := Plan{Base: serve(t)}
+	plan := Plan{Serve: serve}
 	for name, p := range map[string]Page{
 		"today":   {Path: "/", Expect: "Three things need you.", Narrow: true, Print: true, Forced: true},
 		"results": {Path: "/results", Narrow: true, Print: true},
@@ -33,7 +33,7 @@ func TestPagesGallery(t *testing.T) {
 // A page that shows something that changes is drawn again within a second; what
 // one has typed and where one is stays.
 func TestPagesLive(t *testing.T) {
-	Look(t, Plan{Base: serve(t), Jobs: []Job{
+	Look(t, Plan{Serve: serve, Jobs: []Job{
 		{Name: "live", Steps: []Step{
 			{Do: "goto", Path: "/live-page"},
 			{Do: "see", Text: "Drawn 1 times."},
@@ -71,7 +71,7 @@ func TestPagesLive(t *testing.T) {
 // The button that has the focus does not become another's when something more
 // urgent comes before it.
 func TestPagesLiveFocusStays(t *testing.T) {
-	Look(t, Plan{Base: serve(t), Jobs: []Job{
+	Look(t, Plan{Serve: serve, Jobs: []Job{
 		{Name: "live, focus on a link", Steps: []Step{
 			{Do: "goto", Path: "/live-page"},
 			{Do: "see", At: ".live", Text: "Live, 07:40"},
@@ -87,7 +87,7 @@ func TestPagesLiveFocusStays(t *testing.T) {
 // Hints may get lost: a page also asks once a minute, and says that it is not
 // live. What changes is read out at most every 30 seconds, and then the latest.
 func TestPagesLiveByTheMinute(t *testing.T) {
-	Look(t, Plan{Base: serve(t), Jobs: []Job{
+	Look(t, Plan{Serve: serve, Jobs: []Job{
 		{Name: "no hints", Noisy: true, Steps: []Step{
 			{Do: "clock"},
 			{Do: "without", Path: "/live?**"},
@@ -125,7 +125,7 @@ func TestPagesLiveByTheMinute(t *testing.T) {
 
 // Whoever is signed out sees nothing more: an open page goes to the sign-in.
 func TestPagesLiveSignedOut(t *testing.T) {
-	Look(t, Plan{Base: serve(t), Jobs: []Job{{Name: "signed out", Steps: []Step{
+	Look(t, Plan{Serve: serve, Jobs: []Job{{Name: "signed out", Steps: []Step{
 		{Do: "goto", Path: "/live-page"},
 		{Do: "see", At: ".live", Text: "Live, 07:40"},
 		{Do: "poke", Path: "/end"},
@@ -148,7 +148,7 @@ func TestPagesByKeyboardAndWithoutScript(t *testing.T) {
 		{Do: "url", Is: "/results"},
 		{Do: "gone", At: "#nav"},
 	}
-	Look(t, Plan{Base: serve(t), Jobs: []Job{
+	Look(t, Plan{Serve: serve, Jobs: []Job{
 		{Name: "menu", Width: 390, Steps: menu},
 		{Name: "menu", Width: 390, Still: true, Steps: menu},
 		{Name: "menu by keyboard", Width: 390, Steps: []Step{

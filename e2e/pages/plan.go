@@ -1,10 +1,16 @@
 package pages
 
-import "crypto/x509"
+import (
+	"crypto/x509"
+	"testing"
+)
 
 // Plan is what a browser is to look at. It goes to e2e/npm/pages.js as JSON.
 type Plan struct {
 	Base string `json:"base"` // "https://127.0.0.1:8443"
+	// Serve starts what is looked at and returns Base, for a plan that can be begun
+	// anew.
+	Serve func(*testing.T) string `json:"-"`
 	// SignIn are the steps after which the browser is signed in; its cookies are
 	// used for every page and job that is not SignedOut.
 	SignIn  []Step   `json:"signIn,omitempty"`
@@ -24,6 +30,9 @@ type Plan struct {
 	First  int `json:"first,omitempty"`
 	Later  int `json:"later,omitempty"`
 	Script int `json:"script,omitempty"`
+	// Patience is how long a step may take, in milliseconds, before the browser counts
+	// as hung; 0 is 90,000. A page has twice as long and a job four times.
+	Patience int `json:"patience,omitempty"`
 
 	// Trust are the server's certificates, which then count as good ones. Passkeys
 	// need that, and a Base with a name: "https://localhost:8443".
@@ -152,6 +161,8 @@ type Report struct {
 	Measured []Measured
 	Done     []Done
 	Kept     map[string]string
+	// Hung says what the browser no longer answered to; the rest is then not whole.
+	Hung string
 }
 
 // Done is a job that was carried out.

@@ -75,3 +75,19 @@ func TestPagesFindsWhatIsPlanted(t *testing.T) {
 		}
 	}
 }
+
+// A browser that stops answering ends the look with what it was at, and not the
+// whole test run.
+func TestPagesBrowserHangs(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = w.Write([]byte(`<!doctype html><html lang="en"><title>Loops</title><main>Loops</main><script>setTimeout(() => { for (;;); }, 50)</script>`))
+	})
+	srv := httptest.NewTLSServer(mux)
+	defer func() { srv.CloseClientConnections(); srv.Close() }()
+	r := Try(t, Plan{Base: srv.URL, Shots: t.TempDir(), Patience: 4000, Pages: []Page{{Name: "loops", Path: "/"}}})
+	if !strings.Contains(r.Hung, "loops") {
+		t.Errorf("it does not say that the browser hung at the page: %+v", r)
+	}
+}
