@@ -225,10 +225,7 @@ func open(ctx context.Context, db *store.DB, seals []vault.Seal, d Deps) (*Hub, 
 		Access: people, live: web.NewLive(), DB: db, Log: log, Vault: v, Results: svc, Alarms: alarms, now: d.Now, slog: d.Log, node: d.Node, version: d.Version, file: d.File,
 		probe: &watch.Probe{DB: db, Now: d.Now}, dates: ends, lease: newLease(db, d),
 	}
-	if err := h.furnish(); err != nil {
-		v.Close()
-		return nil, err
-	}
+	h.furnish()
 	return h, nil
 }
 

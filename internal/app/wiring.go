@@ -32,14 +32,11 @@ type rooms struct {
 }
 
 // furnish makes them. h has its store, vault, ledger, results and people.
-func (h *Hub) furnish() (err error) {
-	h.rooms.signin, err = signin.New(signin.Options{
+func (h *Hub) furnish() {
+	h.rooms.signin = signin.New(signin.Options{
 		DB: h.DB, Vault: h.Vault, People: accessui.SignInPeople(h.Access, h.now), Hasher: signin.NewHasher(signin.HasherOptions{}), Now: h.now, Log: h.slog,
 		Provider: h.openID, Outside: accessui.SignInOutside(h.Access, h.now), Raise: h.Alarms,
 	})
-	if err != nil {
-		return err
-	}
 	h.Access.ForgetWith(h.rooms.signin)
 	h.rooms.approvals = approval.New(h.DB, h.Vault, h.now)
 	port := setupPort{h}
@@ -50,7 +47,6 @@ func (h *Hub) furnish() (err error) {
 	h.Alarms.SetSilence(h.rooms.setup.Silence)
 	h.rooms.accounts = accounts.New(h.DB, h.Vault, h.Log, staff{h}, holdings{h}, h.now, h.slog)
 	h.rooms.record = record.New(h.DB, h.Vault, h.Log, patientMessages{h}, h.now, h.slog)
-	return nil
 }
 
 func stands(g access.Grant, now time.Time) bool {

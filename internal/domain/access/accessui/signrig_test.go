@@ -88,12 +88,11 @@ func newDoorway(t *testing.T, open storetest.Opener, host string) *doorway {
 	log.Attach(s.db)
 	quiet := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 	s.access = access.New(access.Deps{DB: s.db, Ledger: log, Keys: v, Now: s.now, Log: quiet})
-	s.signin, err = signin.New(signin.Options{
+	s.signin = signin.New(signin.Options{
 		DB: s.db, Vault: v, People: accessui.SignInPeople(s.access, s.now), Now: s.now, Log: quiet,
 		Provider: func() *signin.Provider { return s.openID }, Outside: accessui.SignInOutside(s.access, s.now),
 		Hasher: signin.NewHasher(signin.HasherOptions{Costs: signin.Costs{Memory: 64, Time: 1, Rounds: 10}}),
 	})
-	must(t, err)
 	server := &web.Server{
 		Identify: s.access.Identify, SignIn: "/sign-in", StepUp: "/step-up", Live: web.NewLive(), Now: s.now, Log: quiet,
 		Shell: func(_ *http.Request, who *authz.Subject) kit.Shell {

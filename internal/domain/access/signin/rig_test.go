@@ -119,8 +119,7 @@ func (r *rig) start() {
 	r.log, err = bus.New("test")
 	r.must(err)
 	r.log.Attach(r.db)
-	r.Service, err = New(Options{DB: r.db, Vault: r.vault, People: r.people, Hasher: NewHasher(r.costs), Now: r.clock.now, Log: slog.New(slog.DiscardHandler)})
-	r.must(err)
+	r.Service = New(Options{DB: r.db, Vault: r.vault, People: r.people, Hasher: NewHasher(r.costs), Now: r.clock.now, Log: slog.New(slog.DiscardHandler)})
 	r.Apply(Settings{PublicURL: publicURL, Lab: "Millbrook"})
 }
 

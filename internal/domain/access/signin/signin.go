@@ -106,15 +106,11 @@ type site struct {
 }
 
 // New returns a service; Apply gives it its settings.
-func New(o Options) (*Service, error) {
+func New(o Options) *Service {
 	s := &Service{Options: o, tags: bus.NewTags(o.Vault), line: newLine()}
 	s.Apply(Settings{})
-	dummy, err := o.Hasher.Hash(context.Background(), "nobody has this password")
-	if err != nil {
-		return nil, fmt.Errorf("prepare sign-in: %w", err)
-	}
-	s.dummy = dummy
-	return s, nil
+	s.dummy = o.Hasher.Nobody()
+	return s
 }
 
 // Apply takes new settings over.
