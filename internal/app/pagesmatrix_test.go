@@ -34,6 +34,10 @@ func newDoors(t *testing.T) *doors {
 	h := fullHub(t, s)
 	c := s.parse(strings.Replace(s.source("  p: {name: P, destination: {mllp: {address: \"127.0.0.1:1\"}}}\n", "p", "shadow"), "  seals:", "  web: {listen: \"127.0.0.1:0\"}\n  seals:", 1))
 	d := &doors{t: t, h: h, ids: map[string]string{}}
+	if c.Node.Web.Pace != 3000 {
+		t.Errorf("one account may ask %d times a minute", c.Node.Web.Pace)
+	}
+	c.Node.Web.Pace = 1_000_000
 	d.s = h.newWeb(c)
 	d.s.Identify = func(*http.Request) (*authz.Subject, error) { return d.as, nil }
 	d.all = d.s.Handler()

@@ -52,16 +52,23 @@ func (s *site) identify(r *http.Request) (*authz.Subject, error) {
 	}
 }
 
+func logTo(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
+
 func newSite(t *testing.T, routes ...web.Route) *site {
+	t.Helper()
+	return newSiteAt(t, func() time.Time { return now }, routes...)
+}
+
+func newSiteAt(t *testing.T, clock func() time.Time, routes ...web.Route) *site {
 	t.Helper()
 	s := &site{}
 	s.Server = &web.Server{
-		Identify: s.identify, Now: func() time.Time { return now },
+		Identify: s.identify, Now: clock,
 		Refused: func(_ context.Context, _ *authz.Subject, _ *http.Request, why error) {
 			s.refused = append(s.refused, why)
 		},
 		Shell:  func(*http.Request, *authz.Subject) kit.Shell { return kit.Shell{Lab: "Millbrook"} },
-		SignIn: "/sign-in", StepUp: "/step-up", Log: slog.New(slog.NewTextHandler(&s.log, nil)),
+		SignIn: "/sign-in", StepUp: "/step-up", Log: logTo(&s.log),
 	}
 	s.Add(routes...)
 	s.h = s.Handler()
