@@ -1,6 +1,7 @@
 package web
 
 import (
+	"net/http"
 	"sync"
 	"time"
 
@@ -73,7 +74,7 @@ func (p *paces) take(who *authz.Subject, weight int, now time.Time) (wait time.D
 
 // pace refuses an account that asks too often. Live hints do not count: they are
 // bounded in number, and who hears none would ask more.
-func (s *Server) pace(rt *Route, who *authz.Subject) error {
+func (s *Server) pace(r *http.Request, rt *Route, who *authz.Subject) error {
 	if who == nil || rt.Access == Open || rt.Pattern == livePattern {
 		return nil
 	}
@@ -85,8 +86,12 @@ func (s *Server) pace(rt *Route, who *authz.Subject) error {
 	if wait <= 0 {
 		return nil
 	}
+	e := &Error{Kind: KindBusy, Message: "This account asks faster than the pages allow. Wait a moment and go on.", After: int((wait + time.Second - 1) / time.Second)}
 	if news {
 		s.Log.Warn("an account asks faster than it may; its requests are refused until it slows down", "account", who.Account, "pattern", rt.Pattern)
+		if s.Refused != nil {
+			s.Refused(r.Context(), who, r, e)
+		}
 	}
-	return &Error{Kind: KindBusy, Message: "This account asks faster than the pages allow. Wait a moment and go on.", After: int((wait + time.Second - 1) / time.Second)}
+	return e
 }

@@ -24,8 +24,8 @@ type Server struct {
 	// Identify says who sends a request: by session cookie, token or certificate.
 	// nil and no error: nobody known. An error: it could not be found out (503).
 	Identify func(r *http.Request) (*authz.Subject, error)
-	// Refused records that somebody was refused; nil records nothing. It must not
-	// block for long.
+	// Refused records that somebody was refused, or asks too fast (KindBusy; once a
+	// minute for each account); nil records nothing. It must not block for long.
 	Refused func(ctx context.Context, who *authz.Subject, r *http.Request, why error)
 	// Kinds maps errors of domains to what a person may read; nil for an error it
 	// does not know.
@@ -209,7 +209,7 @@ func (s *Server) serve(rt *Route) http.Handler {
 			return
 		}
 		q.who = who
-		if err := s.pace(rt, who); err != nil {
+		if err := s.pace(r, rt, who); err != nil {
 			s.fail(w, r, err)
 			return
 		}
