@@ -11,7 +11,7 @@ import (
 
 // Frames of HTTP/2 (RFC 9113 6), as small as these tests need them.
 const (
-	h2Headers, h2Reset, h2Settings, h2Ping, h2Continuation = 1, 3, 4, 6, 9
+	h2Data, h2Headers, h2Reset, h2Settings, h2Ping, h2GoAway, h2Continuation = 0, 1, 3, 4, 6, 7, 9
 
 	endStream, endHeaders = 1, 4
 )

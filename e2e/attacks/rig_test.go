@@ -95,7 +95,7 @@ node:
   control: {socket: %s}
   bypass: {key: %s}
   metrics: {listen: "127.0.0.1:0"}
-  web: {listen: %q, public_url: %q}
+  web: {listen: %q, public_url: %q, requests_per_minute: 1000000}
 alarms: {date_owner: M. Okafor, critical_after: 1m}
 sources:
   lis: {mllp: {listen: %q}, from: [127.0.0.1/32]}

@@ -73,6 +73,13 @@ func shapes(host string) []shape {
 		{"two Transfer-Encodings", post + "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n" + smuggled, one("400", "501")},
 		{"Transfer-Encoding in a list", post + "Transfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n" + smuggled, one("400", "501")},
 		{"tab in Transfer-Encoding", post + "Transfer-Encoding: \vchunked\r\n\r\n0\r\n\r\n" + smuggled, one("400", "501")},
+		{"tab before Transfer-Encoding's value", post + "Transfer-Encoding:\tchunked\t\r\n\r\n0\r\n\r\nx" + smuggled, one("400", "401", "422")},
+		{"chunked twice", post + "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n" + smuggled, one("400", "501")},
+		{"chunks in HTTP/1.0", "POST /sign-in HTTP/1.0\r\nConnection: keep-alive\r\n" + form + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + smuggled, one("400", "401", "422")},
+		{"space before the colon of a length", post + "Content-Length : 60\r\n\r\n" + smuggled, one("400")},
+		{"a length with an underscore", post + "Content-Length: 1_0\r\n\r\n" + smuggled, one("400")},
+		{"chunk size in C's way", post + "Transfer-Encoding: chunked\r\n\r\n0x3\r\na=b\r\n0\r\n\r\n" + smuggled, one("400", "422")},
+		{"chunk longer than its size", post + "Transfer-Encoding: chunked\r\n\r\n1\r\na=b\r\n0\r\n\r\n" + smuggled, one("400", "422")},
 		{"space before the colon", post + "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n" + smuggled, one("400")},
 		{"two Content-Lengths", post + "Content-Length: 0\r\nContent-Length: 50\r\n\r\n" + smuggled, one("400")},
 		{"a list of Content-Lengths", post + "Content-Length: 0, 50\r\n\r\n" + smuggled, one("400")},
@@ -125,6 +132,10 @@ func TestShapesOnTheWire(t *testing.T) {
 	b := h.browser()
 	b.want(b.get("/sign-in"), http.StatusOK, "Sign in")
 	before, _ := h.memory()
+	get := "GET /assets/none HTTP/1.1\r\nHost: " + h.host() + "\r\n\r\n"
+	if got, _ := h.wire(get+smuggled, 2*time.Second); len(got) != 2 {
+		t.Fatalf("two requests are seen as %q: this test would miss one", got)
+	}
 	var wg sync.WaitGroup
 	room := make(chan struct{}, 8)
 	for _, s := range shapes(h.host()) {

@@ -18,6 +18,7 @@ func serve(t *testing.T) (base string) {
 	t.Helper()
 	var ended atomic.Bool
 	s := &web.Server{
+		Pace: 1_000_000, // the test asks faster than people do
 		Identify: func(*http.Request) (*authz.Subject, error) {
 			if ended.Load() {
 				return nil, nil

@@ -100,7 +100,7 @@ func (h *Hub) modules(c *config.Config) []Module {
 		},
 		{Name: "record", Routes: recorded, Menu: []MenuItem{{Name: "Record", Href: "/record", Icon: "record", Needs: authz.RecordSee}}},
 		{
-			Name: "configuration", Routes: setupui.Routes(conf), Today: append(setupui.Sources(conf), h.bypassSource()),
+			Name: "configuration", Routes: setupui.Routes(conf), Today: append(setupui.Sources(conf), h.bypassSource(), h.keySource()),
 			Menu: []MenuItem{{Name: "Settings", Href: "/settings", Icon: "settings", Needs: authz.ConfigSee}},
 		},
 	}

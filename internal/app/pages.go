@@ -86,7 +86,7 @@ func (h *Hub) newWeb(c *config.Config) *web.Server {
 	refused := &refusals{h: h, last: map[string]time.Time{}}
 	s := &web.Server{
 		Identify: h.Access.Identify, Kinds: webKind, SignIn: "/sign-in", StepUp: "/step-up",
-		Live: h.live, Now: h.now, Log: h.slog, Version: h.version,
+		Live: h.live, Now: h.now, Log: h.slog, Version: h.version, Pace: c.Node.Web.Pace,
 	}
 	s.Refused = refused.note
 	s.Shell = func(r *http.Request, who *authz.Subject) kit.Shell {

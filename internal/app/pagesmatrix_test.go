@@ -30,10 +30,20 @@ type doors struct {
 
 func newDoors(t *testing.T) *doors {
 	t.Helper()
+	return newDoorsAt(t, 1_000_000) // the tests ask faster than people do
+}
+
+// newDoorsAt lets one account ask so often in a minute.
+func newDoorsAt(t *testing.T, pace int) *doors {
+	t.Helper()
 	s := newSite(t, "")
 	h := fullHub(t, s)
 	c := s.parse(strings.Replace(s.source("  p: {name: P, destination: {mllp: {address: \"127.0.0.1:1\"}}}\n", "p", "shadow"), "  seals:", "  web: {listen: \"127.0.0.1:0\"}\n  seals:", 1))
 	d := &doors{t: t, h: h, ids: map[string]string{}}
+	if c.Node.Web.Pace != 3000 {
+		t.Errorf("one account may ask %d times a minute", c.Node.Web.Pace)
+	}
+	c.Node.Web.Pace = pace
 	d.s = h.newWeb(c)
 	d.s.Identify = func(*http.Request) (*authz.Subject, error) { return d.as, nil }
 	d.all = d.s.Handler()

@@ -11,6 +11,7 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
+	"github.com/labwarden/labwarden/internal/platform/web"
 )
 
 // KindRefused is the fact that somebody who is signed in was refused.
@@ -44,6 +45,10 @@ func (f *refusals) note(ctx context.Context, who *authz.Subject, r *http.Request
 		if denied.StepUp || denied.Strong {
 			return // they are asked to confirm, and can
 		}
+	}
+	var said *web.Error
+	if errors.As(why, &said) && said.Kind == web.KindBusy {
+		code = "too_fast"
 	}
 	now := f.h.now()
 	key := who.Account + "\x00" + r.Pattern + "\x00" + code + permission

@@ -120,6 +120,7 @@ func (h *Hub) checkKeys(_ context.Context, now time.Time) (today.Line, error) {
 	if err != nil {
 		return l, err
 	}
+	old, _ := oldKeys(st, now)
 	alone := 0
 	for _, s := range st.Seals {
 		if !s.NeedsPerson {
@@ -137,6 +138,8 @@ func (h *Hub) checkKeys(_ context.Context, now time.Time) (today.Line, error) {
 		l.State, l.Text = kit.Warn, "One seal only: if it is lost, the recovery shares are the last way in."
 	case st.Recovery == nil:
 		l.State, l.Text = kit.Warn, "There are no recovery shares."
+	case len(old) > 0:
+		l.State, l.Text = kit.Warn, "Some keys are older than a year: make new ones."
 	default:
 		l.Text = "Starts unattended. Recovery shares exist."
 	}

@@ -85,6 +85,7 @@ type Web struct {
 	PublicURL URL      `yaml:"public_url" default:"https://localhost:8443" doc:"How people's browsers reach the pages. Passkeys are tied to its host: choose it once."`
 	TLS       *KeyPair `yaml:"tls" doc:"Certificate of the pages. Without it the hub makes one with a small authority of its own, whose root labwarden access root prints for your browsers."`
 	ClientCA  Path     `yaml:"client_ca" rule:"file" sample:"off" ex:"./tls/services-ca.pem" doc:"PEM file with the authorities whose certificates service accounts may sign in with. A browser that holds such a certificate is asked for it."`
+	Pace      int      `yaml:"requests_per_minute" default:"3000" rule:"min=600,max=1000000" doc:"Requests of one account in a minute, over all its sessions or tokens; a fifth of them may come at once, and an export counts as 60. More are answered with 429 and when to come back. Each node counts for itself."`
 }
 
 // Bypass is what the way round a dead hub needs.

@@ -7,7 +7,7 @@
 // is answered beyond it without being known and allowed. A request from another
 // site that would change something is refused. Every answer carries the content
 // security policy with a nonce of its own. Bodies, headers and times are
-// bounded; a handler that panics answers 500, is counted, and hurts nobody else.
+// bounded, and how often one account may ask; a handler that panics answers 500, is counted, and hurts nobody else.
 // What an error says is shown only if it was written for people; anything else
 // goes to the log under a reference. No patient data stands in a URL that this
 // package makes, in a log line or in a live hint.

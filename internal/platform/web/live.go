@@ -74,6 +74,8 @@ const (
 	liveBeat = 20 * time.Second
 	// liveGap is the least time between two hints to one page.
 	liveGap = 250 * time.Millisecond
+
+	livePattern = "GET /live"
 )
 
 // Redraw says that an open page asks by itself, for a hint or to be drawn again,
@@ -87,7 +89,7 @@ func Redraw(r *http.Request) bool {
 // route answers GET /live?t=results&t=partner:x with server-sent events named
 // "changed" that carry nothing.
 func (s *Server) liveRoute() Route {
-	return Route{Pattern: "GET /live", Needs: authz.TodaySee, Stream: true, Handle: func(w http.ResponseWriter, r *http.Request) error {
+	return Route{Pattern: livePattern, Needs: authz.TodaySee, Stream: true, Handle: func(w http.ResponseWriter, r *http.Request) error {
 		var topics []Topic
 		for _, t := range r.URL.Query()["t"] {
 			if len(topics) < maxTopics && t != "" && len(t) <= 100 && !strings.ContainsAny(t, "\r\n") {

@@ -24,8 +24,8 @@ type Server struct {
 	// Identify says who sends a request: by session cookie, token or certificate.
 	// nil and no error: nobody known. An error: it could not be found out (503).
 	Identify func(r *http.Request) (*authz.Subject, error)
-	// Refused records that somebody was refused; nil records nothing. It must not
-	// block for long.
+	// Refused records that somebody was refused, or asks too fast (KindBusy; once a
+	// minute for each account); nil records nothing. It must not block for long.
 	Refused func(ctx context.Context, who *authz.Subject, r *http.Request, why error)
 	// Kinds maps errors of domains to what a person may read; nil for an error it
 	// does not know.
@@ -44,8 +44,14 @@ type Server struct {
 	// them: who sends slowly on purpose keeps out nobody else. Live hints do not
 	// count.
 	Active int
+	// Pace is how many requests a minute one account may make; a fifth of them may
+	// come at once. 0 is 3000. A person's sessions count together, and so do the
+	// tokens of a service account: nobody gets more by opening more of them. Each
+	// node counts for itself.
+	Pace int
 
 	routes  []Route
+	paces   *paces
 	closing chan struct{}
 	once    sync.Once
 	panics  func()
@@ -118,7 +124,7 @@ const (
 
 // Handler returns the whole as one http.Handler.
 func (s *Server) Handler() http.Handler {
-	s.closing = make(chan struct{})
+	s.closing, s.paces = make(chan struct{}), newPaces(s.Pace)
 	if s.Live == nil {
 		s.Live = NewLive()
 	}
@@ -146,9 +152,10 @@ func (s *Server) Handler() http.Handler {
 		q := &request{s: s, nonce: rand.Text()}
 		r = r.WithContext(context.WithValue(r.Context(), keyRequest, q))
 		secure(w.Header(), q.nonce)
-		if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
-			// It may have had a Content-Length besides, which net/http drops: whoever
-			// stands before us may have read the other length (RFC 9112 6.1).
+		if r.ProtoMajor == 1 && (len(r.TransferEncoding) > 0 || r.ProtoMinor == 0) {
+			// It may have had a Content-Length besides, which net/http drops, or chunks in
+			// HTTP/1.0, which it does not look at: whoever stands before us may have read
+			// another length (RFC 9112 6.1).
 			w.Header().Set("Connection", "close")
 		}
 		defer func() {
@@ -202,6 +209,10 @@ func (s *Server) serve(rt *Route) http.Handler {
 			return
 		}
 		q.who = who
+		if err := s.pace(r, rt, who); err != nil {
+			s.fail(w, r, err)
+			return
+		}
 		if rt.Access == ByPermission {
 			if err := s.allowed(r, rt, who); err != nil {
 				s.fail(w, r, err)
@@ -297,7 +308,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		}
 	}
 	p := kit.Page{Title: "Not done", Lead: title(e.Kind), Status: e.Kind.status(), Body: kit.Refusal(e.Message, back(s, r, err, e))}
-	if err := Render(w, r, p); err != nil {
+	if err := Render(w, r, p); err != nil && r.Context().Err() == nil { // else the reader has left
 		s.Log.Error("an error page could not be drawn", "error", err)
 	}
 }

@@ -52,16 +52,23 @@ func (s *site) identify(r *http.Request) (*authz.Subject, error) {
 	}
 }
 
+func logTo(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
+
 func newSite(t *testing.T, routes ...web.Route) *site {
+	t.Helper()
+	return newSiteAt(t, func() time.Time { return now }, routes...)
+}
+
+func newSiteAt(t *testing.T, clock func() time.Time, routes ...web.Route) *site {
 	t.Helper()
 	s := &site{}
 	s.Server = &web.Server{
-		Identify: s.identify, Now: func() time.Time { return now },
+		Identify: s.identify, Now: clock,
 		Refused: func(_ context.Context, _ *authz.Subject, _ *http.Request, why error) {
 			s.refused = append(s.refused, why)
 		},
 		Shell:  func(*http.Request, *authz.Subject) kit.Shell { return kit.Shell{Lab: "Millbrook"} },
-		SignIn: "/sign-in", StepUp: "/step-up", Log: slog.New(slog.NewTextHandler(&s.log, nil)),
+		SignIn: "/sign-in", StepUp: "/step-up", Log: logTo(&s.log),
 	}
 	s.Add(routes...)
 	s.h = s.Handler()
@@ -171,7 +178,15 @@ func TestWhatEveryAnswerCarries(t *testing.T) {
 	s := newSite(t, web.Route{Pattern: "GET /x", Needs: authz.TodaySee, Handle: says("x")})
 	nonces := map[string]bool{}
 	for _, path := range []string{"/x", "/x", "/nothing", "/assets/labwarden.css"} {
-		h := s.ask("GET", path, "", "X-Test-Role", "technologist").Header()
+		h := s.ask("GET", path, "", "X-Test-Role", "technologist", "Origin", "https://evil.example").Header()
+		for name := range h {
+			if strings.HasPrefix(name, "Access-Control-") {
+				t.Errorf("%s: scripts of other sites may read it: %s", path, name)
+			}
+		}
+		if kind := h.Get("Content-Type"); kind != "text/html; charset=utf-8" && kind != "text/css; charset=utf-8" {
+			t.Errorf("%s: Content-Type %q", path, kind)
+		}
 		csp := h.Get("Content-Security-Policy")
 		for _, part := range []string{"default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'", "require-trusted-types-for 'script'", "style-src 'self'"} {
 			if !strings.Contains(csp, part) {
@@ -188,6 +203,11 @@ func TestWhatEveryAnswerCarries(t *testing.T) {
 	}
 	if len(nonces) != 4 {
 		t.Error("two answers share a nonce")
+	}
+	for _, path := range []string{"/assets", "/assets/", "/assets/../", "/assets/.", "/.git/config", "/assets/%2e%2e/"} {
+		if w := s.ask("GET", path, "", "X-Test-Role", "technologist"); w.Code == 200 || strings.Contains(w.Body.String(), "labwarden.css\n") {
+			t.Errorf("%s lists what there is: %d", path, w.Code)
+		}
 	}
 	if c := s.ask("GET", "/x", "", "X-Test-Role", "technologist").Header().Get("Cache-Control"); c != "no-store" {
 		t.Errorf("a page may be kept: %q", c)
@@ -260,6 +280,11 @@ func TestOperations(t *testing.T) {
 	}
 	if out.ID != "a" || out.Limit != 3 || out.Note != "n" {
 		t.Errorf("path and query lost against the body: %+v", out)
+	}
+	// Said twice, the first counts, wherever it is asked for.
+	w = s.ask("POST", "/api/v1/echo/a?limit=3&limit=9&Limit=7", `{"note":"n"}`, h...)
+	if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil || out.Limit != 3 {
+		t.Errorf("said twice: %+v %v", out, err)
 	}
 	for what, c := range map[string]struct {
 		path, body string

@@ -99,6 +99,7 @@ func newOffice(t *testing.T) *office {
 		},
 	}
 	x.server = &web.Server{
+		Pace: 1_000_000, // the test asks faster than people do
 		Identify: x.s.Identify, Kinds: accessui.Kinds, Now: x.clock.now, SignIn: "/sign-in", StepUp: "/step-up", Log: slog.New(slog.DiscardHandler),
 		Shell: func(*http.Request, *authz.Subject) kit.Shell { return kit.Shell{Lab: "Millbrook Laboratory"} },
 	}

@@ -94,6 +94,7 @@ func newDoorway(t *testing.T, open storetest.Opener, host string) *doorway {
 		Hasher: signin.NewHasher(signin.HasherOptions{Costs: signin.Costs{Memory: 64, Time: 1, Rounds: 10}}),
 	})
 	server := &web.Server{
+		Pace: 1_000_000, // the test asks faster than people do
 		Identify: s.access.Identify, SignIn: "/sign-in", StepUp: "/step-up", Live: web.NewLive(), Now: s.now, Log: quiet,
 		Shell: func(_ *http.Request, who *authz.Subject) kit.Shell {
 			sh := kit.Shell{Lab: "Millbrook Laboratory", Clock: "07:40"}

@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -158,6 +159,21 @@ func TestProviderTokensThatAreNotTaken(t *testing.T) {
 		if f := r.facts(); f[KindAccepted] != 0 || f[KindRefused] != len(cases) {
 			t.Errorf("the record has %v, want %d refusals", f, len(cases))
 		}
+		// A token that brings its own key, or says where to fetch one (RFC 7515 4.1).
+		thief := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a token's own key was fetched") }))
+		defer thief.Close()
+		a.idp.alg, a.idp.twist = "stranger", nil
+		for name, head := range map[string]map[string]any{
+			"jku": {"jku": thief.URL}, "x5u": {"x5u": thief.URL}, "another kid": {"kid": thief.URL},
+			"jwk": {"jwk": map[string]any{"kty": "RSA", "kid": "r", "n": base64.RawURLEncoding.EncodeToString(a.idp.other.N.Bytes()), "e": "AQAB"}},
+			"x5c": {"x5c": []string{base64.StdEncoding.EncodeToString(a.idp.srv.Certificate().Raw)}},
+		} {
+			a.idp.head = head
+			if step, _, err := a.trip(desk); reason(err) != Forged || step.Level != authz.LevelNone {
+				t.Errorf("a token with %s: %+v, %v", name, step, err)
+			}
+		}
+		a.idp.head = nil
 		if len(a.out.as) != 0 {
 			t.Error("somebody was looked for by a token that was not good")
 		}

@@ -27,15 +27,18 @@ import (
 
 // idp is a small OpenID provider, and whatever an attacker makes of one.
 type idp struct {
-	t    *testing.T
-	srv  *httptest.Server
-	now  func() time.Time
-	rsa  *rsa.PrivateKey
-	ec   *ecdsa.PrivateKey
-	mu   sync.Mutex
-	code map[string]url.Values // what was asked with each code
+	t   *testing.T
+	srv *httptest.Server
+	now func() time.Time
+	rsa *rsa.PrivateKey
+	// other is a key that it does not have.
+	other *rsa.PrivateKey
+	ec    *ecdsa.PrivateKey
+	mu    sync.Mutex
+	code  map[string]url.Values // what was asked with each code
 	// alg signs; twist changes the claims, discovery what it says of itself.
 	alg       string
+	head      map[string]any // more of a token's header
 	twist     func(claims map[string]any)
 	discovery func(m map[string]any)
 	// loose takes a code twice. down answers nothing of use, hold waits before it
@@ -53,6 +56,9 @@ func newIDP(t *testing.T, now func() time.Time) *idp {
 	p := &idp{t: t, now: now, code: map[string]url.Values{}, alg: "RS256", asked: map[string]int{}}
 	var err error
 	if p.rsa, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+		t.Fatal(err)
+	}
+	if p.other, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
 		t.Fatal(err)
 	}
 	if p.ec, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
@@ -154,7 +160,9 @@ func (p *idp) sign(claims map[string]any) string {
 	if alg == "stranger" {
 		alg = "RS256"
 	}
-	head, err1 := json.Marshal(map[string]string{"alg": alg, "kid": kid, "typ": "JWT"})
+	says := map[string]any{"alg": alg, "kid": kid, "typ": "JWT"}
+	maps.Copy(says, p.head)
+	head, err1 := json.Marshal(says)
 	body, err2 := json.Marshal(claims)
 	text := b64(head) + "." + b64(body)
 	sum := sha256.Sum256([]byte(text))
@@ -164,10 +172,7 @@ func (p *idp) sign(claims map[string]any) string {
 	case "RS256":
 		sig, err = rsa.SignPKCS1v15(rand.Reader, p.rsa, crypto.SHA256, sum[:])
 	case "stranger":
-		var other *rsa.PrivateKey
-		if other, err = rsa.GenerateKey(rand.Reader, 2048); err == nil {
-			sig, err = rsa.SignPKCS1v15(rand.Reader, other, crypto.SHA256, sum[:])
-		}
+		sig, err = rsa.SignPKCS1v15(rand.Reader, p.other, crypto.SHA256, sum[:])
 	case "ES256":
 		r, s, e := ecdsa.Sign(rand.Reader, p.ec, sum[:])
 		sig, err = append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...), e

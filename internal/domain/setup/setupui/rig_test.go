@@ -84,6 +84,7 @@ func newRig(t *testing.T, open storetest.Opener) *rig {
 	}
 	r.hub = &hub{now: r.now, secrets: map[string]string{}, made: make(chan bool, 10)}
 	r.server = &web.Server{
+		Pace: 1_000_000, // the test asks faster than people do
 		Identify: func(q *http.Request) (*authz.Subject, error) {
 			name := q.Header.Get("Who")
 			if c, err := q.Cookie("who"); err == nil && name == "" {
