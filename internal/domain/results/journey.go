@@ -332,40 +332,6 @@ func (w *walk) calls(ctx context.Context) error {
 	return nil
 }
 
-// LegalHold is a hold that stands or stood on one message.
-type LegalHold struct {
-	ID            event.ID
-	Owner, Reason string
-	PlacedAt      time.Time
-	LiftedAt      time.Time // zero while it stands
-}
-
-// HoldsOn lists the legal holds that were placed on the message at a leaf,
-// those on its patient not among them.
-func (s *Service) HoldsOn(ctx context.Context, leaf int64) ([]LegalHold, error) {
-	var out []LegalHold
-	err := s.db.Query(ctx, "SELECT id, owner, reason, placed_at, COALESCE(lifted_at, 0) FROM results_holds WHERE message = $1 ORDER BY placed_at", []any{leaf}, func(row store.Scanner) error {
-		var h LegalHold
-		var id []byte
-		var placed, lifted int64
-		if err := row.Scan(&id, &h.Owner, &h.Reason, &placed, &lifted); err != nil {
-			return err
-		}
-		var err error
-		h.ID, err = event.IDFromBytes(id)
-		h.PlacedAt = time.UnixMicro(placed).UTC()
-		if lifted != 0 {
-			h.LiftedAt = time.UnixMicro(lifted).UTC()
-		}
-		out = append(out, h)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list legal holds: %w", err)
-	}
-	return out, nil
-}
-
 // Title is what the message is about, as the LIS names it; empty where it does
 // not.
 func (s *Said) Title() string {
