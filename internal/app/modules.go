@@ -82,6 +82,7 @@ func (h *Hub) modules(c *config.Config) []Module {
 				{Name: "Phone tasks", Href: "/calls", Icon: "phone", Needs: authz.CallsSee, Count: h.countCalls},
 				{Name: "Partners", Href: "/partners", Icon: "partners", Needs: authz.PartnersSee},
 				{Name: "Stops", Href: "/stops", Icon: "hold", Needs: authz.PartnersSee},
+				{Name: "Legal holds", Href: "/legal-holds", Icon: "lock", Needs: authz.LegalHold},
 			},
 		},
 		{Name: "alarms", Menu: []MenuItem{{Name: "Alarms", Href: "/alarms", Icon: "alarm", Needs: authz.AlarmsSee, Count: h.countAlarms}}},

@@ -3,6 +3,7 @@ package results
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/labwarden/labwarden/internal/platform/bus"
@@ -36,14 +37,20 @@ func (s *Service) publishAct(ctx context.Context, tx *store.Tx, ev ledger.Event)
 	if err := tx.QueryRow(ctx, "SELECT leaf FROM results_messages WHERE id = $1", id[:]).Scan(&message); err != nil {
 		return 0, fmt.Errorf("find message %s: %w", id, err)
 	}
+	return s.publishActOf(ctx, tx, ev, message)
+}
+
+// publishActOf is publishAct for whoever knows at which leaf the message stands.
+// It waits for nothing, so that many looks share one way to the database.
+func (s *Service) publishActOf(ctx context.Context, tx *store.Tx, ev ledger.Event, message int64) (int64, error) {
 	leaf, err := bus.Publish(ctx, tx, ev)
 	if err != nil {
 		return 0, err
 	}
-	if _, err := tx.Exec(ctx, "INSERT INTO results_acts (leaf, message) VALUES ($1, $2)", leaf, message); err != nil {
+	if err := tx.Queue(ctx, "INSERT INTO results_acts (leaf, message) VALUES ($1, $2)", leaf, message); err != nil {
 		return 0, fmt.Errorf("remember %s: %w", ev.Kind, err)
 	}
-	return leaf, s.tags.Put(ctx, tx, taggedActs, leaf)
+	return leaf, s.tags.PutNew(ctx, tx, taggedActs, leaf, message)
 }
 
 // Act is one fact about a message, read from the ledger and checked against the
@@ -67,10 +74,9 @@ func (a Act) Look() bool {
 // maxActs is how many acts one journey reads, the newest.
 const maxActs = 500
 
-// acts reads what was done about a message, oldest first. more: there are
-// older ones.
-func (s *Service) acts(ctx context.Context, id event.ID, message int64) (out []Act, more bool, err error) {
-	var leaves []int64
+// actLeaves are where the acts about a message stand, oldest first. more: there
+// are older ones.
+func (s *Service) actLeaves(ctx context.Context, message int64) (leaves []int64, more bool, err error) {
 	err = s.db.Query(ctx, "SELECT leaf FROM results_acts WHERE message = $1 ORDER BY leaf DESC LIMIT $2", []any{message, int64(maxActs + 1)}, func(row store.Scanner) error {
 		var leaf int64
 		err := row.Scan(&leaf)
@@ -83,33 +89,23 @@ func (s *Service) acts(ctx context.Context, id event.ID, message int64) (out []A
 	if more = len(leaves) > maxActs; more {
 		leaves = leaves[:maxActs]
 	}
-	for i := len(leaves) - 1; i >= 0; i-- {
-		e, err := s.entry(ctx, leaves[i])
-		if err != nil {
-			return nil, false, err
-		}
-		if e.IDs.Get("message") != id.String() {
-			return nil, false, fmt.Errorf("read what was done: %w: entry %d is about something else", ledger.ErrDamaged, leaves[i])
-		}
-		a := Act{
-			Leaf: leaves[i], Kind: e.Kind, At: time.UnixMicro(e.At).UTC(), By: e.IDs.Get("by"), Account: e.IDs.Get("account"),
-			Reason: e.Codes.Get("reason"), Delivery: -1, Partner: e.IDs.Get("partner"),
-		}
-		if seq, err := parseSeq(e.IDs.Get("delivery")); err == nil {
-			a.Delivery = seq
-		}
-		out = append(out, a)
-	}
-	return out, more, nil
+	slices.Reverse(leaves)
+	return leaves, more, nil
 }
 
-// entry reads one entry of the ledger, checked against its hash.
-func (s *Service) entry(ctx context.Context, leaf int64) (ledger.Event, error) {
-	raw, err := s.log.Event(ctx, leaf)
-	if err != nil {
-		return ledger.Event{}, err
+// actIn is an act as an entry of the ledger has it.
+func actIn(id event.ID, leaf int64, e *ledger.Event) (Act, error) {
+	if e.IDs.Get("message") != id.String() {
+		return Act{}, fmt.Errorf("read what was done: %w: entry %d is about something else", ledger.ErrDamaged, leaf)
 	}
-	return ledger.ParseEvent(raw)
+	a := Act{
+		Leaf: leaf, Kind: e.Kind, At: time.UnixMicro(e.At).UTC(), By: e.IDs.Get("by"), Account: e.IDs.Get("account"),
+		Reason: e.Codes.Get("reason"), Delivery: -1, Partner: e.IDs.Get("partner"),
+	}
+	if seq, err := parseSeq(e.IDs.Get("delivery")); err == nil {
+		a.Delivery = seq
+	}
+	return a, nil
 }
 
 // Try is a try of a delivery that failed.

@@ -69,6 +69,21 @@ func (s *Service) Comparisons(ctx context.Context, route string, all bool, limit
 	return out, nil
 }
 
+// Comparison is one of a route's comparisons; ErrNotFound where there is none.
+func (s *Service) Comparison(ctx context.Context, route string, id event.ID) (Comparison, error) {
+	c, err := scanComparison(s.db.QueryRow(ctx, compareColumns+"WHERE id = $1 AND route = $2", id[:], route))
+	if errors.Is(err, store.ErrNoRows) {
+		return c, fmt.Errorf("comparison %s: %w", id, ErrNotFound)
+	}
+	if err == nil {
+		err = s.gapLines(ctx, &c)
+	}
+	if err != nil {
+		return c, fmt.Errorf("read comparison: %w", err)
+	}
+	return c, nil
+}
+
 func scanComparison(r store.Scanner) (c Comparison, err error) {
 	var raw []byte
 	var began, compared, state int64

@@ -131,7 +131,7 @@ func (s *Service) Journey(ctx context.Context, id event.ID, o JourneyOptions) (*
 	}
 	j := &Journey{Summary: m}
 	w := &walk{s: s, j: j, o: o, zone: s.now().Location()}
-	for _, part := range []func(context.Context) error{w.received, w.said, w.acts, w.deliveries, w.calls, w.holds} {
+	for _, part := range []func(context.Context) error{w.entries, w.received, w.said, w.acts, w.deliveries, w.calls, w.holds} {
 		if err := part(ctx); err != nil {
 			return nil, err
 		}
@@ -167,7 +167,29 @@ type walk struct {
 	o    JourneyOptions
 	zone *time.Location
 	body []byte
+
+	actsAt []int64 // where the acts stand, oldest first
+	events map[int64][]byte
 }
+
+// entries reads what the journey needs of the ledger in one go; each entry is
+// checked against its hash.
+func (w *walk) entries(ctx context.Context) (err error) {
+	if w.actsAt, w.j.MoreActs, err = w.s.actLeaves(ctx, w.j.Leaf); err != nil {
+		return err
+	}
+	leaves := append(slices.Clone(w.actsAt), w.j.Leaf)
+	for i := range w.j.Deliveries {
+		if d := &w.j.Deliveries[i]; d.State == Done {
+			leaves = append(leaves, d.DoneLeaf)
+		}
+	}
+	w.events, err = w.s.log.EventsOf(ctx, leaves)
+	return err
+}
+
+// entry is one of those that were read.
+func (w *walk) entry(leaf int64) (ledger.Event, error) { return ledger.ParseEvent(w.events[leaf]) }
 
 func (w *walk) add(st Step) { w.j.Steps = append(w.j.Steps, st) }
 
@@ -176,8 +198,8 @@ func provedIn(e *ledger.Event) Proved {
 }
 
 // received is the ledger's own entry of the receipt.
-func (w *walk) received(ctx context.Context) error {
-	e, err := w.s.entry(ctx, w.j.Leaf)
+func (w *walk) received(context.Context) error {
+	e, err := w.entry(w.j.Leaf)
 	if err != nil {
 		return err
 	}
@@ -255,22 +277,24 @@ func (w *walk) sees(seq int64) bool {
 	return slices.ContainsFunc(w.j.Deliveries, func(d Delivery) bool { return d.Seq == seq })
 }
 
-func (w *walk) acts(ctx context.Context) error {
-	acts, more, err := w.s.acts(ctx, w.j.ID, w.j.Leaf)
-	if err != nil {
-		return err
-	}
-	w.j.MoreActs = more
-	for i := range acts {
-		a := &acts[i]
+func (w *walk) acts(context.Context) error {
+	for _, leaf := range w.actsAt {
+		e, err := w.entry(leaf)
+		if err != nil {
+			return err
+		}
+		a, err := actIn(w.j.ID, leaf, &e)
+		if err != nil {
+			return err
+		}
 		switch {
 		case a.Look():
 			if w.o.Looks {
-				w.j.Looks = append(w.j.Looks, *a)
+				w.j.Looks = append(w.j.Looks, a)
 			}
 		case a.Delivery >= 0 && !w.sees(a.Delivery):
 		default:
-			w.add(Step{Kind: StepAct, Source: SeenByUs, At: a.At, Leaf: a.Leaf, Act: a, By: a.By})
+			w.add(Step{Kind: StepAct, Source: SeenByUs, At: a.At, Leaf: a.Leaf, Act: &a, By: a.By})
 		}
 	}
 	slices.Reverse(w.j.Looks)
@@ -306,40 +330,6 @@ func (w *walk) calls(ctx context.Context) error {
 		w.add(Step{Kind: StepCall, Source: SeenByUs, At: out[i].OpenedAt, Leaf: -1, Call: &out[i]})
 	}
 	return nil
-}
-
-// LegalHold is a hold that stands or stood on one message.
-type LegalHold struct {
-	ID            event.ID
-	Owner, Reason string
-	PlacedAt      time.Time
-	LiftedAt      time.Time // zero while it stands
-}
-
-// HoldsOn lists the legal holds that were placed on the message at a leaf,
-// those on its patient not among them.
-func (s *Service) HoldsOn(ctx context.Context, leaf int64) ([]LegalHold, error) {
-	var out []LegalHold
-	err := s.db.Query(ctx, "SELECT id, owner, reason, placed_at, COALESCE(lifted_at, 0) FROM results_holds WHERE message = $1 ORDER BY placed_at", []any{leaf}, func(row store.Scanner) error {
-		var h LegalHold
-		var id []byte
-		var placed, lifted int64
-		if err := row.Scan(&id, &h.Owner, &h.Reason, &placed, &lifted); err != nil {
-			return err
-		}
-		var err error
-		h.ID, err = event.IDFromBytes(id)
-		h.PlacedAt = time.UnixMicro(placed).UTC()
-		if lifted != 0 {
-			h.LiftedAt = time.UnixMicro(lifted).UTC()
-		}
-		out = append(out, h)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list legal holds: %w", err)
-	}
-	return out, nil
 }
 
 // Title is what the message is about, as the LIS names it; empty where it does

@@ -74,7 +74,7 @@ func (w *walk) counted(d *Delivery, countable bool) {
 // receipt.
 func (w *walk) done(ctx context.Context, st Step) error {
 	d := st.Delivery
-	e, err := w.s.entry(ctx, d.DoneLeaf)
+	e, err := w.entry(d.DoneLeaf)
 	if err != nil {
 		return err
 	}

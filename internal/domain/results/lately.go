@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -51,24 +50,29 @@ func (s *Service) LatestCounts(ctx context.Context) (map[string]Counted, error) 
 
 func (s *Service) readLatestCounts(ctx context.Context) (map[string]Counted, error) {
 	out := map[string]Counted{}
-	for _, key := range slices.Sorted(maps.Keys(s.settings.Load().Partners)) {
-		c := Counted{Partner: key}
+	// From one partner to the next by the index, and of each the newest alone: what
+	// it costs depends on how many partners there are, not on how many lists.
+	err := s.db.Query(ctx, `WITH RECURSIVE gave (partner) AS (
+			SELECT min(partner) FROM results_counts
+			UNION ALL SELECT (SELECT min(c.partner) FROM results_counts c WHERE c.partner > g.partner) FROM gave g WHERE g.partner IS NOT NULL)
+		SELECT n.partner, n.id, n.day, n.added_at, n.added_by, n.listed, n.matched, n.missing, n.extra FROM gave g JOIN results_counts n
+		ON n.id = (SELECT c.id FROM results_counts c WHERE c.partner = g.partner ORDER BY c.day DESC, c.added_at DESC LIMIT 1)`, nil, func(row store.Scanner) error {
+		var c Counted
 		var id []byte
 		var at int64
-		err := s.db.QueryRow(ctx, `SELECT id, day, added_at, added_by, listed, matched, missing, extra FROM results_counts
-			WHERE partner = $1 ORDER BY day DESC, added_at DESC LIMIT 1`, key).Scan(&id, &c.Day, &at, &c.AddedBy, &c.Listed, &c.Matched, &c.Missing, &c.Extra)
-		if errors.Is(err, store.ErrNoRows) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read the latest list of %s: %w", key, err)
+		if err := row.Scan(&c.Partner, &id, &c.Day, &at, &c.AddedBy, &c.Listed, &c.Matched, &c.Missing, &c.Extra); err != nil {
+			return err
 		}
 		c.AddedAt = time.UnixMicro(at).UTC()
-		if c.ID, err = event.IDFromBytes(id); err != nil {
-			return nil, err
-		}
-		out[key] = c
+		var err error
+		c.ID, err = event.IDFromBytes(id)
+		out[c.Partner] = c
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the latest lists: %w", err)
 	}
+	maps.DeleteFunc(out, func(key string, _ Counted) bool { return s.settings.Load().Partners[key] == nil })
 	return out, nil
 }
 

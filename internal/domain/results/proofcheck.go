@@ -73,7 +73,7 @@ func (s *Service) TakeProof(ctx context.Context, seq int64, by By) ([]byte, even
 	if err != nil {
 		return nil, event.ID{}, err
 	}
-	return b, d.id, s.looked(ctx, KindProved, d.id, by)
+	return b, d.id, s.looked(ctx, KindProved, d.id, d.message, by)
 }
 
 // DeliveryOf tells to which message a delivery belongs and to whom it goes, for

@@ -228,8 +228,14 @@ type Identity struct {
 // Reveal tells who the patient of a message is and records that it was told. It
 // fails closed like View.
 func (s *Service) Reveal(ctx context.Context, id event.ID, by By) (Identity, error) {
-	_, body, err := s.View(ctx, id, by)
+	if err := by.check(); err != nil {
+		return Identity{}, err
+	}
+	leaf, body, err := s.opened(ctx, id)
 	if err != nil {
+		return Identity{}, err
+	}
+	if err := s.looked(ctx, KindViewed, id, leaf, by); err != nil {
 		return Identity{}, err
 	}
 	m, err := hl7.Parse(body)

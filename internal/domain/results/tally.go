@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/labwarden/labwarden/internal/channel"
-	"github.com/labwarden/labwarden/internal/platform/store"
 )
 
 // The tally counts, for Today and the partners' pages, what was delivered by
@@ -115,10 +114,14 @@ func (t *tally) latest() (*counted, error) {
 	return t.snap, t.err
 }
 
-// pause is how long the next picture has to wait, so that counting never takes
-// more than a fifth of one processor. Called under the lock.
+// tallyCheap is how long a round may take that nobody has to wait for the next one:
+// the other questions of a page take as long, and pages that ask together share it.
+const tallyCheap = 10 * time.Millisecond
+
+// pause is how long the next picture has to wait, so that counting that costs
+// something never takes more than a fifth of one processor. Called under the lock.
 func (t *tally) pause() time.Duration {
-	if t.took < 2*time.Millisecond {
+	if t.took < tallyCheap {
 		return 0
 	}
 	return 4*t.took - time.Since(t.ended)
@@ -226,35 +229,42 @@ func (c *tallied) follow(ctx context.Context, s *Service) error {
 			partners: map[string]*lane24{}, shown: map[string]*lane24{}, open: map[string][]int64{}, day: map[int64]arrivals{},
 		}
 	}
-	var top int64
-	if err := s.db.QueryRow(ctx, "SELECT COALESCE(max(seq), -1) FROM results_deliveries").Scan(&top); err != nil {
-		return err
-	}
-	for c.next <= top {
-		page, err := readTally(ctx, s, "WHERE seq >= $1 AND seq <= $2 ORDER BY seq LIMIT $3", c.next, top, c.rows())
+	for behind := !c.begun; ; {
+		for behind {
+			page, err := readTally(ctx, s, "WHERE seq >= $1 ORDER BY seq LIMIT $2", c.next, c.rows())
+			if err != nil {
+				return err
+			}
+			c.fresh(page)
+			behind = int64(len(page)) == c.rows()
+		}
+		l, err := lookTally(ctx, s, c.next, c.leaf, c.rows())
 		if err != nil {
 			return err
 		}
-		for i := range page {
-			if d := &page[i]; State(d.state) < Done {
-				c.open[d.partner] = append(c.open[d.partner], d.seq)
-			} else {
-				c.count(d)
-			}
+		c.fresh(l.fresh)
+		c.arrived(l.arrived)
+		if behind = int64(len(l.fresh)) == c.rows(); behind {
+			continue // what is open was read together with no more than a page of what is new
 		}
-		c.next = top + 1
-		if int64(len(page)) == c.rows() {
-			c.next = page[len(page)-1].seq + 1
+		if err := c.stillOpen(ctx, s, l.open, hourOf(now.UnixMicro())-FlowHours+1); err != nil {
+			return err
+		}
+		c.at, c.begun = now, true
+		return nil
+	}
+}
+
+// fresh takes in deliveries that it has not read, in the order of their numbers.
+func (c *tallied) fresh(page []delivered24) {
+	for i := range page {
+		d := &page[i]
+		if c.next = d.seq + 1; State(d.state) < Done {
+			c.open[d.partner] = append(c.open[d.partner], d.seq)
+		} else {
+			c.count(d)
 		}
 	}
-	if err := c.arrived(ctx, s); err != nil {
-		return err
-	}
-	if err := c.stillOpen(ctx, s, hourOf(now.UnixMicro())-FlowHours+1); err != nil {
-		return err
-	}
-	c.at, c.begun = now, true
-	return nil
 }
 
 // delivered24 is a row as the tally reads it.
@@ -296,23 +306,13 @@ func (c *tallied) partner(key string) *lane24 {
 	return p
 }
 
-// readTally reads deliveries.
-func readTally(ctx context.Context, s *Service, where string, args ...any) ([]delivered24, error) {
-	var page []delivered24
-	err := s.db.Query(ctx, "SELECT seq, partner, state, COALESCE(level, 0), changed_at FROM results_deliveries "+where, args, func(row store.Scanner) error {
-		var d delivered24
-		err := row.Scan(&d.seq, &d.partner, &d.state, &d.level, &d.changed)
-		page = append(page, d)
-		return err
-	})
-	return page, err
-}
-
 // back reads a page of what was there before: messages of these hours, then the
 // days, newest first.
 func (c *tallied) back(ctx context.Context, s *Service) error {
 	if c.behind {
-		return c.arrived(ctx, s)
+		page, err := readArrived(ctx, s, c.leaf, c.rows())
+		c.arrived(page)
+		return err
 	}
 	page, err := readTally(ctx, s, "WHERE seq >= $1 AND seq < $2 ORDER BY seq DESC LIMIT $3", c.floor, c.low, c.rows())
 	if err != nil {
@@ -333,22 +333,9 @@ func (c *tallied) back(ctx context.Context, s *Service) error {
 	return nil
 }
 
-// arrived looks at messages that it has not looked at: each has a delivery of its
+// arrived takes in messages that it has not looked at: each has a delivery of its
 // own, or is one that nobody accounts for.
-func (c *tallied) arrived(ctx context.Context, s *Service) error {
-	type message struct{ leaf, at, lost int64 }
-	var page []message
-	err := s.db.Query(ctx, `SELECT m.leaf, m.received_at, CASE WHEN EXISTS (SELECT 1 FROM results_deliveries d
-		WHERE d.seq >= m.leaf * 256 AND d.seq < (m.leaf + 1) * 256) THEN 0 ELSE 1 END
-		FROM results_messages m WHERE m.leaf >= $1 ORDER BY m.leaf LIMIT $2`, []any{c.leaf, c.rows()}, func(row store.Scanner) error {
-		var m message
-		err := row.Scan(&m.leaf, &m.at, &m.lost)
-		page = append(page, m)
-		return err
-	})
-	if err != nil {
-		return err
-	}
+func (c *tallied) arrived(page []arrived24) {
 	for _, m := range page {
 		a := c.day[hourOf(m.at)]
 		a.received++
@@ -357,13 +344,12 @@ func (c *tallied) arrived(ctx context.Context, s *Service) error {
 		c.leaf = m.leaf + 1
 	}
 	c.behind = int64(len(page)) == c.rows()
-	return nil
 }
 
-// stillOpen reads which deliveries are open and counts those that were and are
-// not any more. What waits it sorts by the hour it was taken in, the first of them
-// and all before it together.
-func (c *tallied) stillOpen(ctx context.Context, s *Service, first int64) error {
+// stillOpen counts the deliveries that were open and are not any more; open are
+// those that are. What waits it sorts by the hour it was taken in, the first of
+// them and all before it together.
+func (c *tallied) stillOpen(ctx context.Context, s *Service, open []delivered24, first int64) error {
 	now := map[string][]int64{}
 	type opened struct {
 		n      [3]int64
@@ -371,32 +357,21 @@ func (c *tallied) stillOpen(ctx context.Context, s *Service, first int64) error 
 		oldest int64
 	}
 	state := map[string]*opened{}
-	err := s.db.Query(ctx, "SELECT seq, partner, state, changed_at FROM results_deliveries WHERE state < 3 ORDER BY partner, seq", nil, func(row store.Scanner) error {
-		var seq, st, changed int64
-		var partner string
-		if err := row.Scan(&seq, &partner, &st, &changed); err != nil {
-			return err
-		}
-		if seq >= c.next {
-			return nil // taken meanwhile: with the next look
-		}
-		now[partner] = append(now[partner], seq)
-		o := state[partner]
+	for i := range open {
+		d := &open[i]
+		now[d.partner] = append(now[d.partner], d.seq)
+		o := state[d.partner]
 		if o == nil {
 			o = &opened{}
-			state[partner] = o
+			state[d.partner] = o
 		}
-		o.n[st]++
-		if State(st) == Waiting {
-			o.waits[min(max(hourOf(changed)-first, 0), FlowHours-1)]++
-			if o.oldest == 0 || changed < o.oldest {
-				o.oldest = changed
+		o.n[d.state]++
+		if State(d.state) == Waiting {
+			o.waits[min(max(hourOf(d.changed)-first, 0), FlowHours-1)]++
+			if o.oldest == 0 || d.changed < o.oldest {
+				o.oldest = d.changed
 			}
 		}
-		return nil
-	})
-	if err != nil {
-		return err
 	}
 	var closed []int64
 	for key, was := range c.open {

@@ -37,10 +37,28 @@ func (s *Service) view(ctx context.Context, kind string, id event.ID, by By) (Su
 	if err != nil {
 		return Summary{}, nil, err
 	}
-	if err := s.looked(ctx, kind, id, by); err != nil {
+	if err := s.looked(ctx, kind, id, m.Leaf, by); err != nil {
 		return Summary{}, nil, err
 	}
 	return m, body, nil
+}
+
+// opened is a message's body and at which leaf it stands. Whoever calls it must
+// record the look before anything is shown.
+func (s *Service) opened(ctx context.Context, id event.ID) (leaf int64, body []byte, err error) {
+	if err := s.mayShow(); err != nil {
+		return 0, nil, err
+	}
+	var sealed []byte
+	err = s.db.QueryRow(ctx, "SELECT leaf, body FROM results_messages WHERE id = $1", id[:]).Scan(&leaf, &sealed)
+	if errors.Is(err, store.ErrNoRows) {
+		return 0, nil, fmt.Errorf("message %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return 0, nil, fmt.Errorf("read message: %w", err)
+	}
+	_, body, err = s.seal.open("results_messages", id, sealed)
+	return leaf, body, err
 }
 
 // ViewQuarantined is ShowApart together with what the list says of the message.
@@ -69,13 +87,14 @@ func (s *Service) ViewQuarantined(ctx context.Context, id event.ID, by By) (Apar
 	return a, body, nil
 }
 
-func (s *Service) looked(ctx context.Context, kind string, id event.ID, by By) error {
+// looked records a look at the message that stands at a leaf of the ledger.
+func (s *Service) looked(ctx context.Context, kind string, id event.ID, leaf int64, by By) error {
 	err := s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
-		_, err := s.publishAct(ctx, tx, ledger.Event{
+		_, err := s.publishActOf(ctx, tx, ledger.Event{
 			Kind: kind, At: s.now().UnixMicro(),
 			IDs:   ledger.Pairs{{K: "message", V: id.String()}, {K: "by", V: ledger.Code(by.Who)}},
 			Codes: ledger.Pairs{{K: "reason", V: ledger.Code(by.Reason)}},
-		})
+		}, leaf)
 		return err
 	})
 	if err != nil {

@@ -8,6 +8,18 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/store"
 )
 
+// PutNew writes the tag of a row that tx has just inserted with these values, in
+// the order of d's columns. Unlike Put it does not read the row back: nothing is
+// waited for. The values must be as the database returns them: int64, string,
+// []byte or nil.
+func (t *Tags) PutNew(ctx context.Context, tx *store.Tx, d *Tagged, key any, row ...any) error {
+	if len(row) != len(d.Columns) {
+		return fmt.Errorf("tag a row of %s: %d values for %d columns", d.Table, len(row), len(d.Columns))
+	}
+	tag := t.keys.Index(tagDomain, d.parts(key, row)...)
+	return tx.Queue(ctx, "INSERT INTO row_tags (tbl, row, tag) VALUES ($1, $2, $3)", d.Table, rowName(key), tag[:])
+}
+
 // Write runs change, which may make, change or remove the rows of these keys,
 // and brings their tags up to date. As with Change, a row that did not fit its
 // tag before keeps the old one, also when change removes it: it stays found.

@@ -100,18 +100,11 @@ func (r *Reader) Event(ctx context.Context, leaf int64) ([]byte, error) {
 	if leaf < g.First || leaf >= g.First+g.Count {
 		return nil, fmt.Errorf("read ledger leaf %d: %w", leaf, ErrNotFound)
 	}
-	events, err := r.codec.Unpack(g.Events)
+	events, err := r.unpack(&g, leaf)
 	if err != nil {
-		return nil, fmt.Errorf("read ledger leaf %d: %w: %w", leaf, ErrDamaged, err)
+		return nil, err
 	}
-	if int64(len(events)) != g.Count {
-		return nil, fmt.Errorf("read ledger leaf %d: %w: the row holds another number of events than it says", leaf, ErrDamaged)
-	}
-	e := events[leaf-g.First]
-	if h, ok := g.hash(tlog.StoredHashIndex(0, leaf)); !ok || h != tlog.RecordHash(e) {
-		return nil, fmt.Errorf("read ledger leaf %d: %w: the event does not fit its hash", leaf, ErrDamaged)
-	}
-	return e, nil
+	return g.checked(events, leaf)
 }
 
 // TreeHash returns the root of the first size leaves.

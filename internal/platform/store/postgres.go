@@ -25,6 +25,10 @@ func OpenPostgres(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	}
 	cfg.ConnConfig.RuntimeParams["synchronous_commit"] = "on"
 	cfg.ConnConfig.RuntimeParams["application_name"] = "labwarden"
+	// Every statement here is short. A server whose figures about a table are old
+	// takes one for long and would translate it to machine code first, each time:
+	// tens of milliseconds.
+	cfg.ConnConfig.RuntimeParams["jit"] = "off"
 	if cfg.ConnConfig.ConnectTimeout == 0 {
 		cfg.ConnConfig.ConnectTimeout = 5 * time.Second
 	}

@@ -25,11 +25,13 @@ func routeRoutes(d Deps) []web.Route {
 		{Pattern: "GET /routes", Needs: authz.RoutesSee, Handle: d.routeList},
 		{Pattern: "GET /routes/{name}", Needs: authz.RoutesSee, Handle: d.route},
 		{Pattern: "POST /routes/{name}/explain", Needs: authz.RoutesExplain, Handle: d.routeExplain},
+		{Pattern: "GET /routes/{name}/differences/{id}", Needs: authz.RoutesExplain, Handle: d.askExplainOne},
+		{Pattern: "POST /routes/{name}/differences/{id}", Needs: authz.RoutesExplain, Handle: d.doExplainOne},
 		{Pattern: "POST /routes/{name}/values/{id}", Needs: authz.ResultsReveal, Handle: d.routeValues},
 		{Pattern: "POST /routes/{name}/approve", Needs: authz.RoutesApprove, Handle: d.routeApprove},
 		{Pattern: "POST /routes/{name}/forward", Needs: authz.RoutesApprove, Handle: d.routeMove(true)},
 		{Pattern: "POST /routes/{name}/back", Needs: authz.RoutesBack, Handle: d.routeMove(false)},
-	}, routeOps(d)...)
+	}, append(routeOps(d), explainOneOp(d))...)
 }
 
 func routeState(s *results.RouteState) (kit.State, string) {
@@ -235,12 +237,13 @@ func classWords(class string) string { return strings.ReplaceAll(class, "_", " "
 
 // comparesSheet lists messages that differ.
 func comparesSheet(r *http.Request, s *results.RouteState, list []results.Comparison, now time.Time) templ.Component {
-	reveal := mayHere(r, authz.ResultsReveal, "")
+	reveal, explain := mayHere(r, authz.ResultsReveal, ""), mayHere(r, authz.RoutesExplain, "")
 	t := kit.Table{
 		Caption: "Messages with an unexplained difference", Total: len(list), Empty: "No message has an unexplained difference.",
-		Columns: []kit.Column{{Name: "Began"}, {Name: "Outcome"}, {Name: "Places"}, {Name: "Values"}},
+		Columns: []kit.Column{{Name: "Began"}, {Name: "Outcome"}, {Name: "Places"}, {Name: "What to do"}},
 	}
-	for _, c := range list {
+	for i := range list {
+		c := &list[i]
 		var places []string
 		for _, g := range c.Differences {
 			if !g.Explained && len(places) < 6 {
@@ -248,10 +251,14 @@ func comparesSheet(r *http.Request, s *results.RouteState, list []results.Compar
 			}
 		}
 		values := kit.C("—")
-		if reveal && c.Delivery != 0 {
-			values = kit.CBody(kit.Button(kit.Action{Text: "Show (recorded)", Href: "/routes/" + s.Route + "/values/" + c.ID, Post: true}))
+		if wholeGap(c) != nil {
+			if explain {
+				values = kit.CLink("Explain it", onePath(s.Route, c.ID))
+			}
+		} else if reveal && c.Delivery != 0 {
+			values = kit.CBody(kit.Button(kit.Action{Text: "Show values (recorded)", Href: "/routes/" + s.Route + "/values/" + c.ID, Post: true}))
 		}
-		t.Rows = append(t.Rows, kit.Row{Key: c.ID, Cells: []kit.Cell{kit.CMono(kit.Clock(c.BeganAt, now)), kit.C(c.Outcome), {Text: strings.Join(places, ", "), Mono: true}, values}})
+		t.Rows = append(t.Rows, kit.Row{Key: c.ID, Cells: []kit.Cell{kit.CMono(kit.Clock(c.BeganAt, now)), kit.C(outcomeWords(c.Outcome)), {Text: strings.Join(places, ", "), Mono: true}, values}})
 	}
 	return kit.Sheet(kit.SheetOpts{Title: "Messages that differ", Sub: "newest first", Body: kit.DataTable(t)})
 }

@@ -3,7 +3,6 @@ package resultsui
 import (
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/a-h/templ"
@@ -24,7 +23,7 @@ func explainSheet(_ *http.Request, s *results.RouteState, kinds []results.GapKin
 		}
 	}
 	if len(options) == 0 {
-		return kit.Sheet(kit.SheetOpts{Title: "Explain", Pad: true, Body: kit.Empty("Messages that only one path delivered are explained one at a time: labwarden route explain.", nil)})
+		return kit.Sheet(kit.SheetOpts{Title: "Explain", Pad: true, Body: kit.Empty("Messages that only one path delivered are explained one at a time, in the list of messages that differ.", nil)})
 	}
 	reason := kit.ReasonField("", errs["explain.reason"])
 	reason.ID = "f-explain-reason"
@@ -80,7 +79,7 @@ func (d Deps) explain(r *http.Request, class, kind, only, reason string) (int64,
 	if only != "" {
 		id, err := event.ParseID(only)
 		if err != nil {
-			return 0, web.NotFound("There is no such comparison.")
+			return 0, web.NotFound(noCompare)
 		}
 		one = &id
 	}
@@ -113,21 +112,18 @@ func (d Deps) routeValues(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	id, err := event.ParseID(r.PathValue("id"))
-	if err != nil {
-		return web.NotFound("There is no such comparison.")
-	}
 	for _, partner := range s.To {
 		if err := web.May(r, authz.ResultsReveal, authz.Object{Partner: partner}); err != nil {
 			return err
 		}
 	}
-	list, err := d.Results.Comparisons(r.Context(), s.Route, true, 500)
+	_, one, err := d.compared(r)
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(list, func(c results.Comparison) bool { return c.ID == id.String() }) {
-		return web.NotFound("There is no such comparison.")
+	id, err := event.ParseID(one.ID)
+	if err != nil {
+		return err
 	}
 	c, gaps, err := d.Results.ViewComparison(r.Context(), id, as(r, "compare").By)
 	if err != nil {
@@ -225,8 +221,9 @@ type RoutesAnswer struct {
 // RouteAnswer is one route with what differs.
 type RouteAnswer struct {
 	results.RouteState
-	Kinds     []results.GapKind  `json:"unexplained_kinds"`
-	Approvals []results.Approval `json:"approvals" doc:"newest first, ended ones included"`
+	Kinds     []results.GapKind    `json:"unexplained_kinds"`
+	Messages  []results.Comparison `json:"unexplained_messages" doc:"newest first, 50 at most; without values"`
+	Approvals []results.Approval   `json:"approvals" doc:"newest first, ended ones included"`
 }
 
 // RouteDone is what came of an act.
@@ -283,6 +280,9 @@ func routeOps(d Deps) []web.Route {
 				}
 				out := RouteAnswer{RouteState: s}
 				if out.Kinds, err = d.Results.GapKinds(r.Context(), s.Route); err != nil {
+					return out, err
+				}
+				if out.Messages, err = d.Results.Comparisons(r.Context(), s.Route, false, mostCompares); err != nil {
 					return out, err
 				}
 				out.Approvals, err = d.Results.Approvals(r.Context(), s.Route)

@@ -22,9 +22,11 @@ func Routes(d Deps) []web.Route {
 		resultRoutes,
 		messageRoutes,
 		actRoutes,
+		legalRoutes,
 		quarantineRoutes,
 		resultOps,
 		quarantineOps,
+		legalOps,
 	} {
 		out = append(out, part(d)...)
 	}
