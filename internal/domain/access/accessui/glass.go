@@ -7,6 +7,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/labwarden/labwarden/internal/domain/access"
+	"github.com/labwarden/labwarden/internal/domain/access/record"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/web"
@@ -30,20 +31,24 @@ func (u *ui) glassRoutes() []web.Route {
 var glassCrumb = kit.Crumb{Name: "Break-glass", Href: "/people/break-glass"}
 
 // glassState is how a break-glass access stands.
-func glassState(g access.Glass, now time.Time) (kit.State, string, string) {
+func glassState(g access.Glass, names record.Names, now time.Time) (kit.State, string, string) {
 	switch {
 	case g.Open(now):
 		return kit.Warn, "open", "open until " + kit.Clock(g.Until, now)
 	case g.Verdict == "":
 		return kit.Warn, "to review", "waits for a review by somebody else"
 	case g.Verdict == access.VerdictFine:
-		return kit.Fine, "reviewed", "found right by " + g.ReviewedBy + ", " + kit.Clock(g.Reviewed, now)
+		return kit.Fine, "reviewed", "found right by " + names.Of(g.ReviewedBy) + ", " + kit.Clock(g.Reviewed, now)
 	}
-	return kit.Stopped, "not right", "found not right by " + g.ReviewedBy + ", " + kit.Clock(g.Reviewed, now)
+	return kit.Stopped, "not right", "found not right by " + names.Of(g.ReviewedBy) + ", " + kit.Clock(g.Reviewed, now)
 }
 
 func (u *ui) glasses(w http.ResponseWriter, r *http.Request) error {
 	all, err := u.s.Glasses(r.Context(), true, 100)
+	if err != nil {
+		return err
+	}
+	names, err := u.names(r.Context())
 	if err != nil {
 		return err
 	}
@@ -52,11 +57,11 @@ func (u *ui) glasses(w http.ResponseWriter, r *http.Request) error {
 	var rows []kit.Row
 	open, waiting := 0, 0
 	for _, g := range all {
-		state, word, text := glassState(g, now)
+		state, word, text := glassState(g, names, now)
 		act := kit.C("")
 		switch {
 		case g.Open(now) && (g.Person == who.Person || may(r, authz.SessionsEnd)):
-			act = kit.CBody(quickPost("/people/break-glass/"+g.ID.String()+"/close", "Close", "the access of "+g.Account))
+			act = kit.CBody(quickPost("/people/break-glass/"+g.ID.String()+"/close", "Close", "the access of "+names.Of(g.Account)))
 		case reviews:
 			act = kit.CLink("Look", "/people/break-glass/"+g.ID.String()+"/review")
 		}
@@ -66,7 +71,7 @@ func (u *ui) glasses(w http.ResponseWriter, r *http.Request) error {
 			waiting++
 		}
 		rows = append(rows, kit.Row{Key: g.ID.String(), At: state == kit.Warn, Cells: []kit.Cell{
-			{Text: g.Account, State: &state, Word: word, Sub: kit.Clock(g.Opened, now)}, {Text: g.Reason, Sub: permissionList(g.Permissions)}, kit.C(text), act,
+			{Text: names.Who(g.Account), State: &state, Word: word, Sub: kit.Clock(g.Opened, now)}, {Text: g.Reason, Sub: permissionList(g.Permissions)}, kit.C(text), act,
 		}})
 	}
 	page := kit.Page{
@@ -144,23 +149,23 @@ func (u *ui) glassReview(r *http.Request, g access.Glass, errs map[string]string
 	if err != nil {
 		return kit.Page{}, err
 	}
-	about, err := u.about(r.Context())
+	names, err := u.names(r.Context())
 	if err != nil {
 		return kit.Page{}, err
 	}
 	now := web.Now(r)
-	state, _, text := glassState(g, now)
+	state, _, text := glassState(g, names, now)
 	var rows []kit.Row
 	for _, a := range acts {
-		rows = append(rows, kit.Row{Cells: []kit.Cell{kit.CMono(kit.Second(a.At, now)), {Text: upperFirst(kindWord(a.Kind)), Sub: kit.Mono(a.Kind)}, kit.C(about(a)), kit.CMono(kit.Count(int(a.Leaf)))}})
+		rows = append(rows, kit.Row{Cells: []kit.Cell{kit.CMono(kit.Second(a.At, now)), kit.C(record.Words(a.Kind)), kit.C(about(names, a)), kit.CMono(kit.Count(int(a.Leaf)))}})
 	}
 	sub := "from the record, between opening and end"
 	if more {
 		sub = "the first " + kit.Count(glassEvents) + " of more"
 	}
-	facts := []kit.KV{{Key: "Who", Value: g.Account, Mono: true}, {Key: "Opened", Value: kit.Clock(g.Opened, now)}, {Key: "Until", Value: kit.Clock(g.Until, now)}}
+	facts := []kit.KV{{Key: "Who", Value: names.Who(g.Account)}, {Key: "Opened", Value: kit.Clock(g.Opened, now)}, {Key: "Until", Value: kit.Clock(g.Until, now)}}
 	if !g.Closed.IsZero() {
-		facts = append(facts, kit.KV{Key: "Closed", Value: kit.Clock(g.Closed, now) + ", by " + g.ClosedBy})
+		facts = append(facts, kit.KV{Key: "Closed", Value: kit.Clock(g.Closed, now) + ", by " + names.Of(g.ClosedBy)})
 	}
 	facts = append(facts, kit.KV{Key: "Gave", Value: permissionList(g.Permissions)}, kit.KV{Key: "Why", Value: g.Reason})
 	if g.Note != "" {

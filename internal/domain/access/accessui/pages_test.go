@@ -137,7 +137,7 @@ func TestBreakGlassByForm(t *testing.T) {
 	want(t, x.post("sec", review), 422, "Say whether it was right.")
 	want(t, x.post("sec", review, "verdict", access.VerdictFine), 303)
 	want(t, x.post("sec", review, "verdict", access.VerdictFine), 409, "reviewed already")
-	want(t, x.get("sec", "/people/break-glass"), 200, "Nobody has break-glass access now.", "found right by sec")
+	want(t, x.get("sec", "/people/break-glass"), 200, "Nobody has break-glass access now.", "found right by Sec")
 	if got := titles("sec"); strings.Contains(got, "glass") {
 		t.Errorf("%s", got)
 	}
