@@ -92,7 +92,7 @@ func (u *ui) delegations(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	page := kit.Page{
-		Title: "Delegations", Lead: kit.Many(len(standing), "clinical act is delegated.", "clinical acts are delegated."), Crumbs: wayTo(r, kit.Crumb{Name: "Delegations"}), Nav: "/people",
+		Title: "Delegations", Lead: kit.Many(len(standing), "clinical act is delegated.", "clinical acts are delegated."), Crumbs: wayTo(r, kit.Crumb{Name: "Delegations"}), Nav: navOf(r, "/people/delegations"),
 		Tools: kit.Buttons(tools...), Body: join(body...), Live: []string{livePeople},
 	}
 	if len(standing) == 0 {
@@ -177,7 +177,7 @@ func (u *ui) delegationPage(r *http.Request, errs map[string]string, whole strin
 		{Name: "note", Label: "What it is for", Kind: kit.TextareaField, Rows: 2, Max: 500, Optional: true, Spell: true, Value: r.PostFormValue("note"), Hint: "Stands on the printed sheet."},
 	}
 	return kit.Page{
-		Title: "Delegate", Lead: "Who may act for you?", Crumbs: wayTo(r, kit.Crumb{Name: "Delegations", Href: "/people/delegations"}, kit.Crumb{Name: "Delegate"}), Nav: "/people",
+		Title: "Delegate", Lead: "Who may act for you?", Crumbs: wayTo(r, kit.Crumb{Name: "Delegations", Href: "/people/delegations"}, kit.Crumb{Name: "Delegate"}), Nav: navOf(r, "/people/delegations"),
 		Body: kit.Sheet(kit.SheetOpts{Title: "The delegation", Pad: true, Body: kit.Form(kit.FormOpts{Action: "/people/delegations", Fields: kit.WithErrors(fields, errs), Wrong: whole, Submit: "Delegate", Cancel: "/people/delegations"})}),
 	}, nil
 }
@@ -244,7 +244,7 @@ func (u *ui) revokeForm(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return web.Render(w, r, kit.Page{
-		Title: "Revoke a delegation", Lead: "Revoke this delegation?", Crumbs: wayTo(r, kit.Crumb{Name: "Delegations", Href: "/people/delegations"}, kit.Crumb{Name: "Revoke"}), Nav: "/people",
+		Title: "Revoke a delegation", Lead: "Revoke this delegation?", Crumbs: wayTo(r, kit.Crumb{Name: "Delegations", Href: "/people/delegations"}, kit.Crumb{Name: "Revoke"}), Nav: navOf(r, "/people/delegations"),
 		Body: kit.Confirm(kit.ConfirmOpts{
 			Title: "It gives nothing from then on", Text: "What they did by it stays done. You can delegate it again.",
 			Facts:  []kit.KV{{Key: "Person", Value: d.Name}, {Key: "May", Value: permissionWord(d.Permission)}},

@@ -75,7 +75,7 @@ func (u *ui) glasses(w http.ResponseWriter, r *http.Request) error {
 		}})
 	}
 	page := kit.Page{
-		Title: "Break-glass", Lead: "Nobody has break-glass access now.", Crumbs: wayTo(r, kit.Crumb{Name: "Break-glass"}), Nav: "/people", Live: []string{livePeople},
+		Title: "Break-glass", Lead: "Nobody has break-glass access now.", Crumbs: wayTo(r, kit.Crumb{Name: "Break-glass"}), Nav: navOf(r, "/people/break-glass"), Live: []string{livePeople},
 		Tools: kit.Buttons(kit.Action{Text: "Open break-glass access", Href: "/people/break-glass/open", Icon: "break-glass"}),
 		Body: join(u.tabs(r, "/people/break-glass"), kit.Sheet(kit.SheetOpts{Title: "Break-glass access", Sub: "each is told to others and reviewed", Body: kit.DataTable(kit.Table{
 			Caption: "Break-glass access", Columns: []kit.Column{{Name: "Who"}, {Name: "Why"}, {Name: "State"}, {Name: "Act"}}, Rows: rows, Total: len(rows), Empty: "It was never opened.",
@@ -102,7 +102,7 @@ func (u *ui) glassPage(r *http.Request, errs map[string]string, whole string) ki
 		{Name: "for", Label: "For how long", Kind: kit.SelectField, Narrow: true, Options: length, Value: value},
 	}, permissionFields(r, infos)...)
 	return kit.Page{
-		Title: "Open break-glass access", Lead: "What do you need that you may not see?", Rest: "Others are told at once, and somebody else reviews what you did.", Crumbs: wayTo(r, glassCrumb, kit.Crumb{Name: "Open"}), Nav: "/people",
+		Title: "Open break-glass access", Lead: "What do you need that you may not see?", Rest: "Others are told at once, and somebody else reviews what you did.", Crumbs: wayTo(r, glassCrumb, kit.Crumb{Name: "Open"}), Nav: navOf(r, "/people/break-glass"),
 		Body: kit.Sheet(kit.SheetOpts{Title: "Break-glass access", Sub: "in this session, everywhere in the laboratory", Pad: true, Body: kit.Form(kit.FormOpts{Action: "/people/break-glass/open", Fields: kit.WithErrors(fields, aboutPermissions(errs, infos)), Wrong: whole, Submit: "Open it", Cancel: "/people/break-glass"})}),
 	}
 }
@@ -178,7 +178,7 @@ func (u *ui) glassReview(r *http.Request, g access.Glass, errs map[string]string
 		beside = append(beside, kit.Sheet(kit.SheetOpts{Title: "Review", Pad: true, Body: kit.Form(kit.FormOpts{Action: "/people/break-glass/" + g.ID.String() + "/review", Fields: kit.WithErrors(verdictFields(r), errs), Wrong: whole, Submit: "Sign the review"})}))
 	}
 	return kit.Page{
-		Title: "Break-glass access of " + g.Account, Lead: "What " + g.Account + " did with break-glass access.", Crumbs: wayTo(r, glassCrumb, kit.Crumb{Name: g.Account}), Nav: "/people",
+		Title: "Break-glass access of " + g.Account, Lead: "What " + g.Account + " did with break-glass access.", Crumbs: wayTo(r, glassCrumb, kit.Crumb{Name: g.Account}), Nav: navOf(r, "/people/break-glass"),
 		Body: join(top, kit.Verdict(state, upperFirst(text)+".", kit.Many(len(acts), "line of the record is linked to it.", "lines of the record are linked to it."), nil), kit.Columns(kit.Sheet(kit.SheetOpts{Title: "What was done", Sub: sub, Body: kit.DataTable(kit.Table{
 			Caption: "What was done", Columns: []kit.Column{{Name: "Time"}, {Name: "Act"}, {Name: "About"}, {Name: "Line", Wide: true}}, Rows: rows, Total: len(rows), Empty: "Nothing is in the record.",
 		})}), join(beside...))),

@@ -119,7 +119,7 @@ func (u *ui) people(w http.ResponseWriter, r *http.Request) error {
 		page.Rest = kit.Many(invited, "is invited and has not come in yet.", "are invited and have not come in yet.")
 	}
 	if may(r, authz.PeopleChange) {
-		page.Tools = kit.Buttons(kit.Action{Text: "Add somebody", Href: "/people/new", Primary: true, Icon: "add"}, kit.Action{Text: "Import a list", Href: "/people/import", Icon: "upload"})
+		page.Tools = kit.Buttons(kit.Action{Text: "Add somebody", Href: "/people/new", Primary: true, Icon: "add"}, kit.Action{Text: "Import a list", Href: "/people/import", Icon: "upload"}, kit.Action{Text: "Rules for other systems", Href: "/people/rules", Icon: "access"})
 	}
 	return web.Render(w, r, page)
 }

@@ -325,8 +325,12 @@ func (d Deps) mine(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	nav := "/record"
+	if web.Scope(r, authz.RecordSee).Empty() {
+		nav = "/record/mine"
+	}
 	return web.Render(w, r, kit.Page{
-		Title: "Your own trail", Lead: "This is what the record holds of you.", Rest: "It is yours to take away.", Nav: "/record",
+		Title: "Your own trail", Lead: "This is what the record holds of you.", Rest: "It is yours to take away.", Nav: nav,
 		Body: templ.Join(recordTabs(r, "mine"),
 			kit.Sheet(kit.SheetOpts{Title: "What you did", Sub: "newest first", Body: templ.Join(kit.DataTable(t), reach, older(r, next))}),
 			kit.Sheet(kit.SheetOpts{Title: "Take it with you", Pad: true, Body: exportForm("/record/mine", nil, "All of it: what you did, looked at and took out.")}),

@@ -49,7 +49,9 @@ func (n Names) Who(v string) string {
 	return name + " (" + v + ")"
 }
 
-func (n Names) program(v string) bool { return v == "labwarden" || v == "hub" || v == "console" || v == "openid" }
+func (n Names) program(v string) bool {
+	return v == "labwarden" || v == "hub" || v == "console" || v == "openid"
+}
 
 // Brief keeps the end of a long identifier: of ours the beginning is the time; of
 // a hash the beginning is enough.
