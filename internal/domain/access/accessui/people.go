@@ -176,6 +176,10 @@ func (u *ui) person(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	elsewhere, err := u.s.EndedElsewhere(r.Context(), id)
+	if err != nil {
+		return err
+	}
 	now := web.Now(r)
 	changes := may(r, authz.PeopleChange) && web.Who(r).Person != p.ID
 	_, _, text := personState(p, now)
@@ -189,7 +193,7 @@ func (u *ui) person(w http.ResponseWriter, r *http.Request) error {
 	page := kit.Page{
 		Title: p.Name, Lead: p.Name + " is " + text + ".", Crumbs: []kit.Crumb{peopleCrumb, {Name: p.Name}}, Nav: "/people", Live: []string{livePeople},
 		Body: kit.Columns(join(u.rolesSheet(p, names, now, changes), historySheet(history, names, now), signInsSheet(past, now)), join(
-			kit.Sheet(kit.SheetOpts{Title: "Person", Body: kit.KeyValues(facts)}), u.personActs(p, changes),
+			kit.Sheet(kit.SheetOpts{Title: "Person", Body: kit.KeyValues(facts)}), u.personActs(p, changes, elsewhere),
 		)),
 	}
 	if may(r, authz.PeopleChange) && p.State != access.Ended {
@@ -257,7 +261,7 @@ func signInsSheet(past []access.Session, now time.Time) templ.Component {
 }
 
 // personActs are what can be done about somebody, the one that ends them last.
-func (u *ui) personActs(p access.Person, changes bool) templ.Component {
+func (u *ui) personActs(p access.Person, changes, elsewhere bool) templ.Component {
 	if !changes {
 		return templ.NopComponent
 	}
@@ -273,6 +277,12 @@ func (u *ui) personActs(p access.Person, changes bool) templ.Component {
 		acts = append(acts, kit.Action{Text: "Recovery link", Href: base + "/recover", Post: true, Icon: "link"}, kit.Action{Text: "End", Href: base + "/end", Icon: "out"})
 	default:
 		text = "They come back without a role, by a new invitation."
+		switch {
+		case elsewhere:
+			text += " The system they come from ended them, and may bring them back too."
+		case p.Origin == access.OriginSCIM:
+			text += " They were ended here: only you let them in again, not the system they come from."
+		}
 		acts = append(acts, kit.Action{Text: "Let in again", Href: base + "/return", Post: true, Icon: "again"})
 	}
 	return kit.Sheet(kit.SheetOpts{Title: "Access", Body: join(pad(paragraph(text)), kit.Acts(acts...))})
