@@ -35,6 +35,8 @@ type Module struct {
 type MenuItem struct {
 	Name, Href, Icon string
 	Needs            authz.Permission
+	// Unless: who may this has another entry that leads there.
+	Unless authz.Permission
 	// Count is what waits there; nil for nothing to count.
 	Count func(ctx context.Context, who *authz.Subject) (n int, bad bool, word string)
 }
@@ -89,7 +91,11 @@ func (h *Hub) modules(c *config.Config) []Module {
 		{
 			Name: "people", Routes: append(accessui.Routes(people), accessui.SignRoutes(accessui.SignDeps{Access: h.Access, SignIn: h.rooms.signin, DB: h.DB})...),
 			Today: accessui.Today(people),
-			Menu:  []MenuItem{{Name: "People", Href: "/people", Icon: "people", Needs: authz.PeopleSee}},
+			Menu: []MenuItem{
+				{Name: "People", Href: "/people", Icon: "people", Needs: authz.PeopleSee},
+				{Name: "Delegations", Href: "/people/delegations", Icon: "delegate", Needs: authz.DelegationsSee, Unless: authz.PeopleSee},
+				{Name: "Break-glass", Href: "/people/break-glass", Icon: "break-glass", Needs: authz.BreakGlass, Unless: authz.PeopleSee},
+			},
 		},
 		{
 			Name:   "accounts and record",
@@ -97,9 +103,13 @@ func (h *Hub) modules(c *config.Config) []Module {
 			Today:  books.Today(),
 			Menu: []MenuItem{
 				{Name: "Access review", Href: "/access-review", Icon: "access", Needs: authz.AccountsSee},
+				{Name: "Vendors", Href: "/vendors", Icon: "partners", Needs: authz.VendorsSee, Unless: authz.AccountsSee},
 			},
 		},
-		{Name: "record", Routes: recorded, Menu: []MenuItem{{Name: "Record", Href: "/record", Icon: "record", Needs: authz.RecordSee}}},
+		{Name: "record", Routes: recorded, Menu: []MenuItem{
+			{Name: "Record", Href: "/record", Icon: "record", Needs: authz.RecordSee},
+			{Name: "Your own trail", Href: "/record/mine", Icon: "record", Needs: authz.OwnSecurity, Unless: authz.RecordSee},
+		}},
 		{
 			Name: "configuration", Routes: setupui.Routes(conf), Today: append(setupui.Sources(conf), h.bypassSource(), h.keySource()),
 			Menu: []MenuItem{{Name: "Settings", Href: "/settings", Icon: "settings", Needs: authz.ConfigSee}},
@@ -205,7 +215,7 @@ func menu(ctx context.Context, all []Module, c *config.Config, who *authz.Subjec
 			continue
 		}
 		for _, i := range m.Menu {
-			if !may(i.Needs) {
+			if !may(i.Needs) || i.Unless != "" && may(i.Unless) {
 				continue
 			}
 			n := kit.NavItem{Name: i.Name, Href: i.Href, Icon: i.Icon}

@@ -101,7 +101,11 @@ func (h *Hub) newWeb(c *config.Config) *web.Server {
 		sh.Me = &kit.Me{Name: who.Name, Role: roleName(who)}
 		sh.Nav = menu(r.Context(), modules, h.current(c), who, func(p authz.Permission) bool { return !who.Scope(p, now).Empty() })
 		for _, x := range h.rooms.setup.OpenWindows(now) {
-			sh.Banners = append(sh.Banners, kit.Banner{State: kit.Warn, Text: "Maintenance until " + x.Until.Local().Format("15:04") + ": nobody is called about " + strings.Join(append(slices.Clone(x.Partners), x.Sources...), ", ") + ".", Action: &kit.Action{Text: "See it", Href: "/maintenance"}})
+			b := kit.Banner{State: kit.Warn, Text: "Maintenance until " + x.Until.Local().Format("15:04") + ": nobody is called about " + strings.Join(append(slices.Clone(x.Partners), x.Sources...), ", ") + "."}
+			if !who.Scope(authz.AlarmsSee, now).Empty() {
+				b.Action = &kit.Action{Text: "See it", Href: "/maintenance"}
+			}
+			sh.Banners = append(sh.Banners, b)
 		}
 		if who.Glass != (event.ID{}) {
 			sh.Banners = append(sh.Banners, kit.Banner{State: kit.Warn, Text: "Break-glass access is open. Everything you look at is recorded and will be reviewed."})

@@ -66,7 +66,7 @@ func (h *Hub) checkStorage(ctx context.Context, now time.Time) (today.Line, erro
 
 // checkLedger: whether the last audit found everything to fit, and the witnesses.
 func (h *Hub) checkLedger(_ context.Context, now time.Time) (today.Line, error) {
-	l := today.Line{Name: "Ledger", Href: "/witnesses", At: now}
+	l := today.Line{Name: "Ledger", Href: "/witnesses", May: authz.KeysSee, At: now}
 	st, here := h.Witnesses()
 	last := h.lastAudit.Load()
 	switch {
@@ -115,7 +115,7 @@ func (h *Hub) checkLedger(_ context.Context, now time.Time) (today.Line, error) 
 }
 
 func (h *Hub) checkKeys(_ context.Context, now time.Time) (today.Line, error) {
-	l := today.Line{Name: "Keys", Href: "/keys", At: now}
+	l := today.Line{Name: "Keys", Href: "/keys", May: authz.KeysSee, At: now}
 	st, err := h.keyStatus()
 	if err != nil {
 		return l, err

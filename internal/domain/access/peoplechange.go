@@ -318,6 +318,9 @@ func (s *Service) Return(ctx context.Context, who *authz.Subject, person event.I
 		if err != nil {
 			return err
 		}
+		if err := s.isBack(ctx, tx, p.ID); err != nil {
+			return err
+		}
 		if _, err := s.fact(ctx, tx, KindReturned, who.Account, ledger.Pairs{idPair("person", p.ID), {K: "account", V: p.Account}}, nil); err != nil {
 			return err
 		}

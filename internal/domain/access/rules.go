@@ -141,7 +141,9 @@ type Known struct {
 // Sync takes over what another system says of somebody, within tx, and returns
 // them: made if need be (active where they sign in over there, else invited),
 // changed, their roles given and taken by the rules, or ended. Roles that were given here
-// by hand stay as they are. by is the account that stands in the record.
+// by hand stay as they are. Whom it has ended itself it may bring back; whom a person
+// or a date has ended here stays ended until a person lets them in again
+// (ErrEndedHere). by is the account that stands in the record.
 func (s *Service) Sync(ctx context.Context, tx *store.Tx, by string, k Known) (p Person, err error) {
 	if k.External == "" {
 		return p, invalid("externalId", "An id of the other system is needed.")
@@ -172,8 +174,14 @@ func (s *Service) Sync(ctx context.Context, tx *store.Tx, by string, k Known) (p
 		if err := s.guarded(ctx, tx, func() error { return s.end(ctx, tx, by, p, "said by "+k.Origin) }); err != nil {
 			return p, err
 		}
+		if err := s.gone(ctx, tx, p.ID, k.Origin); err != nil {
+			return p, err
+		}
 		p.State = Ended
 	case !k.Out && p.State == Ended:
+		if err := s.mayReturn(ctx, tx, p, k.Origin); err != nil {
+			return p, err
+		}
 		if err := s.again(ctx, tx, by, p); err != nil {
 			return p, err
 		}
@@ -189,6 +197,42 @@ func (s *Service) Sync(ctx context.Context, tx *store.Tx, by string, k Known) (p
 	return p, s.changed(ctx, tx)
 }
 
+// gone writes that the other system ended somebody.
+func (s *Service) gone(ctx context.Context, tx *store.Tx, person event.ID, origin string) error {
+	_, err := s.tags.Exec(ctx, tx, taggedGone, person[:], "INSERT INTO access_gone (person, origin, at) VALUES ($1, $2, $3) ON CONFLICT (person) DO UPDATE SET origin = excluded.origin, at = excluded.at",
+		person[:], origin, micro(s.now()))
+	return err
+}
+
+// mayReturn: only who was ended by this system comes back by it.
+func (s *Service) mayReturn(ctx context.Context, tx *store.Tx, p Person, origin string) error {
+	var by string
+	err := tx.QueryRow(ctx, "SELECT origin FROM access_gone WHERE person = $1", p.ID[:]).Scan(&by)
+	if errors.Is(err, store.ErrNoRows) || err == nil && by != origin {
+		return ErrEndedHere
+	}
+	if err != nil {
+		return err
+	}
+	return s.genuine(ctx, tx, taggedGone, p.ID[:])
+}
+
+// isBack forgets who ended somebody: they are in again.
+func (s *Service) isBack(ctx context.Context, tx *store.Tx, person event.ID) error {
+	_, err := s.tags.Exec(ctx, tx, taggedGone, person[:], "DELETE FROM access_gone WHERE person = $1", person[:])
+	return err
+}
+
+// EndedElsewhere says whether another system ended somebody, who may bring them
+// back.
+func (s *Service) EndedElsewhere(ctx context.Context, person event.ID) (bool, error) {
+	var n int64
+	if err := s.db.QueryRow(ctx, "SELECT count(*) FROM access_gone WHERE person = $1", person[:]).Scan(&n); err != nil {
+		return false, fmt.Errorf("read who ended a person: %w", err)
+	}
+	return n > 0, nil
+}
+
 // again lets in whom the other system has again.
 func (s *Service) again(ctx context.Context, tx *store.Tx, by string, p Person) error {
 	state := Invited
@@ -198,6 +242,9 @@ func (s *Service) again(ctx context.Context, tx *store.Tx, by string, p Person) 
 	_, err := s.tags.Exec(ctx, tx, taggedPeople, p.ID[:], `UPDATE access_people SET state = $1, starts_at = 0, ends_at = 0, ended_at = 0, changed_at = $2, revision = revision + 1
 		WHERE id = $3`, int64(state), micro(s.now()), p.ID[:])
 	if err != nil {
+		return err
+	}
+	if err := s.isBack(ctx, tx, p.ID); err != nil {
 		return err
 	}
 	_, err = s.fact(ctx, tx, KindReturned, by, ledger.Pairs{idPair("person", p.ID), {K: "account", V: p.Account}}, ledger.Pairs{{K: "origin", V: p.Origin}})

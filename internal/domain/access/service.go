@@ -173,6 +173,7 @@ var (
 	ErrChanged           = &Refusal{Kind: KindConflict, Text: "Somebody changed this meanwhile. Look at it again."}
 	ErrLink              = &Refusal{Kind: KindNotFound, Text: "This link does not work: it was used, has ended, or is not complete. Ask for a new one."}
 	ErrAdministrator     = &Refusal{Kind: KindConflict, Text: "There is an administrator already. To let one in again, use labwarden access recover."}
+	ErrEndedHere         = &Refusal{Kind: KindConflict, Text: "This person was ended in Labwarden, by a person or by their last day there, and stays ended: active cannot be set from outside. An administrator of Labwarden lets them in again on the person's page; send this again after that."}
 	ErrEnded             = &Refusal{Kind: KindConflict, Text: "This has ended already."}
 	ErrOwnReview         = &Refusal{Kind: KindConflict, Text: "Nobody reviews what they did themselves."}
 	ErrReviewed          = &Refusal{Kind: KindConflict, Text: "This was reviewed already."}

@@ -44,13 +44,16 @@ var (
 	taggedRules    = &bus.Tagged{Table: "access_rules", Key: "id", Columns: []string{
 		"origin", "word", "role", "partners", "sites", "days", "made_at", "made_by", "ended_at", "ended_by",
 	}}
+	taggedGone    = &bus.Tagged{Table: "access_gone", Key: "person", Columns: []string{"origin", "at"}}
+	taggedOutside = &bus.Tagged{Table: "access_outside", Key: "id", Columns: []string{"person", "issuer", "subject", "made_at", "made_by", "ended_at", "ended_by"}}
+	taggedMails   = &bus.Tagged{Table: "access_mails", Key: "notice", Columns: []string{"address", "tries", "next_at", "sent_at"}}
 	taggedNotices = &bus.Tagged{Table: "access_notices", Key: "id", Columns: []string{"person", "session", "what", "device", "network", "at", "answer", "answered_at"}}
 )
 
 func tagged() []*bus.Tagged {
 	return []*bus.Tagged{
 		taggedPeople, taggedGrants, taggedDelegations, taggedLinks, taggedSessions, taggedBenches, taggedNotices,
-		taggedGlass, taggedServices, taggedTokens, taggedActs, taggedPosition, taggedRules,
+		taggedGlass, taggedServices, taggedTokens, taggedActs, taggedPosition, taggedRules, taggedGone, taggedOutside, taggedMails,
 	}
 }
 

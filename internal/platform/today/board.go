@@ -121,6 +121,9 @@ func (b *Board) Gather(ctx context.Context, who *authz.Subject, now time.Time) G
 			if x.v.At.IsZero() {
 				x.v.At = now
 			}
+			if x.v.May != "" && who.Scope(x.v.May, now).Empty() {
+				x.v.Href = ""
+			}
 			g.Lines = append(g.Lines, x.v)
 		}
 	}

@@ -64,6 +64,9 @@ type Line struct {
 	Strong, Value string
 	Text          string
 	Href          string
+	// May is the permission that Href needs; without it there is no way there.
+	// Empty: whoever sees the line may go.
+	May authz.Permission
 	// At is when it was looked at.
 	At time.Time
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/labwarden/labwarden/internal/domain/access"
+	"github.com/labwarden/labwarden/internal/domain/access/record"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
@@ -40,7 +41,7 @@ func (u *ui) actsPage(r *http.Request, errs map[string]string, whole string) (ki
 	if err != nil {
 		return kit.Page{}, err
 	}
-	about, err := u.about(r.Context())
+	names, err := u.names(r.Context())
 	if err != nil {
 		return kit.Page{}, err
 	}
@@ -56,7 +57,7 @@ func (u *ui) actsPage(r *http.Request, errs map[string]string, whole string) (ki
 			signable++
 			tick = kit.CBody(kit.Input(kit.Field{Name: "act", ID: "act-" + num(a.Leaf), Kind: kit.CheckboxField, Value: num(a.Leaf), Label: "Line " + num(a.Leaf), Checked: picked[num(a.Leaf)]}))
 		}
-		rows = append(rows, kit.Row{Key: num(a.Leaf), Cells: []kit.Cell{{Text: upperFirst(kindWord(a.Kind)), Sub: kit.Mono(a.Kind)}, kit.C(a.Account), kit.C(kit.Clock(a.At, now)), kit.C(about(a)), tick}})
+		rows = append(rows, kit.Row{Key: num(a.Leaf), Cells: []kit.Cell{kit.C(record.Words(a.Kind)), kit.C(names.Who(a.Account)), kit.C(kit.Clock(a.At, now)), kit.C(about(names, a)), tick}})
 	}
 	for _, a := range last {
 		if a.Verdict == "" {
@@ -66,7 +67,7 @@ func (u *ui) actsPage(r *http.Request, errs map[string]string, whole string) (ki
 		if a.Verdict == access.VerdictNotFine {
 			state, word = kit.Stopped, "not right"
 		}
-		done = append(done, kit.Row{Key: "done-" + num(a.Leaf), Cells: []kit.Cell{{Text: upperFirst(kindWord(a.Kind)), Sub: kit.Mono(num(a.Leaf)), State: &state, Word: word}, kit.C(a.Account), kit.C(kit.Clock(a.At, now)), {Text: kit.Clock(a.Reviewed, now) + ", by " + a.ReviewedBy, Sub: a.Note}}})
+		done = append(done, kit.Row{Key: "done-" + num(a.Leaf), Cells: []kit.Cell{{Text: record.Words(a.Kind), Sub: kit.Mono(num(a.Leaf)), State: &state, Word: word}, kit.C(names.Who(a.Account)), kit.C(kit.Clock(a.At, now)), {Text: kit.Clock(a.Reviewed, now) + ", by " + names.Of(a.ReviewedBy), Sub: a.Note}}})
 	}
 	list := kit.Sheet(kit.SheetOpts{Title: "To review", Sub: "what changed how systems run or who gets in, from the record", Body: kit.DataTable(kit.Table{
 		Caption: "Acts to review", Columns: []kit.Column{{Name: "Act"}, {Name: "By"}, {Name: "When"}, {Name: "About"}, {Name: "Sign"}}, Rows: rows, Total: len(rows), Empty: "Every act was reviewed.",
@@ -94,42 +95,39 @@ func (u *ui) actsPage(r *http.Request, errs map[string]string, whole string) (ki
 	return page, nil
 }
 
-// about says what an event is about: people by name, other ids cut to what tells
-// them apart.
-func (u *ui) about(ctx context.Context) (func(access.Act) string, error) {
+// names is how the people of events read.
+func (u *ui) names(ctx context.Context) (record.Names, error) {
 	people, err := u.s.People(ctx)
 	if err != nil {
 		return nil, err
 	}
-	names := map[string]string{}
+	out := record.NewNames()
 	for _, p := range people {
-		names[p.ID.String()] = p.Name
+		out.Add(p.ID, p.Account, p.Name)
 	}
-	return func(a access.Act) string {
-		named := slices.ContainsFunc(a.About, func(x string) bool { return strings.HasPrefix(x, "person ") })
-		var out []string
-		for _, x := range a.About {
-			key, value, _ := strings.Cut(x, " ")
-			_, notID := event.ParseID(value)
-			switch {
-			case names[value] != "":
-				out = append([]string{names[value]}, out...)
-			case key == "account" && named, notID == nil && slices.Contains([]string{"link", "session", "grant", "glass"}, key):
-				// The person says more.
-			case notID == nil:
-				out = append(out, key+" "+kit.Mono("…"+value[24:]))
-			case len(value) == 64 && strings.Trim(value, "0123456789abcdef") == "": // a hash
-				out = append(out, key+" "+kit.Mono(value[:8]+"…"))
-			case key == "reason":
-				out = append(out, "reason: "+strings.ReplaceAll(value, "-", " "))
-			case key == "role":
-				out = append(out, roleName(authz.Role(value)))
-			default:
-				out = append(out, key+" "+value)
+	return out, nil
+}
+
+// about says what an event is about: people by name, other ids cut to what tells
+// them apart.
+func about(names record.Names, a access.Act) string {
+	named := slices.ContainsFunc(a.About, func(x string) bool { return strings.HasPrefix(x, "person ") })
+	var out []string
+	for _, x := range a.About {
+		key, value, _ := strings.Cut(x, " ")
+		_, notID := event.ParseID(value)
+		switch {
+		case key == "person" && names[value] != "":
+			out = append([]string{names[value]}, out...)
+		case key == "account" && named, notID == nil && slices.Contains([]string{"link", "session", "grant", "glass"}, key):
+			// The person says more.
+		default:
+			if text := names.Detail(key, value); text != "" {
+				out = append(out, text)
 			}
 		}
-		return strings.Join(out, ", ")
-	}, nil
+	}
+	return strings.Join(out, ", ")
 }
 
 func fields(fs []kit.Field) templ.Component {

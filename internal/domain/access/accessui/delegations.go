@@ -7,6 +7,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/labwarden/labwarden/internal/domain/access"
+	"github.com/labwarden/labwarden/internal/domain/access/record"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/web"
@@ -25,13 +26,13 @@ func (u *ui) delegationRoutes() []web.Route {
 }
 
 // delegationRows group by act, as the sheet on the wall does.
-func delegationRows(ds []access.Delegation, now time.Time, revokes bool) []kit.Row {
+func delegationRows(ds []access.Delegation, names record.Names, now time.Time, revokes bool) []kit.Row {
 	var rows []kit.Row
 	for _, d := range ds {
 		state, word, holds := kit.Fine, "in force", "until it is revoked"
 		switch {
 		case !d.RevokedAt.IsZero():
-			state, word, holds = kit.Unknown, "revoked", "revoked "+kit.Clock(d.RevokedAt, now)+", by "+d.RevokedBy
+			state, word, holds = kit.Unknown, "revoked", "revoked "+kit.Clock(d.RevokedAt, now)+", by "+names.Of(d.RevokedBy)
 		case !d.Until.IsZero() && !now.Before(d.Until):
 			state, word, holds = kit.Unknown, "over", "over since "+wordLastDay(d.Until, "")
 		case d.Idle != "":
@@ -44,7 +45,7 @@ func delegationRows(ds []access.Delegation, now time.Time, revokes bool) []kit.R
 		cells := []kit.Cell{
 			{Text: d.Name, Sub: kit.Mono(d.Account), State: &state, Word: word},
 			{Text: permissionWord(d.Permission), Sub: d.Note},
-			kit.C(holds), kit.C(kit.Date(d.GivenAt, now) + ", by " + d.GivenBy),
+			kit.C(holds), kit.C(kit.Date(d.GivenAt, now) + ", by " + names.Of(d.GivenBy)),
 		}
 		if revokes {
 			cells = append(cells, kit.CLink("Revoke", "/people/delegations/"+d.ID.String()+"/revoke"))
@@ -59,6 +60,10 @@ func (u *ui) delegations(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	names, err := u.names(r.Context())
+	if err != nil {
+		return err
+	}
 	now := web.Now(r)
 	writes := may(r, authz.Delegate)
 	columns := []kit.Column{{Name: "Who"}, {Name: "May"}, {Name: "Holds"}, {Name: "Given", Wide: true}}
@@ -69,12 +74,12 @@ func (u *ui) delegations(w http.ResponseWriter, r *http.Request) error {
 	body := []templ.Component{
 		u.tabs(r, "/people/delegations"),
 		kit.Sheet(kit.SheetOpts{Title: "In force", Sub: "the director may do all of these", Body: kit.DataTable(kit.Table{
-			Caption: "Delegations in force", Columns: acts, Rows: delegationRows(standing, now, writes), Total: len(standing),
+			Caption: "Delegations in force", Columns: acts, Rows: delegationRows(standing, names, now, writes), Total: len(standing),
 			Empty: "Nothing is delegated: only the laboratory director holds and releases results, sends corrections alone and approves routes.",
 		})}),
 	}
 	if len(past) > 0 {
-		body = append(body, kit.Sheet(kit.SheetOpts{Title: "Earlier", Body: kit.DataTable(kit.Table{Caption: "Earlier delegations", Columns: columns, Rows: delegationRows(past, now, false), Total: len(past)})}))
+		body = append(body, kit.Sheet(kit.SheetOpts{Title: "Earlier", Body: kit.DataTable(kit.Table{Caption: "Earlier delegations", Columns: columns, Rows: delegationRows(past, names, now, false), Total: len(past)})}))
 	}
 	tools := []kit.Action{{Text: "Sheet to print", Href: "/people/delegations/sheet", Icon: "print"}}
 	if writes {
@@ -87,7 +92,7 @@ func (u *ui) delegations(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	page := kit.Page{
-		Title: "Delegations", Lead: kit.Many(len(standing), "clinical act is delegated.", "clinical acts are delegated."), Crumbs: wayTo(r, kit.Crumb{Name: "Delegations"}), Nav: "/people",
+		Title: "Delegations", Lead: kit.Many(len(standing), "clinical act is delegated.", "clinical acts are delegated."), Crumbs: wayTo(r, kit.Crumb{Name: "Delegations"}), Nav: navOf(r, "/people/delegations"),
 		Tools: kit.Buttons(tools...), Body: join(body...), Live: []string{livePeople},
 	}
 	if len(standing) == 0 {
@@ -102,6 +107,10 @@ func (u *ui) delegations(w http.ResponseWriter, r *http.Request) error {
 // delegationSheet is for the wall and the folder: what the director signs.
 func (u *ui) delegationSheet(w http.ResponseWriter, r *http.Request) error {
 	standing, _, err := u.s.Delegations(r.Context(), web.Who(r))
+	if err != nil {
+		return err
+	}
+	names, err := u.names(r.Context())
 	if err != nil {
 		return err
 	}
@@ -120,7 +129,7 @@ func (u *ui) delegationSheet(w http.ResponseWriter, r *http.Request) error {
 		if d.Idle != "" {
 			who += " (gives nothing now: " + d.Idle + ")"
 		}
-		rows = append(rows, kit.Row{Cells: []kit.Cell{{Text: who, Sub: d.Account}, {Text: permissionWord(d.Permission), Sub: d.Note}, kit.C(wordDay(d.From, "")), kit.C(until), kit.C(d.GivenBy)}})
+		rows = append(rows, kit.Row{Cells: []kit.Cell{{Text: who, Sub: d.Account}, {Text: permissionWord(d.Permission), Sub: d.Note}, kit.C(wordDay(d.From, "")), kit.C(until), kit.C(names.Of(d.GivenBy))}})
 	}
 	return web.Render(w, r, kit.Page{
 		Title: "Delegations of the laboratory director", Lead: "Who may act for the laboratory director", Bare: true, Tools: kit.PrintButton("Print"),
@@ -168,7 +177,7 @@ func (u *ui) delegationPage(r *http.Request, errs map[string]string, whole strin
 		{Name: "note", Label: "What it is for", Kind: kit.TextareaField, Rows: 2, Max: 500, Optional: true, Spell: true, Value: r.PostFormValue("note"), Hint: "Stands on the printed sheet."},
 	}
 	return kit.Page{
-		Title: "Delegate", Lead: "Who may act for you?", Crumbs: wayTo(r, kit.Crumb{Name: "Delegations", Href: "/people/delegations"}, kit.Crumb{Name: "Delegate"}), Nav: "/people",
+		Title: "Delegate", Lead: "Who may act for you?", Crumbs: wayTo(r, kit.Crumb{Name: "Delegations", Href: "/people/delegations"}, kit.Crumb{Name: "Delegate"}), Nav: navOf(r, "/people/delegations"),
 		Body: kit.Sheet(kit.SheetOpts{Title: "The delegation", Pad: true, Body: kit.Form(kit.FormOpts{Action: "/people/delegations", Fields: kit.WithErrors(fields, errs), Wrong: whole, Submit: "Delegate", Cancel: "/people/delegations"})}),
 	}, nil
 }
@@ -235,7 +244,7 @@ func (u *ui) revokeForm(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return web.Render(w, r, kit.Page{
-		Title: "Revoke a delegation", Lead: "Revoke this delegation?", Crumbs: wayTo(r, kit.Crumb{Name: "Delegations", Href: "/people/delegations"}, kit.Crumb{Name: "Revoke"}), Nav: "/people",
+		Title: "Revoke a delegation", Lead: "Revoke this delegation?", Crumbs: wayTo(r, kit.Crumb{Name: "Delegations", Href: "/people/delegations"}, kit.Crumb{Name: "Revoke"}), Nav: navOf(r, "/people/delegations"),
 		Body: kit.Confirm(kit.ConfirmOpts{
 			Title: "It gives nothing from then on", Text: "What they did by it stays done. You can delegate it again.",
 			Facts:  []kit.KV{{Key: "Person", Value: d.Name}, {Key: "May", Value: permissionWord(d.Permission)}},

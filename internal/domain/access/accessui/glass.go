@@ -7,6 +7,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/labwarden/labwarden/internal/domain/access"
+	"github.com/labwarden/labwarden/internal/domain/access/record"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/web"
@@ -30,20 +31,24 @@ func (u *ui) glassRoutes() []web.Route {
 var glassCrumb = kit.Crumb{Name: "Break-glass", Href: "/people/break-glass"}
 
 // glassState is how a break-glass access stands.
-func glassState(g access.Glass, now time.Time) (kit.State, string, string) {
+func glassState(g access.Glass, names record.Names, now time.Time) (kit.State, string, string) {
 	switch {
 	case g.Open(now):
 		return kit.Warn, "open", "open until " + kit.Clock(g.Until, now)
 	case g.Verdict == "":
 		return kit.Warn, "to review", "waits for a review by somebody else"
 	case g.Verdict == access.VerdictFine:
-		return kit.Fine, "reviewed", "found right by " + g.ReviewedBy + ", " + kit.Clock(g.Reviewed, now)
+		return kit.Fine, "reviewed", "found right by " + names.Of(g.ReviewedBy) + ", " + kit.Clock(g.Reviewed, now)
 	}
-	return kit.Stopped, "not right", "found not right by " + g.ReviewedBy + ", " + kit.Clock(g.Reviewed, now)
+	return kit.Stopped, "not right", "found not right by " + names.Of(g.ReviewedBy) + ", " + kit.Clock(g.Reviewed, now)
 }
 
 func (u *ui) glasses(w http.ResponseWriter, r *http.Request) error {
 	all, err := u.s.Glasses(r.Context(), true, 100)
+	if err != nil {
+		return err
+	}
+	names, err := u.names(r.Context())
 	if err != nil {
 		return err
 	}
@@ -52,11 +57,11 @@ func (u *ui) glasses(w http.ResponseWriter, r *http.Request) error {
 	var rows []kit.Row
 	open, waiting := 0, 0
 	for _, g := range all {
-		state, word, text := glassState(g, now)
+		state, word, text := glassState(g, names, now)
 		act := kit.C("")
 		switch {
 		case g.Open(now) && (g.Person == who.Person || may(r, authz.SessionsEnd)):
-			act = kit.CBody(quickPost("/people/break-glass/"+g.ID.String()+"/close", "Close", "the access of "+g.Account))
+			act = kit.CBody(quickPost("/people/break-glass/"+g.ID.String()+"/close", "Close", "the access of "+names.Of(g.Account)))
 		case reviews:
 			act = kit.CLink("Look", "/people/break-glass/"+g.ID.String()+"/review")
 		}
@@ -66,11 +71,11 @@ func (u *ui) glasses(w http.ResponseWriter, r *http.Request) error {
 			waiting++
 		}
 		rows = append(rows, kit.Row{Key: g.ID.String(), At: state == kit.Warn, Cells: []kit.Cell{
-			{Text: g.Account, State: &state, Word: word, Sub: kit.Clock(g.Opened, now)}, {Text: g.Reason, Sub: permissionList(g.Permissions)}, kit.C(text), act,
+			{Text: names.Who(g.Account), State: &state, Word: word, Sub: kit.Clock(g.Opened, now)}, {Text: g.Reason, Sub: permissionList(g.Permissions)}, kit.C(text), act,
 		}})
 	}
 	page := kit.Page{
-		Title: "Break-glass", Lead: "Nobody has break-glass access now.", Crumbs: wayTo(r, kit.Crumb{Name: "Break-glass"}), Nav: "/people", Live: []string{livePeople},
+		Title: "Break-glass", Lead: "Nobody has break-glass access now.", Crumbs: wayTo(r, kit.Crumb{Name: "Break-glass"}), Nav: navOf(r, "/people/break-glass"), Live: []string{livePeople},
 		Tools: kit.Buttons(kit.Action{Text: "Open break-glass access", Href: "/people/break-glass/open", Icon: "break-glass"}),
 		Body: join(u.tabs(r, "/people/break-glass"), kit.Sheet(kit.SheetOpts{Title: "Break-glass access", Sub: "each is told to others and reviewed", Body: kit.DataTable(kit.Table{
 			Caption: "Break-glass access", Columns: []kit.Column{{Name: "Who"}, {Name: "Why"}, {Name: "State"}, {Name: "Act"}}, Rows: rows, Total: len(rows), Empty: "It was never opened.",
@@ -97,7 +102,7 @@ func (u *ui) glassPage(r *http.Request, errs map[string]string, whole string) ki
 		{Name: "for", Label: "For how long", Kind: kit.SelectField, Narrow: true, Options: length, Value: value},
 	}, permissionFields(r, infos)...)
 	return kit.Page{
-		Title: "Open break-glass access", Lead: "What do you need that you may not see?", Rest: "Others are told at once, and somebody else reviews what you did.", Crumbs: wayTo(r, glassCrumb, kit.Crumb{Name: "Open"}), Nav: "/people",
+		Title: "Open break-glass access", Lead: "What do you need that you may not see?", Rest: "Others are told at once, and somebody else reviews what you did.", Crumbs: wayTo(r, glassCrumb, kit.Crumb{Name: "Open"}), Nav: navOf(r, "/people/break-glass"),
 		Body: kit.Sheet(kit.SheetOpts{Title: "Break-glass access", Sub: "in this session, everywhere in the laboratory", Pad: true, Body: kit.Form(kit.FormOpts{Action: "/people/break-glass/open", Fields: kit.WithErrors(fields, aboutPermissions(errs, infos)), Wrong: whole, Submit: "Open it", Cancel: "/people/break-glass"})}),
 	}
 }
@@ -144,23 +149,23 @@ func (u *ui) glassReview(r *http.Request, g access.Glass, errs map[string]string
 	if err != nil {
 		return kit.Page{}, err
 	}
-	about, err := u.about(r.Context())
+	names, err := u.names(r.Context())
 	if err != nil {
 		return kit.Page{}, err
 	}
 	now := web.Now(r)
-	state, _, text := glassState(g, now)
+	state, _, text := glassState(g, names, now)
 	var rows []kit.Row
 	for _, a := range acts {
-		rows = append(rows, kit.Row{Cells: []kit.Cell{kit.CMono(kit.Second(a.At, now)), {Text: upperFirst(kindWord(a.Kind)), Sub: kit.Mono(a.Kind)}, kit.C(about(a)), kit.CMono(kit.Count(int(a.Leaf)))}})
+		rows = append(rows, kit.Row{Cells: []kit.Cell{kit.CMono(kit.Second(a.At, now)), kit.C(record.Words(a.Kind)), kit.C(about(names, a)), kit.CMono(kit.Count(int(a.Leaf)))}})
 	}
 	sub := "from the record, between opening and end"
 	if more {
 		sub = "the first " + kit.Count(glassEvents) + " of more"
 	}
-	facts := []kit.KV{{Key: "Who", Value: g.Account, Mono: true}, {Key: "Opened", Value: kit.Clock(g.Opened, now)}, {Key: "Until", Value: kit.Clock(g.Until, now)}}
+	facts := []kit.KV{{Key: "Who", Value: names.Who(g.Account)}, {Key: "Opened", Value: kit.Clock(g.Opened, now)}, {Key: "Until", Value: kit.Clock(g.Until, now)}}
 	if !g.Closed.IsZero() {
-		facts = append(facts, kit.KV{Key: "Closed", Value: kit.Clock(g.Closed, now) + ", by " + g.ClosedBy})
+		facts = append(facts, kit.KV{Key: "Closed", Value: kit.Clock(g.Closed, now) + ", by " + names.Of(g.ClosedBy)})
 	}
 	facts = append(facts, kit.KV{Key: "Gave", Value: permissionList(g.Permissions)}, kit.KV{Key: "Why", Value: g.Reason})
 	if g.Note != "" {
@@ -173,7 +178,7 @@ func (u *ui) glassReview(r *http.Request, g access.Glass, errs map[string]string
 		beside = append(beside, kit.Sheet(kit.SheetOpts{Title: "Review", Pad: true, Body: kit.Form(kit.FormOpts{Action: "/people/break-glass/" + g.ID.String() + "/review", Fields: kit.WithErrors(verdictFields(r), errs), Wrong: whole, Submit: "Sign the review"})}))
 	}
 	return kit.Page{
-		Title: "Break-glass access of " + g.Account, Lead: "What " + g.Account + " did with break-glass access.", Crumbs: wayTo(r, glassCrumb, kit.Crumb{Name: g.Account}), Nav: "/people",
+		Title: "Break-glass access of " + g.Account, Lead: "What " + g.Account + " did with break-glass access.", Crumbs: wayTo(r, glassCrumb, kit.Crumb{Name: g.Account}), Nav: navOf(r, "/people/break-glass"),
 		Body: join(top, kit.Verdict(state, upperFirst(text)+".", kit.Many(len(acts), "line of the record is linked to it.", "lines of the record are linked to it."), nil), kit.Columns(kit.Sheet(kit.SheetOpts{Title: "What was done", Sub: sub, Body: kit.DataTable(kit.Table{
 			Caption: "What was done", Columns: []kit.Column{{Name: "Time"}, {Name: "Act"}, {Name: "About"}, {Name: "Line", Wide: true}}, Rows: rows, Total: len(rows), Empty: "Nothing is in the record.",
 		})}), join(beside...))),

@@ -59,6 +59,7 @@ func (s *signing) me(w http.ResponseWriter, r *http.Request) error {
 		wide = append(wide, kit.Sheet(kit.SheetOpts{Title: "Was that you?", Pad: true, ID: "n-" + n.ID.String(), Body: asked(n, noticed(n, r))}))
 	}
 	wide = append(wide, s.keysSheet(r, e), ownSessions(r, sessions))
+	p.Tools = kit.Buttons(kit.Action{Text: "What the record holds of you", Href: "/record/mine", Icon: "record"})
 	p.Body = kit.Columns(templ.Join(wide...), waysSheet(r, e))
 	return web.Render(w, r, p)
 }

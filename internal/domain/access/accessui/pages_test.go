@@ -2,6 +2,7 @@ package accessui_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -137,7 +138,7 @@ func TestBreakGlassByForm(t *testing.T) {
 	want(t, x.post("sec", review), 422, "Say whether it was right.")
 	want(t, x.post("sec", review, "verdict", access.VerdictFine), 303)
 	want(t, x.post("sec", review, "verdict", access.VerdictFine), 409, "reviewed already")
-	want(t, x.get("sec", "/people/break-glass"), 200, "Nobody has break-glass access now.", "found right by sec")
+	want(t, x.get("sec", "/people/break-glass"), 200, "Nobody has break-glass access now.", "found right by Sec")
 	if got := titles("sec"); strings.Contains(got, "glass") {
 		t.Errorf("%s", got)
 	}
@@ -287,6 +288,31 @@ func TestSCIM(t *testing.T) {
 	}
 	if code, _ := send("DELETE", "/Users/"+id, ""); code != 404 {
 		t.Errorf("%d", code)
+	}
+	// What SCIM ended it may bring back; what a person ended here stays ended until
+	// a person lets them in again.
+	if code, u := send("PUT", "/Users/"+id, user); code != 200 || u["active"] != true {
+		t.Errorf("%d %v", code, u)
+	}
+	want(t, x.post("okafor", "/people/"+id+"/end", "confirm", "yes"), 303)
+	want(t, x.get("okafor", "/people/"+id), 200, "They were ended here: only you let them in again")
+	for _, try := range []func() (int, map[string]any){
+		func() (int, map[string]any) { return send("PUT", "/Users/"+id, user) },
+		func() (int, map[string]any) { return patch(`{"op":"replace","path":"active","value":true}`) },
+	} {
+		if code, u := try(); code != 409 || !strings.Contains(fmt.Sprint(u["detail"]), "An administrator of Labwarden lets them in again") {
+			t.Errorf("%d %v", code, u)
+		}
+	}
+	if p, err = x.s.Person(t.Context(), p.ID); err != nil || p.State != access.Ended || len(p.Grants) != 0 {
+		t.Errorf("SCIM brought back who was ended by hand: %+v %v", p, err)
+	}
+	if code, u := send("GET", "/Users/"+id, ""); code != 200 || u["active"] != false {
+		t.Errorf("%d %v", code, u)
+	}
+	want(t, x.post("okafor", "/people/"+id+"/return"), 200, "works once")
+	if code, u := send("PUT", "/Users/"+id, user); code != 200 || u["active"] != true {
+		t.Errorf("%d %v", code, u)
 	}
 	if code, _ := send("POST", "/Users", "{"); code != 400 {
 		t.Errorf("%d", code)

@@ -10,6 +10,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/labwarden/labwarden/internal/domain/access"
+	"github.com/labwarden/labwarden/internal/domain/access/record"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/web"
 	"github.com/labwarden/labwarden/internal/platform/web/kit"
@@ -118,7 +119,7 @@ func (u *ui) people(w http.ResponseWriter, r *http.Request) error {
 		page.Rest = kit.Many(invited, "is invited and has not come in yet.", "are invited and have not come in yet.")
 	}
 	if may(r, authz.PeopleChange) {
-		page.Tools = kit.Buttons(kit.Action{Text: "Add somebody", Href: "/people/new", Primary: true, Icon: "add"}, kit.Action{Text: "Import a list", Href: "/people/import", Icon: "upload"})
+		page.Tools = kit.Buttons(kit.Action{Text: "Add somebody", Href: "/people/new", Primary: true, Icon: "add"}, kit.Action{Text: "Import a list", Href: "/people/import", Icon: "upload"}, kit.Action{Text: "Rules for other systems", Href: "/people/rules", Icon: "access"})
 	}
 	return web.Render(w, r, page)
 }
@@ -171,6 +172,14 @@ func (u *ui) person(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	names, err := u.names(r.Context())
+	if err != nil {
+		return err
+	}
+	elsewhere, err := u.s.EndedElsewhere(r.Context(), id)
+	if err != nil {
+		return err
+	}
 	now := web.Now(r)
 	changes := may(r, authz.PeopleChange) && web.Who(r).Person != p.ID
 	_, _, text := personState(p, now)
@@ -179,12 +188,12 @@ func (u *ui) person(w http.ResponseWriter, r *http.Request) error {
 		{Key: "Mail", Value: otherwise(p.Mail, "none")},
 		{Key: "First day", Value: wordDay(p.Starts, "no date")},
 		{Key: "Last day", Value: wordLastDay(p.Ends, "no date")},
-		{Key: "Came", Value: originWord(p.Origin) + ", " + kit.Date(p.Made, now) + ", by " + p.MadeBy},
+		{Key: "Came", Value: originWord(p.Origin) + ", " + kit.Date(p.Made, now) + ", by " + names.Of(p.MadeBy)},
 	}
 	page := kit.Page{
 		Title: p.Name, Lead: p.Name + " is " + text + ".", Crumbs: []kit.Crumb{peopleCrumb, {Name: p.Name}}, Nav: "/people", Live: []string{livePeople},
-		Body: kit.Columns(join(u.rolesSheet(p, now, changes), historySheet(history, now), signInsSheet(past, now)), join(
-			kit.Sheet(kit.SheetOpts{Title: "Person", Body: kit.KeyValues(facts)}), u.personActs(p, changes),
+		Body: kit.Columns(join(u.rolesSheet(p, names, now, changes), historySheet(history, names, now), signInsSheet(past, now)), join(
+			kit.Sheet(kit.SheetOpts{Title: "Person", Body: kit.KeyValues(facts)}), u.personActs(p, changes, elsewhere),
 		)),
 	}
 	if may(r, authz.PeopleChange) && p.State != access.Ended {
@@ -200,11 +209,11 @@ func otherwise(text, other string) string {
 	return text
 }
 
-func (u *ui) rolesSheet(p access.Person, now time.Time, changes bool) templ.Component {
+func (u *ui) rolesSheet(p access.Person, names record.Names, now time.Time, changes bool) templ.Component {
 	base := "/people/" + p.ID.String() + "/roles/"
 	var rows []kit.Row
 	for _, g := range p.Grants {
-		cells := []kit.Cell{{Text: grantWords(g.Grant), Sub: roleWhat(g.Role)}, kit.C(grantDates(g.Grant, now)), kit.C(kit.Date(g.GivenAt, now) + ", by " + g.GivenBy)}
+		cells := []kit.Cell{{Text: grantWords(g.Grant), Sub: roleWhat(g.Role)}, kit.C(grantDates(g.Grant, now)), kit.C(kit.Date(g.GivenAt, now) + ", by " + names.Of(g.GivenBy))}
 		if changes {
 			cells = append(cells, kit.CLink("Take away", base+g.ID.String()+"/end"))
 		}
@@ -226,11 +235,11 @@ func roleWhat(r authz.Role) string {
 	return i.What
 }
 
-func historySheet(all []access.Grant, now time.Time) templ.Component {
+func historySheet(all []access.Grant, names record.Names, now time.Time) templ.Component {
 	var rows []kit.Row
 	for _, g := range slices.Backward(all) {
 		if !g.EndedAt.IsZero() {
-			rows = append(rows, kit.Row{Cells: []kit.Cell{kit.C(grantWords(g.Grant)), kit.C(kit.Date(g.GivenAt, now) + ", by " + g.GivenBy), kit.C(kit.Date(g.EndedAt, now) + ", by " + g.EndedBy)}})
+			rows = append(rows, kit.Row{Cells: []kit.Cell{kit.C(grantWords(g.Grant)), kit.C(kit.Date(g.GivenAt, now) + ", by " + names.Of(g.GivenBy)), kit.C(kit.Date(g.EndedAt, now) + ", by " + names.Of(g.EndedBy))}})
 		}
 	}
 	if len(rows) == 0 {
@@ -252,7 +261,7 @@ func signInsSheet(past []access.Session, now time.Time) templ.Component {
 }
 
 // personActs are what can be done about somebody, the one that ends them last.
-func (u *ui) personActs(p access.Person, changes bool) templ.Component {
+func (u *ui) personActs(p access.Person, changes, elsewhere bool) templ.Component {
 	if !changes {
 		return templ.NopComponent
 	}
@@ -268,6 +277,12 @@ func (u *ui) personActs(p access.Person, changes bool) templ.Component {
 		acts = append(acts, kit.Action{Text: "Recovery link", Href: base + "/recover", Post: true, Icon: "link"}, kit.Action{Text: "End", Href: base + "/end", Icon: "out"})
 	default:
 		text = "They come back without a role, by a new invitation."
+		switch {
+		case elsewhere:
+			text += " The system they come from ended them, and may bring them back too."
+		case p.Origin == access.OriginSCIM:
+			text += " They were ended here: only you let them in again, not the system they come from."
+		}
 		acts = append(acts, kit.Action{Text: "Let in again", Href: base + "/return", Post: true, Icon: "again"})
 	}
 	return kit.Sheet(kit.SheetOpts{Title: "Access", Body: join(pad(paragraph(text)), kit.Acts(acts...))})

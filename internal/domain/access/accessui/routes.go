@@ -117,6 +117,15 @@ func wayTo(r *http.Request, more ...kit.Crumb) []kit.Crumb {
 	return append([]kit.Crumb{peopleCrumb}, more...)
 }
 
+// navOf is the entry of the menu that leads to a page: People, or its own where
+// one may not see all people.
+func navOf(r *http.Request, own string) string {
+	if may(r, authz.PeopleSee) {
+		return "/people"
+	}
+	return own
+}
+
 // tabs are the parts of people and access that who may see.
 func (u *ui) tabs(r *http.Request, at string) templ.Component {
 	var out []kit.Tab

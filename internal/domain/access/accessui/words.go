@@ -93,30 +93,6 @@ func methodWord(m string) string {
 	return m
 }
 
-// kindWords says an event of the ledger in words; one that is not listed stands
-// as it is.
-var kindWords = map[string]string{
-	access.KindInvited: "added a person", access.KindJoined: "came in for the first time", access.KindPerson: "changed a person", access.KindEnded: "ended a person",
-	access.KindReturned: "let a person in again", access.KindGranted: "gave a role", access.KindTaken: "took a role", access.KindLinkMade: "made a one-time link",
-	access.KindLinkUsed: "used a one-time link", access.KindSignedIn: "signed in", access.KindSteppedUp: "confirmed their identity", access.KindSignedOut: "a session ended",
-	access.KindServiceMade: "added a service account", access.KindServiceEnded: "ended a service account", access.KindKeySet: "set the certificate of a service account",
-	access.KindTokenMade: "made a token", access.KindTokenRevoked: "revoked a token", access.KindPaired: "paired a bench", access.KindUnpaired: "ended a bench",
-	access.KindRuleMade: "added a rule", access.KindRuleEnded: "ended a rule", access.KindImported: "applied a list of people",
-	access.KindDelegated: "delegated a clinical act", access.KindRevoked: "revoked a delegation", access.KindGlassOpened: "opened break-glass access",
-	access.KindGlassClosed: "break-glass access was closed", access.KindGlassReviewed: "reviewed break-glass access", access.KindReviewed: "reviewed acts",
-	"config.applied": "applied a configuration", "config.draft_begun": "began a draft of the configuration", "config.draft_applied": "put a draft in force", "secret.set": "set a secret", "secret.removed": "removed a secret", "keys.rotation_ordered": "rotated a key",
-	"keys.destruction_ordered": "destroyed a key", "keys.recovered": "recovered the keys with shares", "ledger.alarm_decided": "decided about an alarm of the ledger",
-	"date.extended": "extended a date", "result.viewed": "viewed a result", "result.exported": "took a result out as a file", "quarantine.shown": "read a quarantined message",
-	"call.viewed": "viewed a phone task", "result.resent": "sent a result again",
-}
-
-func kindWord(kind string) string {
-	if w, ok := kindWords[kind]; ok {
-		return w
-	}
-	return kind
-}
-
 // commas reads keys that a form separates by commas or spaces.
 func commas(text string) []string {
 	out := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ';' || r == ' ' || r == '\n' || r == '\r' || r == '\t' })

@@ -65,7 +65,7 @@ func (d Deps) showAccount(w http.ResponseWriter, r *http.Request, beside map[str
 	}
 	left = append(left, kit.Sheet(kit.SheetOpts{Title: "How it was matched", Body: kit.Checks([]kit.Check{matched(&a, names)})}))
 	return web.Render(w, r, kit.Page{
-		Title: "Account " + a.Entry.Account, Lead: lead, Nav: "/accounts", Status: status,
+		Title: "Account " + a.Entry.Account, Lead: lead, Nav: navOf(r), Status: status,
 		Crumbs: []kit.Crumb{{Name: "Other systems' accounts", Href: "/accounts"}, {Name: x.Name, Href: "/accounts/systems/" + x.Key}},
 		Body:   kit.Columns(templ.Join(left...), kit.Sheet(kit.SheetOpts{Title: "What the list says", Sub: "of " + kit.Date(x.AsOf, now), Pad: true, Body: said})),
 	})

@@ -116,8 +116,8 @@ func (d Deps) findings(w http.ResponseWriter, r *http.Request) error {
 		{Name: "state", Label: "State", Kind: kit.SelectField, Value: view.Get("state"), Options: []kit.Option{{Text: "Open"}, {Value: "all", Text: "All"}}},
 	}
 	return web.Render(w, r, kit.Page{
-		Title: "Findings", Lead: lead, Rest: "By the lists at hand.", Nav: "/accounts", Live: []string{"accounts"},
-		Body: templ.Join(accountTabs("findings", open), kit.Sheet(kit.SheetOpts{Title: "Findings", Sub: "soonest due first", Body: kit.DataTable(t)})),
+		Title: "Findings", Lead: lead, Rest: "By the lists at hand.", Nav: navOf(r), Live: []string{"accounts"},
+		Body: templ.Join(accountTabs(r, "findings", open), kit.Sheet(kit.SheetOpts{Title: "Findings", Sub: "soonest due first", Body: kit.DataTable(t)})),
 	})
 }
 
@@ -183,7 +183,7 @@ func (d Deps) showFinding(w http.ResponseWriter, r *http.Request, which string, 
 		beneath = append(beneath, findingForms(r, &f, which, beside, whole))
 	}
 	return web.Render(w, r, kit.Page{
-		Title: accounts.Title(f.Kind), Lead: accounts.Title(f.Kind) + ".", Nav: "/accounts", Status: status,
+		Title: accounts.Title(f.Kind), Lead: accounts.Title(f.Kind) + ".", Nav: navOf(r), Status: status,
 		Crumbs: []kit.Crumb{{Name: "Findings", Href: "/accounts/findings"}, {Name: x.Name, Href: "/accounts/systems/" + x.Key}},
 		Body:   templ.Join(append([]templ.Component{kit.Verdict(state, verdict(&f, word), advice(f.Kind), nil)}, beneath...)...),
 	})

@@ -57,7 +57,7 @@ func (d Deps) listForm(w http.ResponseWriter, r *http.Request, beside map[string
 		{Key: "Anything else", Body: kit.Prose("Its own export of users, as CSV. You say once which column is what.")},
 	})
 	return web.Render(w, r, kit.Page{
-		Title: "A list of " + x.Name, Lead: "Which accounts does " + x.Name + " have?", Rest: "Nothing changes until you have seen the difference.", Nav: "/accounts", Status: status,
+		Title: "A list of " + x.Name, Lead: "Which accounts does " + x.Name + " have?", Rest: "Nothing changes until you have seen the difference.", Nav: navOf(r), Status: status,
 		Crumbs: []kit.Crumb{{Name: "Other systems' accounts", Href: "/accounts"}, {Name: x.Name, Href: at}},
 		Body: kit.Columns(
 			kit.Sheet(kit.SheetOpts{Title: "Offer a list", Pad: true, Body: kit.Form(kit.FormOpts{Action: at + "/list", Fields: kit.WithErrors(f, beside), Submit: "Show the difference", Cancel: at, Files: true, Wrong: whole})}),
@@ -131,7 +131,7 @@ func (d Deps) showList(w http.ResponseWriter, r *http.Request, beside map[string
 		body = kit.Columns(templ.Join(d.takeSheet(r, &p, at, beside), diffSheet(r, &p)), columns)
 	}
 	return web.Render(w, r, kit.Page{
-		Title: "A list of " + x.Name, Lead: lead, Rest: rest, Nav: "/accounts", Status: status,
+		Title: "A list of " + x.Name, Lead: lead, Rest: rest, Nav: navOf(r), Status: status,
 		Crumbs: []kit.Crumb{{Name: "Other systems' accounts", Href: "/accounts"}, {Name: x.Name, Href: "/accounts/systems/" + x.Key}}, Body: body,
 	})
 }

@@ -83,8 +83,8 @@ func TestEveryPage(t *testing.T) {
 		{"carla", "/vendors/" + vendors[1].ID.String(), "Whether patient data reaches them is not known."},
 		{"carla", "/vendors/" + vendors[0].ID.String() + "/change", "Change Analyzer Service Inc"},
 		{"carla", "/vendors/" + vendors[0].ID.String() + "/end", "no longer work"},
-		{"audrey", "/record", "Result: viewed"},
-		{"audrey", "/record?class=refusal", "Sign-in: refused"},
+		{"audrey", "/record", "Viewed a result"},
+		{"audrey", "/record?class=refusal", "A sign-in was refused"},
 		{"audrey", "/record?who=jdoe&from=2026-11-03&to=2026-11-03", "Jane Doe (jdoe)"},
 		{"jdoe", "/record/mine", "This is what the record holds of you."},
 		{"carla", "/record/patient", "to whom did they go?"},
@@ -245,7 +245,7 @@ func TestRecordPages(t *testing.T) {
 	}
 	l.follow()
 	// Handed to the auditor: all they asked and took, and nobody else's.
-	contains(t, l.get("/record/mine"), "Record: exported", "Record: read")
+	contains(t, l.get("/record/mine"), "Took out entries of the record", "Read the record")
 	body, _ = l.post("/record/mine", http.StatusOK, "format", "csv")
 	contains(t, body, "record.exported", "record.read")
 	if strings.Contains(body, "result.viewed") || strings.Contains(body, "jdoe,") {
@@ -256,7 +256,7 @@ func TestRecordPages(t *testing.T) {
 	body, _ = l.as("carla").post("/record/patient", http.StatusUnprocessableEntity, "id", " ")
 	contains(t, body, "whole identifier.")
 	body, to := l.post("/record/patient", http.StatusOK, "id", "PA17")
-	contains(t, body, "PA17", "Riverside Family Practice", "Result: viewed", "those for treatment included")
+	contains(t, body, "PA17", "Riverside Family Practice", "Viewed a result", "those for treatment included")
 	if to != "" || strings.Contains(body, "?id=") {
 		t.Fatal("the identifier stands in an address")
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -103,7 +104,7 @@ func (d Deps) record(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	names, err := d.names(r.Context())
+	names, err := d.recordNames(r.Context())
 	if err != nil {
 		return err
 	}
@@ -114,6 +115,13 @@ func (d Deps) record(w http.ResponseWriter, r *http.Request) error {
 	reach, err := d.reach(r)
 	if err != nil {
 		return err
+	}
+	kinds := []kit.Option{{Text: "Everything"}}
+	for _, k := range record.Kinds() {
+		kinds = append(kinds, kit.Option{Value: k, Text: record.Words(k)})
+	}
+	if a.kind != "" && !slices.Contains(record.Kinds(), a.kind) {
+		kinds = append(kinds, kit.Option{Value: a.kind, Text: record.Words(a.kind)})
 	}
 	classes := []kit.Option{{Text: "Everything"}}
 	for _, c := range record.Classes() {
@@ -126,7 +134,7 @@ func (d Deps) record(w http.ResponseWriter, r *http.Request) error {
 	t.Filters = []kit.Field{
 		{Name: "who", Label: "Who (account)", Value: a.who, Autocomplete: "off"},
 		{Name: "class", Label: "What", Kind: kit.SelectField, Value: a.class, Options: classes},
-		{Name: "kind", Label: "Kind", Value: a.kind, Mono: true},
+		{Name: "kind", Label: "Kind", Kind: kit.SelectField, Value: a.kind, Options: kinds},
 		{Name: "message", Label: "Message", Value: a.message, Mono: true},
 		{Name: "from", Label: "From", Kind: kit.DateField, Value: a.from},
 		{Name: "to", Label: "Until", Kind: kit.DateField, Value: a.to},
@@ -175,7 +183,7 @@ func older(r *http.Request, next record.Cursor) templ.Component {
 	return kit.Acts(kit.Action{Text: "Older", Href: r.URL.Path + "?" + q.Encode(), Icon: "next"})
 }
 
-func (d Deps) lineTable(r *http.Request, lines []record.Line, names map[string]string) kit.Table {
+func (d Deps) lineTable(r *http.Request, lines []record.Line, names record.Names) kit.Table {
 	now := d.clock(r)
 	t := kit.Table{
 		Caption: "Entries of the record, newest first", Total: len(lines), View: kit.View{Path: r.URL.Path, Page: 1, Size: len(lines) + 1},
@@ -185,17 +193,21 @@ func (d Deps) lineTable(r *http.Request, lines []record.Line, names map[string]s
 		l := &lines[i]
 		who := "somebody unknown"
 		if l.Who != "" {
-			who = named(names, l.Who)
+			who = names.Who(l.Who)
 		}
-		what := kit.Cell{Text: record.Words(l.Kind), Sub: details(l)}
-		about := kit.Cell{Text: brief(l.Object()), Mono: true}
+		what := kit.Cell{Text: record.Words(l.Kind), Sub: details(l, names)}
+		about := kit.Cell{Text: object(l, names), Mono: true}
 		switch {
 		case l.Damaged:
 			what = kit.CState(kit.Stopped, "", "Damaged: the ledger does not confirm this entry")
 			about = kit.C("")
 		case l.Class == record.Refusal:
-			what = kit.CState(kit.Warn, "Refused", record.Words(l.Kind))
-			what.Sub = details(l)
+			word := "Refused"
+			if l.Kind == "session.noticed" {
+				word = "Unusual"
+			}
+			what = kit.CState(kit.Warn, word, record.Words(l.Kind))
+			what.Sub = details(l, names)
 		case l.Message != "" && !web.Scope(r, authz.ResultsFind).Empty():
 			about.Href = "/results/" + l.Message
 		}
@@ -206,29 +218,25 @@ func (d Deps) lineTable(r *http.Request, lines []record.Line, names map[string]s
 	return t
 }
 
-// brief keeps the end of a long identifier: of ours the beginning is the time.
-func brief(v string) string {
-	name, id, two := strings.Cut(v, " ")
-	if !two {
-		name, id = "", v
-	}
-	if len(id) > 30 {
-		id = "…" + id[len(id)-12:]
-	}
-	return strings.TrimSpace(name + " " + id)
+// object is what a line is about: people by name, identifiers by their end.
+func object(l *record.Line, names record.Names) string {
+	key, value, _ := strings.Cut(l.Object(), " ")
+	return names.Detail(key, value)
 }
 
 // maxDetails keeps a line short; the export has all.
 const maxDetails = 4
 
-func details(l *record.Line) string {
+func details(l *record.Line, names record.Names) string {
 	var out []string
 	for _, p := range l.Details() {
 		if len(out) == maxDetails {
 			out = append(out, "…")
 			break
 		}
-		out = append(out, strings.ReplaceAll(p.K, "_", " ")+" "+brief(p.V))
+		if text := names.Detail(p.K, p.V); text != "" {
+			out = append(out, text)
+		}
 	}
 	return strings.Join(out, ", ")
 }
@@ -307,14 +315,22 @@ func (d Deps) mine(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	t := d.lineTable(r, lines, map[string]string{me.Account: me.Name, record.ByPerson(me.Person.String()): me.Name})
+	names, err := d.recordNames(r.Context())
+	if err != nil {
+		return err
+	}
+	t := d.lineTable(r, lines, names)
 	t.Empty = "Nothing is recorded of you yet."
 	reach, err := d.reach(r)
 	if err != nil {
 		return err
 	}
+	nav := "/record"
+	if web.Scope(r, authz.RecordSee).Empty() {
+		nav = "/record/mine"
+	}
 	return web.Render(w, r, kit.Page{
-		Title: "Your own trail", Lead: "This is what the record holds of you.", Rest: "It is yours to take away.", Nav: "/record",
+		Title: "Your own trail", Lead: "This is what the record holds of you.", Rest: "It is yours to take away.", Nav: nav,
 		Body: templ.Join(recordTabs(r, "mine"),
 			kit.Sheet(kit.SheetOpts{Title: "What you did", Sub: "newest first", Body: templ.Join(kit.DataTable(t), reach, older(r, next))}),
 			kit.Sheet(kit.SheetOpts{Title: "Take it with you", Pad: true, Body: exportForm("/record/mine", nil, "All of it: what you did, looked at and took out.")}),

@@ -73,8 +73,8 @@ func (d Deps) reviews(w http.ResponseWriter, r *http.Request) error {
 		t.Rows = append(t.Rows, kit.Row{Key: x.Quarter, At: s == kit.Stopped, Cells: []kit.Cell{kit.CLink(x.Quarter, "/access-review/"+x.Quarter), kit.CState(s, "", word), kit.CNum(int(x.Lines)), kit.C(orNobody(x.By))}})
 	}
 	return web.Render(w, r, kit.Page{
-		Title: "Access review", Lead: lead, Rest: rest, Nav: "/accounts", Live: []string{"review"},
-		Body: templ.Join(accountTabs("review", 0), kit.Columns(kit.Sheet(kit.SheetOpts{Title: "Reviews", Body: kit.DataTable(t)}), taskSheet(tasks, now))),
+		Title: "Access review", Lead: lead, Rest: rest, Nav: navOf(r), Live: []string{"review"},
+		Body: templ.Join(accountTabs(r, "review", 0), kit.Columns(kit.Sheet(kit.SheetOpts{Title: "Reviews", Body: kit.DataTable(t)}), taskSheet(tasks, now))),
 	})
 }
 
@@ -190,7 +190,7 @@ func (d Deps) showReview(w http.ResponseWriter, r *http.Request, beside map[stri
 		status = http.StatusUnprocessableEntity
 	}
 	return web.Render(w, r, kit.Page{
-		Title: "Access review " + v.Quarter, Lead: lead, Rest: rest, Nav: "/accounts", Status: status, Crumbs: []kit.Crumb{{Name: "Access reviews", Href: "/access-review"}},
+		Title: "Access review " + v.Quarter, Lead: lead, Rest: rest, Nav: navOf(r), Status: status, Crumbs: []kit.Crumb{{Name: "Access reviews", Href: "/access-review"}},
 		Tools: kit.Button(kit.Action{Text: "Printed report", Href: "/access-review/" + v.Quarter + "/report", Icon: "print"}),
 		Body:  templ.Join(beneath...),
 	})

@@ -22,7 +22,7 @@ func (d Deps) askSign(w http.ResponseWriter, r *http.Request) error {
 		return web.Conflict("A review is signed when every line is decided, and once.")
 	}
 	return web.Render(w, r, kit.Page{
-		Title: "Sign the review of " + v.Quarter, Lead: "Sign the access review of " + v.Quarter + "?", Nav: "/accounts", Crumbs: []kit.Crumb{{Name: "Access review " + v.Quarter, Href: at}},
+		Title: "Sign the review of " + v.Quarter, Lead: "Sign the access review of " + v.Quarter + "?", Nav: navOf(r), Crumbs: []kit.Crumb{{Name: "Access review " + v.Quarter, Href: at}},
 		Body: kit.Confirm(kit.ConfirmOpts{
 			Title: "Your signature", Text: "The decisions are frozen: their fingerprint goes into the ledger with your name. What is still to be removed goes on as a task.",
 			Facts:  []kit.KV{{Key: "Kept", Value: kit.Count(v.keep)}, {Key: "To remove", Value: kit.Count(v.removed)}},
@@ -90,7 +90,7 @@ func (d Deps) reviewReport(w http.ResponseWriter, r *http.Request) error {
 		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: lineKind(kind), Sub: kit.Many(len(t.Rows), "line", "lines"), Body: kit.DataTable(t)}))
 	}
 	return web.Render(w, r, kit.Page{
-		Title: "Access review " + v.Quarter, Lead: "Access review " + v.Quarter, Nav: "/accounts", Crumbs: []kit.Crumb{{Name: "Access review " + v.Quarter, Href: "/access-review/" + v.Quarter}},
+		Title: "Access review " + v.Quarter, Lead: "Access review " + v.Quarter, Nav: navOf(r), Crumbs: []kit.Crumb{{Name: "Access review " + v.Quarter, Href: "/access-review/" + v.Quarter}},
 		Tools: kit.PrintButton("Print"), Body: kit.PrintSheet(facts, templ.Join(parts...), "Printed "+kit.Stamp(web.Now(r))+" by "+web.Who(r).Account+". Self-reported by Labwarden."),
 	})
 }
@@ -169,7 +169,7 @@ func (d Deps) showTask(w http.ResponseWriter, r *http.Request, beside map[string
 	if len(beside) > 0 || whole != "" {
 		status = http.StatusUnprocessableEntity
 	}
-	return web.Render(w, r, kit.Page{Title: "To be removed", Lead: l.Title, Nav: "/accounts", Status: status, Crumbs: []kit.Crumb{{Name: "Access reviews", Href: "/access-review"}}, Body: templ.Join(body...)})
+	return web.Render(w, r, kit.Page{Title: "To be removed", Lead: l.Title, Nav: navOf(r), Status: status, Crumbs: []kit.Crumb{{Name: "Access reviews", Href: "/access-review"}}, Body: templ.Join(body...)})
 }
 
 func (d Deps) taskDone(w http.ResponseWriter, r *http.Request) error {

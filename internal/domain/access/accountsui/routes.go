@@ -194,6 +194,19 @@ func (d Deps) names(ctx context.Context) (map[string]string, error) {
 	return out, nil
 }
 
+// recordNames is how the people of the record read.
+func (d Deps) recordNames(ctx context.Context) (record.Names, error) {
+	people, err := d.Accounts.People(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := record.NewNames()
+	for i := range people {
+		out.Add(people[i].ID, people[i].Account, people[i].Name)
+	}
+	return out, nil
+}
+
 // named is a person's name with the account behind it.
 func named(names map[string]string, account string) string {
 	switch n := names[account]; {

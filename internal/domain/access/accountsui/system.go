@@ -51,10 +51,10 @@ func (d Deps) system(w http.ResponseWriter, r *http.Request) error {
 	})
 	lead, rest := l.sentence(now)
 	return web.Render(w, r, kit.Page{
-		Title: x.Name, Lead: lead, Rest: rest, Nav: "/accounts", Crumbs: []kit.Crumb{{Name: "Other systems' accounts", Href: "/accounts"}}, Live: []string{"accounts"},
+		Title: x.Name, Lead: lead, Rest: rest, Nav: navOf(r), Crumbs: []kit.Crumb{{Name: "Other systems' accounts", Href: "/accounts"}}, Live: []string{"accounts"},
 		Body: kit.Columns(
 			templ.Join(d.findingSheet(r, open, all, names), d.accountSheet(r, &x, all, names)),
-			templ.Join(kit.Sheet(kit.SheetOpts{Title: "The system", Pad: true, Body: templ.Join(facts, kit.Buttons(acts...))}), listSheet(lists, now)),
+			templ.Join(kit.Sheet(kit.SheetOpts{Title: "The system", Pad: true, Body: templ.Join(facts, kit.Buttons(acts...))}), listSheet(lists, d.canImport(r, kit.Action{}) != nil, now)),
 		),
 	})
 }
@@ -100,7 +100,7 @@ func known(all []accounts.Account, of func(*accounts.Account) accounts.Tri) stri
 	return kit.Strong(kit.Count(yes)) + " of " + kit.Count(yes+no) + ", " + kit.Count(unknown) + " not known"
 }
 
-func listSheet(lists []accounts.Import, now time.Time) templ.Component {
+func listSheet(lists []accounts.Import, opens bool, now time.Time) templ.Component {
 	var items []kit.LedgerItem
 	for i := range lists {
 		l := &lists[i]
@@ -114,7 +114,10 @@ func listSheet(lists []accounts.Import, now time.Time) templ.Component {
 		case accounts.Taking:
 			it.State, it.Word, it.Text = kit.Warn, "Being taken", "It goes on by itself."
 		default:
-			it.State, it.Word, it.Text, it.Href = kit.Warn, "Waits", "Offered by "+l.By+" at "+kit.Clock(l.At, now)+".", "/accounts/lists/"+l.ID.String()
+			it.State, it.Word, it.Text, it.Href = kit.Warn, "Waits", "Offered by "+l.By+" at "+kit.Clock(l.At, now)+".", ""
+			if opens {
+				it.Href = "/accounts/lists/" + l.ID.String()
+			}
 		}
 		items = append(items, it)
 	}

@@ -95,13 +95,29 @@ func systemsSentence(all []looked) (lead, rest string) {
 	return "No finding in " + kit.Many(len(all), "system.", "systems."), "By their latest lists."
 }
 
-func accountTabs(current string, open int) templ.Component {
-	return kit.Tabs("Other systems' accounts", []kit.Tab{
-		{Name: "Systems", Href: "/accounts", Current: current == "systems"},
-		{Name: "Findings", Href: "/accounts/findings", Current: current == "findings", Count: open},
-		{Name: "Access review", Href: "/access-review", Current: current == "review"},
-		{Name: "Vendors", Href: "/vendors", Current: current == "vendors"},
-	})
+// navOf is the entry of the menu that leads here for who reads.
+func navOf(r *http.Request) string {
+	if web.Scope(r, authz.AccountsSee).Empty() {
+		return "/vendors"
+	}
+	return "/access-review"
+}
+
+func accountTabs(r *http.Request, current string, open int) templ.Component {
+	var out []kit.Tab
+	if !web.Scope(r, authz.AccountsSee).Empty() {
+		out = append(out,
+			kit.Tab{Name: "Systems", Href: "/accounts", Current: current == "systems"},
+			kit.Tab{Name: "Findings", Href: "/accounts/findings", Current: current == "findings", Count: open},
+			kit.Tab{Name: "Access review", Href: "/access-review", Current: current == "review"})
+	}
+	if !web.Scope(r, authz.VendorsSee).Empty() {
+		out = append(out, kit.Tab{Name: "Vendors", Href: "/vendors", Current: current == "vendors"})
+	}
+	if len(out) < 2 {
+		return templ.NopComponent
+	}
+	return kit.Tabs("Other systems' accounts", out)
 }
 
 func (d Deps) systems(w http.ResponseWriter, r *http.Request) error {
@@ -139,8 +155,8 @@ func (d Deps) systems(w http.ResponseWriter, r *http.Request) error {
 		tools = kit.Button(*a)
 	}
 	return web.Render(w, r, kit.Page{
-		Title: "Other systems' accounts", Lead: lead, Rest: rest, Nav: "/accounts", Tools: tools, Live: []string{"accounts"},
-		Body: templ.Join(accountTabs("systems", open), kit.Sheet(kit.SheetOpts{Title: "Systems", Body: kit.DataTable(t)})),
+		Title: "Other systems' accounts", Lead: lead, Rest: rest, Nav: navOf(r), Tools: tools, Live: []string{"accounts"},
+		Body: templ.Join(accountTabs(r, "systems", open), kit.Sheet(kit.SheetOpts{Title: "Systems", Body: kit.DataTable(t)})),
 	})
 }
 
@@ -199,22 +215,22 @@ func readSystem(r *http.Request) accounts.System {
 	return x
 }
 
-func systemPage(title, action, cancel string, f []kit.Field, whole string, status int) kit.Page {
+func systemPage(r *http.Request, title, action, cancel string, f []kit.Field, whole string, status int) kit.Page {
 	return kit.Page{
-		Title: title, Lead: title, Nav: "/accounts", Status: status, Crumbs: []kit.Crumb{{Name: "Other systems' accounts", Href: "/accounts"}},
+		Title: title, Lead: title, Nav: navOf(r), Status: status, Crumbs: []kit.Crumb{{Name: "Other systems' accounts", Href: "/accounts"}},
 		Body: kit.Sheet(kit.SheetOpts{Title: "The system", Pad: true, Body: kit.Form(kit.FormOpts{Action: action, Fields: f, Submit: "Save", Cancel: cancel, Wrong: whole})}),
 	}
 }
 
 func (d Deps) newSystem(w http.ResponseWriter, r *http.Request) error {
-	return web.Render(w, r, systemPage("Add a system whose accounts are looked at.", "/accounts/new", "/accounts", systemFields(accounts.System{}, true), "", 0))
+	return web.Render(w, r, systemPage(r, "Add a system whose accounts are looked at.", "/accounts/new", "/accounts", systemFields(accounts.System{}, true), "", 0))
 }
 
 func (d Deps) addSystem(w http.ResponseWriter, r *http.Request) error {
 	x := readSystem(r)
 	err := d.Accounts.AddSystem(r.Context(), x, by(r))
 	if beside, whole, ok := fields(err); ok {
-		return web.Render(w, r, systemPage("Add a system whose accounts are looked at.", "/accounts/new", "/accounts", kit.WithErrors(systemFields(x, true), beside), whole, http.StatusUnprocessableEntity))
+		return web.Render(w, r, systemPage(r, "Add a system whose accounts are looked at.", "/accounts/new", "/accounts", kit.WithErrors(systemFields(x, true), beside), whole, http.StatusUnprocessableEntity))
 	}
 	if err != nil {
 		return err
@@ -229,7 +245,7 @@ func (d Deps) askChangeSystem(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	at := "/accounts/systems/" + x.Key
-	return web.Render(w, r, systemPage("Change "+x.Name+".", at+"/change", at, systemFields(x, false), "", 0))
+	return web.Render(w, r, systemPage(r, "Change "+x.Name+".", at+"/change", at, systemFields(x, false), "", 0))
 }
 
 func (d Deps) changeSystem(w http.ResponseWriter, r *http.Request) error {
@@ -238,7 +254,7 @@ func (d Deps) changeSystem(w http.ResponseWriter, r *http.Request) error {
 	at := "/accounts/systems/" + x.Key
 	err := d.Accounts.ChangeSystem(r.Context(), x, by(r))
 	if beside, whole, ok := fields(err); ok {
-		return web.Render(w, r, systemPage("Change "+x.Name+".", at+"/change", at, kit.WithErrors(systemFields(x, false), beside), whole, http.StatusUnprocessableEntity))
+		return web.Render(w, r, systemPage(r, "Change "+x.Name+".", at+"/change", at, kit.WithErrors(systemFields(x, false), beside), whole, http.StatusUnprocessableEntity))
 	}
 	if err != nil {
 		return err
@@ -254,7 +270,7 @@ func (d Deps) askEndSystem(w http.ResponseWriter, r *http.Request) error {
 	}
 	at := "/accounts/systems/" + x.Key
 	return web.Render(w, r, kit.Page{
-		Title: "End " + x.Name, Lead: "Is " + x.Name + " no longer there?", Nav: "/accounts", Crumbs: []kit.Crumb{{Name: "Other systems' accounts", Href: "/accounts"}, {Name: x.Name, Href: at}},
+		Title: "End " + x.Name, Lead: "Is " + x.Name + " no longer there?", Nav: navOf(r), Crumbs: []kit.Crumb{{Name: "Other systems' accounts", Href: "/accounts"}, {Name: x.Name, Href: at}},
 		Body: kit.Confirm(kit.ConfirmOpts{
 			Title: "End it here", Text: "Its accounts leave the access review and its findings end. What was recorded stays. Nothing changes in the system itself.",
 			Action: at + "/end", Button: "Yes, end it", Cancel: at, Bad: true,

@@ -62,19 +62,19 @@ func readVendor(r *http.Request) (accounts.Vendor, error) {
 	return v, err
 }
 
-func (d Deps) vendorPage(title, action, cancel string, v *accounts.Vendor, beside map[string]string, whole string) kit.Page {
+func (d Deps) vendorPage(r *http.Request, title, action, cancel string, v *accounts.Vendor, beside map[string]string, whole string) kit.Page {
 	status := 0
 	if len(beside) > 0 || whole != "" {
 		status = http.StatusUnprocessableEntity
 	}
 	return kit.Page{
-		Title: title, Lead: title + ".", Nav: "/accounts", Status: status, Crumbs: []kit.Crumb{{Name: "Vendors", Href: "/vendors"}},
+		Title: title, Lead: title + ".", Nav: navOf(r), Status: status, Crumbs: []kit.Crumb{{Name: "Vendors", Href: "/vendors"}},
 		Body: kit.Sheet(kit.SheetOpts{Title: "The entry", Pad: true, Body: kit.Form(kit.FormOpts{Action: action, Fields: kit.WithErrors(d.vendorFields(v), beside), Submit: "Save", Cancel: cancel, Wrong: whole})}),
 	}
 }
 
 func (d Deps) newVendor(w http.ResponseWriter, r *http.Request) error {
-	return web.Render(w, r, d.vendorPage("Add somebody to the register", "/vendors/new", "/vendors", &accounts.Vendor{}, nil, ""))
+	return web.Render(w, r, d.vendorPage(r, "Add somebody to the register", "/vendors/new", "/vendors", &accounts.Vendor{}, nil, ""))
 }
 
 func (d Deps) addVendor(w http.ResponseWriter, r *http.Request) error {
@@ -83,7 +83,7 @@ func (d Deps) addVendor(w http.ResponseWriter, r *http.Request) error {
 		v.ID, err = d.Accounts.AddVendor(r.Context(), v, by(r))
 	}
 	if beside, whole, ok := fields(err); ok {
-		return web.Render(w, r, d.vendorPage("Add somebody to the register", "/vendors/new", "/vendors", &v, beside, whole))
+		return web.Render(w, r, d.vendorPage(r, "Add somebody to the register", "/vendors/new", "/vendors", &v, beside, whole))
 	}
 	if err != nil {
 		return err
@@ -101,7 +101,7 @@ func (d Deps) askChangeVendor(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return web.Render(w, r, d.vendorPage("Change "+v.Name, "/vendors/"+id.String()+"/change", "/vendors/"+id.String(), &v, nil, ""))
+	return web.Render(w, r, d.vendorPage(r, "Change "+v.Name, "/vendors/"+id.String()+"/change", "/vendors/"+id.String(), &v, nil, ""))
 }
 
 func (d Deps) changeVendor(w http.ResponseWriter, r *http.Request) error {
@@ -114,7 +114,7 @@ func (d Deps) changeVendor(w http.ResponseWriter, r *http.Request) error {
 		err = d.Accounts.ChangeVendor(r.Context(), v, by(r))
 	}
 	if beside, whole, ok := fields(err); ok {
-		return web.Render(w, r, d.vendorPage("Change "+v.Name, "/vendors/"+id.String()+"/change", "/vendors/"+id.String(), &v, beside, whole))
+		return web.Render(w, r, d.vendorPage(r, "Change "+v.Name, "/vendors/"+id.String()+"/change", "/vendors/"+id.String(), &v, beside, whole))
 	}
 	if err != nil {
 		return err
@@ -139,7 +139,7 @@ func (d Deps) vendorFilePage(w http.ResponseWriter, r *http.Request, text string
 	}
 	body = append(body, kit.Sheet(kit.SheetOpts{Title: "The file", Pad: true, Body: kit.Form(kit.FormOpts{Action: "/vendors/file", Fields: []kit.Field{f}, Submit: "Show the difference", Cancel: "/vendors"})}))
 	return web.Render(w, r, kit.Page{
-		Title: "The register from a file", Lead: "Take the register from a file.", Rest: "Entries are told apart by name; what the file lacks stays.", Nav: "/accounts", Status: status,
+		Title: "The register from a file", Lead: "Take the register from a file.", Rest: "Entries are told apart by name; what the file lacks stays.", Nav: navOf(r), Status: status,
 		Crumbs: []kit.Crumb{{Name: "Vendors", Href: "/vendors"}}, Body: templ.Join(body...),
 	})
 }
@@ -179,7 +179,7 @@ func (d Deps) vendorFile(w http.ResponseWriter, r *http.Request) error {
 		t.Rows = append(t.Rows, kit.Row{Cells: []kit.Cell{{Text: v.Name, Sub: v.Purpose}, kit.C("Changed")}})
 	}
 	return web.Render(w, r, kit.Page{
-		Title: "The register from a file", Lead: fmt.Sprintf("%d new, %d changed, %d as before.", len(diff.New), len(diff.Changed), diff.Same), Rest: "Nothing is changed yet.", Nav: "/accounts", Crumbs: []kit.Crumb{{Name: "Vendors", Href: "/vendors"}},
+		Title: "The register from a file", Lead: fmt.Sprintf("%d new, %d changed, %d as before.", len(diff.New), len(diff.Changed), diff.Same), Rest: "Nothing is changed yet.", Nav: navOf(r), Crumbs: []kit.Crumb{{Name: "Vendors", Href: "/vendors"}},
 		Body: templ.Join(kit.Sheet(kit.SheetOpts{Title: "The difference", Body: kit.DataTable(t)}),
 			kit.Confirm(kit.ConfirmOpts{Title: "Take it?", Text: "All of these rows are entered, or none.", Action: "/vendors/file", Button: "Take it", Cancel: "/vendors", Hidden: map[string]string{"text": text}})),
 	})

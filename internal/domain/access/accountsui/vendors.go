@@ -99,8 +99,8 @@ func (d Deps) vendors(w http.ResponseWriter, r *http.Request) error {
 		tools = append(tools, kit.Button(kit.Action{Text: "Add", Href: "/vendors/new", Icon: "add"}), kit.Button(kit.Action{Text: "Take from a file", Href: "/vendors/file", Icon: "upload"}))
 	}
 	return web.Render(w, r, kit.Page{
-		Title: "Vendors", Lead: lead, Rest: rest, Nav: "/accounts", Tools: templ.Join(tools...), Live: []string{"vendors"},
-		Body: templ.Join(accountTabs("vendors", 0), kit.Sheet(kit.SheetOpts{Title: "Business associates and vendors", Body: kit.DataTable(t)})),
+		Title: "Vendors", Lead: lead, Rest: rest, Nav: navOf(r), Tools: templ.Join(tools...), Live: []string{"vendors"},
+		Body: templ.Join(accountTabs(r, "vendors", 0), kit.Sheet(kit.SheetOpts{Title: "Business associates and vendors", Body: kit.DataTable(t)})),
 	})
 }
 
@@ -178,7 +178,7 @@ func (d Deps) vendor(w http.ResponseWriter, r *http.Request) error {
 		acts = []kit.Action{{Text: "Change", Href: "/vendors/" + id.String() + "/change"}, {Text: "End", Href: "/vendors/" + id.String() + "/end"}}
 	}
 	return web.Render(w, r, kit.Page{
-		Title: v.Name, Lead: v.Name + ": " + lowerFirst(word) + ".", Nav: "/accounts", Crumbs: []kit.Crumb{{Name: "Vendors", Href: "/vendors"}},
+		Title: v.Name, Lead: v.Name + ": " + lowerFirst(word) + ".", Nav: navOf(r), Crumbs: []kit.Crumb{{Name: "Vendors", Href: "/vendors"}},
 		Body: templ.Join(kit.Verdict(state, word+".", law(&v), nil), kit.Columns(
 			templ.Join(kit.Sheet(kit.SheetOpts{Title: "The register", Pad: true, Body: templ.Join(facts, kit.Buttons(acts...))}), kit.Sheet(kit.SheetOpts{Title: "Their accounts", Body: kit.DataTable(t)})),
 			kit.Sheet(kit.SheetOpts{Title: "What is missing", Body: kit.Checks(missing)}),
@@ -212,7 +212,7 @@ func (d Deps) askEndVendor(w http.ResponseWriter, r *http.Request) error {
 	}
 	at := "/vendors/" + id.String()
 	return web.Render(w, r, kit.Page{
-		Title: "End " + v.Name, Lead: "Does " + v.Name + " no longer work for the laboratory?", Nav: "/accounts", Crumbs: []kit.Crumb{{Name: "Vendors", Href: "/vendors"}, {Name: v.Name, Href: at}},
+		Title: "End " + v.Name, Lead: "Does " + v.Name + " no longer work for the laboratory?", Nav: navOf(r), Crumbs: []kit.Crumb{{Name: "Vendors", Href: "/vendors"}, {Name: v.Name, Href: at}},
 		Body: kit.Confirm(kit.ConfirmOpts{Title: "End it in the register", Text: "The entry stays and can be read. Channels and accounts are not switched off by this.", Action: at + "/end", Button: "Yes, end it", Cancel: at, Bad: true}),
 	})
 }

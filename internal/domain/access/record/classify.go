@@ -52,12 +52,11 @@ const rules = 1
 
 // special are kinds whose words would class them otherwise.
 var special = map[string]Class{
-	"signin.refused": Refusal, "signin.throttled": Refusal, "signin.passkey_cloned": Refusal, "signin.reset": Change,
-	"signin.enrolled": Change, "signin.removed": Change, "signin.renamed": Change, "signin.unlocked": Change,
+	"signin.refused": Refusal, "signin.throttled": Refusal, "signin.passkey_cloned": Refusal, "signin.enrolled": Change, "signin.removed": Change, "signin.renamed": Change, "signin.unlocked": Change,
 	"session.noticed": Refusal, "session.answered": Change,
-	"access.refused": Refusal, "service.refused": Refusal, "access.stolen": Refusal, "access.damaged": Refusal, "request.refused": Refusal,
+	"access.refused": Refusal, "service.refused": Refusal,
 	"link.used": SignIn, "record.patient_reported": Export,
-	"record.own_exported": Export, "delegation.printed": View,
+	"record.own_exported": Export,
 }
 
 var words = map[string]Class{

@@ -100,7 +100,7 @@ func TestPatientReportOfMany(t *testing.T) {
 }
 
 func TestWords(t *testing.T) {
-	for kind, want := range map[string]string{"result.viewed": "Result: viewed", "legal_hold.placed": "Legal hold: placed", "odd_thing.hap_pened": "odd thing: hap pened"} {
+	for kind, want := range map[string]string{"result.viewed": "Viewed a result", "legal_hold.placed": "Placed a legal hold", "odd_thing.hap_pened": "Odd thing: hap pened", "result.newly_done": "Result: newly done"} {
 		if got := record.Words(kind); got != want {
 			t.Errorf("%s reads %q", kind, got)
 		}

@@ -55,23 +55,3 @@ func (l *Line) Details() ledger.Pairs {
 	}
 	return append(out, l.Event.Codes...)
 }
-
-// areas is how the areas of events read.
-var areas = map[string]string{
-	"result": "Result", "quarantine": "Quarantine", "call": "Phone task", "route": "Route", "stop": "Stop", "legal_hold": "Legal hold",
-	"signin": "Sign-in", "session": "Session", "person": "Person", "grant": "Role", "delegation": "Delegation", "link": "One-time link",
-	"bench": "Shared bench", "service": "Service account", "token": "Token", "glass": "Break-glass", "break_glass": "Break-glass",
-	"access": "Access", "request": "Request", "account": "Other systems' accounts", "vendor": "Vendor", "review": "Access review",
-	"record": "Record", "config": "Configuration", "keys": "Keys", "secret": "Secret", "ledger": "Ledger", "alarm": "Alarm",
-	"date": "Date", "partner": "Partner", "bypass": "Bypass", "approval": "Approval", "node": "Node", "scim": "Directory", "setup": "Set-up",
-}
-
-// Words is how a kind reads: "Result: viewed".
-func Words(kind string) string {
-	area, rest, _ := strings.Cut(kind, ".")
-	name, ok := areas[area]
-	if !ok {
-		name = strings.ReplaceAll(area, "_", " ")
-	}
-	return name + ": " + strings.NewReplacer("_", " ", ".", " ").Replace(rest)
-}

@@ -39,7 +39,7 @@ func (d Deps) today(w http.ResponseWriter, r *http.Request) error {
 		if v, err := d.flowView(ctx, scope, now); err != nil {
 			parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "Results, last 24 hours", Body: kit.UnknownState("What went out could not be counted just now.")}))
 		} else {
-			parts = append(parts, flowSheet(v))
+			parts = append(parts, flowSheet(v, !web.Scope(r, authz.ResultsFind).Empty()))
 		}
 	}
 	var beside templ.Component

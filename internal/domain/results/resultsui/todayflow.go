@@ -143,8 +143,11 @@ func sortPartners(ps []partnerView) {
 }
 
 // flowSheet is the panel of results.
-func flowSheet(v flowView) templ.Component {
-	o := kit.SheetOpts{Title: "Results, last 24 hours", More: &kit.Action{Text: "All results", Href: "/results"}}
+func flowSheet(v flowView, finds bool) templ.Component {
+	o := kit.SheetOpts{Title: "Results, last 24 hours"}
+	if finds {
+		o.More = &kit.Action{Text: "All results", Href: "/results"}
+	}
 	if !v.flows.Known() {
 		o.Body = kit.UnknownState("What went out in the last 24 hours is still being counted; this page shows it in a moment.")
 		return kit.Sheet(o)

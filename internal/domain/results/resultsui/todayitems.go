@@ -207,7 +207,7 @@ func (d Deps) stopItems(ctx context.Context, who *authz.Subject, now time.Time) 
 }
 
 // quarantineItems: messages that were not taken.
-func (d Deps) quarantineItems(ctx context.Context, _ *authz.Subject, now time.Time) ([]today.Item, error) {
+func (d Deps) quarantineItems(ctx context.Context, who *authz.Subject, now time.Time) ([]today.Item, error) {
 	groups, err := d.Results.ApartGroups(ctx)
 	if err != nil {
 		return nil, err
@@ -230,11 +230,15 @@ func (d Deps) quarantineItems(ctx context.Context, _ *authz.Subject, now time.Ti
 	if len(sources) > 1 {
 		from = "from " + numeral(len(sources)) + " sources"
 	}
+	act := "Decide"
+	if who.Scope(authz.QuarantineAct, now).Empty() {
+		act = "Look"
+	}
 	return []today.Item{{
 		State: kit.Warn, Rank: today.RankPerson, Since: oldest, Needs: authz.QuarantineSee,
 		Title:  kit.Many(int(n), "message "+from+" was not taken", "messages "+from+" were not taken"),
 		Text:   fmt.Sprintf("The oldest since %s. None of them is delivered before somebody decides.", kit.Clock(oldest, now)),
-		Action: kit.Action{Text: "Decide", Href: "/quarantine"},
+		Action: kit.Action{Text: act, Href: "/quarantine"},
 	}}, nil
 }
 

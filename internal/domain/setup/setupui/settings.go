@@ -3,6 +3,7 @@ package setupui
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/labwarden/labwarden/internal/domain/setup"
 	"github.com/labwarden/labwarden/internal/platform/authz"
@@ -111,6 +112,19 @@ func (d Deps) steps(r *http.Request) ([]setup.SetupStep, setup.Facts, error) {
 	return setup.Steps(f, shown.Set), f, nil
 }
 
+// mayGo says whether a step leads to a page that the person may open.
+func mayGo(r *http.Request, href string) bool {
+	switch {
+	case strings.HasPrefix(href, "/keys"), strings.HasPrefix(href, "/setup/shares"):
+		return may(r, authz.KeysSee)
+	case strings.HasPrefix(href, "/people"):
+		return may(r, authz.PeopleSee)
+	case strings.HasPrefix(href, "/partners/") && strings.HasSuffix(href, "/test"):
+		return may(r, authz.PartnersTest)
+	}
+	return true
+}
+
 // setupPage is the way through a first set-up. Every tick was looked at now.
 func (d Deps) setupPage(w http.ResponseWriter, r *http.Request) error {
 	steps, f, err := d.steps(r)
@@ -129,7 +143,7 @@ func (d Deps) setupPage(w http.ResponseWriter, r *http.Request) error {
 			continue
 		}
 		it := kit.TodoItem{State: kit.Warn, Title: s.Title, Text: s.Text}
-		if s.Action != "" {
+		if s.Action != "" && mayGo(r, s.Href) {
 			it.Action = &kit.Action{Text: s.Action, Href: s.Href, Primary: current}
 		}
 		todo = append(todo, it)
