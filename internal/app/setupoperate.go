@@ -156,7 +156,7 @@ func (h *Hub) setupPages() setupui.Deps {
 	p := setupPort{h}
 	return setupui.Deps{
 		Setup: h.rooms.setup, Config: p, Facts: p.Facts, FactsLately: setup.Lately(p.Facts, time.Minute, h.now), Keys: p, Secrets: p, Dates: p, Witnessing: p,
-		Bundles: &setup.BundleJob{Make: p.Bundle, Done: func() { h.live.Say("support") }, Now: h.now, Log: h.slog},
+		Bundles: &setup.BundleJob{Make: p.bundle, Done: func() { h.live.Say("support") }, Now: h.now, Log: h.slog},
 		Zone:    func() *time.Location { return time.Local },
 	}
 }
