@@ -29,17 +29,24 @@ type bundler struct {
 
 // Bundle makes a support bundle; see setup.Service.Bundle.
 func (p setupPort) Bundle(ctx context.Context, by string) ([]byte, setup.Manifest, error) {
+	return p.bundle(ctx, by, func() {})
+}
+
+func (p setupPort) bundle(ctx context.Context, by string, told func()) ([]byte, setup.Manifest, error) {
 	b := &bundler{h: p.h}
 	for _, f := range []func(context.Context) error{b.versions, b.configuration, b.state, b.keys, b.counts, b.migrations, b.metrics} {
 		if err := f(ctx); err != nil {
 			return nil, setup.Manifest{}, fmt.Errorf("gather a support bundle: %w", err)
 		}
 	}
-	return p.h.rooms.setup.Bundle(ctx, p.h.version, b.parts, storedPatients(p), by)
+	return p.h.rooms.setup.Bundle(ctx, p.h.version, b.parts, storedPatients{p.h, told}, by)
 }
 
 // storedPatients are the patients' values of the stored messages.
-type storedPatients struct{ h *Hub }
+type storedPatients struct {
+	h    *Hub
+	told func()
+}
 
 var identityWords = map[results.IdentityKind]string{
 	results.IdentityNumber: "number", results.IdentityName: "name", results.IdentityBirth: "birth", results.IdentityAddress: "address", results.IdentityPhone: "phone",
@@ -47,7 +54,10 @@ var identityWords = map[results.IdentityKind]string{
 
 // Each implements setup.Patients.
 func (p storedPatients) Each(ctx context.Context, each func(kind, value string) error) (messages, unreadable int64, err error) {
-	sum, err := p.h.Results.EachIdentity(ctx, func(k results.IdentityKind, v string) error { return each(identityWords[k], v) })
+	sum, err := p.h.Results.EachIdentity(ctx, func(k results.IdentityKind, v string) error {
+		p.told()
+		return each(identityWords[k], v)
+	})
 	return sum.Messages, sum.Unreadable, err
 }
 

@@ -3,8 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,59 +11,20 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/setup"
 	"github.com/labwarden/labwarden/internal/domain/setup/setupui"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
-	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/event"
-	"github.com/labwarden/labwarden/internal/platform/ledger"
-	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/vault"
 )
 
 // Keys tells what keys there are.
 func (p setupPort) Keys(context.Context) (vault.Status, error) { return p.h.keyStatus() }
 
-// Rotate makes new keys in the order of what, as the command line does: each is
-// recorded before it is made, and the index key stays.
+// Rotate makes new keys, as the command line does.
 func (p setupPort) Rotate(ctx context.Context, what []string, by, reason string) error {
-	st, err := p.h.Vault.Status()
-	if err != nil {
+	return desk.Rotation{DB: p.h.DB, Vault: p.h.Vault, Now: p.h.now, Log: p.h.slog, Reload: func(ctx context.Context) error {
+		_, err := p.h.Reload(ctx)
 		return err
-	}
-	known := []string{"signer"}
-	for _, k := range st.Keys {
-		if k.Purpose != vault.PurposeIndex && !slices.Contains(known, string(k.Purpose)) {
-			known = append(known, string(k.Purpose))
-		}
-	}
-	if len(what) == 0 || strings.TrimSpace(reason) == "" || slices.ContainsFunc(what, func(w string) bool { return !slices.Contains(known, w) }) {
-		return desk.Refuse("name what to rotate and why; what can be rotated is: " + strings.Join(known, ", "))
-	}
-	for _, w := range what {
-		err := p.h.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
-			_, err := bus.Publish(ctx, tx, ledger.Event{
-				Kind: control.KindRotation, At: p.h.now().UnixMicro(),
-				IDs:   ledger.Pairs{{K: "by", V: ledger.Code(by)}, {K: "key", V: ledger.Code(w)}},
-				Codes: ledger.Pairs{{K: "reason", V: ledger.Code(reason)}},
-			})
-			return err
-		})
-		if err == nil && w == "signer" {
-			err = p.h.Vault.RotateSigner(ctx, p.h.now())
-		} else if err == nil {
-			err = p.h.Vault.Rotate(ctx, vault.Purpose(w), p.h.now())
-		}
-		if err != nil {
-			return fmt.Errorf("rotate %s: %w", w, err)
-		}
-		p.h.slog.Info("a key was rotated", "key", w, "by", ledger.Code(by))
-	}
-	if slices.Contains(what, "signer") {
-		// Witnesses in folders check our signature: they learn the new key.
-		if _, err := p.h.Reload(ctx); err != nil {
-			p.h.slog.Error("after a new signing key witnesses could not be made ready; labwarden reload tries again", "error", err)
-		}
-	}
-	return nil
+	}}.Rotate(ctx, what, by, reason)
 }
 
 // Secrets lists what is stored, without any value.
@@ -156,7 +115,7 @@ func (h *Hub) setupPages() setupui.Deps {
 	p := setupPort{h}
 	return setupui.Deps{
 		Setup: h.rooms.setup, Config: p, Facts: p.Facts, FactsLately: setup.Lately(p.Facts, time.Minute, h.now), Keys: p, Secrets: p, Dates: p, Witnessing: p,
-		Bundles: &setup.BundleJob{Make: p.Bundle, Done: func() { h.live.Say("support") }, Now: h.now, Log: h.slog},
+		Bundles: &setup.BundleJob{Make: p.bundle, Done: func() { h.live.Say("support") }, Now: h.now, Log: h.slog},
 		Zone:    func() *time.Location { return time.Local },
 	}
 }

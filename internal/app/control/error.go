@@ -48,7 +48,7 @@ func kindOf(err error) Kind {
 		return NotFound
 	case errors.As(err, &still), errors.Is(err, results.ErrConflict), errors.Is(err, results.ErrErased), errors.Is(err, results.ErrViewsClosed), errors.Is(err, vault.ErrConflict),
 		errors.Is(err, alarm.ErrEnded), errors.Is(err, alarm.ErrStands), errors.Is(err, alarm.ErrNoPeople),
-		errors.Is(err, desk.ErrUnchanged), errors.Is(err, desk.ErrOvertaken), errors.Is(err, desk.ErrNeedsApproval), errors.Is(err, desk.ErrSecretUsed), errors.Is(err, desk.ErrNothingEnds):
+		errors.Is(err, desk.ErrUnchanged), errors.Is(err, desk.ErrOvertaken), errors.Is(err, desk.ErrNeedsApproval), errors.Is(err, desk.ErrSecretUsed), errors.Is(err, desk.ErrNothingEnds), errors.Is(err, desk.ErrIndexKey):
 		return Conflict
 	case errors.Is(err, store.ErrClosed), errors.Is(err, vault.ErrClosed), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return Unavailable

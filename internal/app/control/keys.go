@@ -3,25 +3,15 @@ package control
 import (
 	"context"
 	"net/http"
-	"slices"
-	"strings"
 
+	"github.com/labwarden/labwarden/internal/app/desk"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
-	"github.com/labwarden/labwarden/internal/platform/vault"
 )
 
-// The kinds of facts of this package.
-const (
-	// KindRotation is written before the keys change: a rotation that nobody
-	// recorded does not happen, one that failed after it is in the log.
-	KindRotation = "keys.rotation_ordered"
-	KindAudited  = "ledger.audited"
-)
-
-// signer names the signing key among the purposes.
-const signer = "signer"
+// KindAudited is the fact that somebody had the ledger recomputed.
+const KindAudited = "ledger.audited"
 
 func (s *Server) keys(r *http.Request) (any, error) { return s.operate(r).Keys(r.Context()) }
 
@@ -30,59 +20,19 @@ func (s *Server) rotate(r *http.Request) (any, error) {
 	if err := read(r, &ask); err != nil {
 		return nil, err
 	}
-	st, err := s.Vault.Status()
-	if err != nil {
+	who := by(r, ask.Reason)
+	turn := desk.Rotation{DB: s.DB, Vault: s.Vault, Now: s.Now, Log: s.Slog}
+	if s.Reload != nil {
+		turn.Reload = func(ctx context.Context) error {
+			_, err := s.Reload(ctx)
+			return err
+		}
+	}
+	if err := turn.Rotate(r.Context(), ask.What, who.Who, who.Reason); err != nil {
 		return nil, err
 	}
-	known := []string{signer}
-	for _, k := range st.Keys {
-		// The index key is left out: every blind index, duplicate detection among
-		// them, would have to be built anew first.
-		if p := string(k.Purpose); k.Purpose != vault.PurposeIndex && !slices.Contains(known, p) {
-			known = append(known, p)
-		}
-	}
-	if len(ask.What) == 0 || len(ask.What) > len(known) {
-		return nil, &Error{Invalid, "name what to rotate: " + strings.Join(known, ", ")}
-	}
-	for _, w := range ask.What {
-		if w == string(vault.PurposeIndex) {
-			return nil, &Error{Conflict, "the index key is not rotated: repeated messages would no longer be recognised, and a correction could overtake its result; docs/develop/decisions/index-key.md says what to do when it has leaked"}
-		}
-		if !slices.Contains(known, w) {
-			return nil, &Error{Invalid, "what can be rotated is: " + strings.Join(known, ", ")}
-		}
-	}
-	if strings.TrimSpace(ask.Reason) == "" {
-		return nil, &Error{Invalid, "name why the keys are rotated"}
-	}
-	who := by(r, ask.Reason)
-	for _, w := range ask.What {
-		err := s.publish(r.Context(), ledger.Event{
-			Kind: KindRotation, At: s.Now().UnixMicro(),
-			IDs:   ledger.Pairs{{K: "by", V: ledger.Code(who.Who)}, {K: "key", V: ledger.Code(w)}},
-			Codes: ledger.Pairs{{K: "reason", V: ledger.Code(who.Reason)}},
-		})
-		if err != nil {
-			return nil, err
-		}
-		if w == signer {
-			err = s.Vault.RotateSigner(r.Context(), s.Now())
-		} else {
-			err = s.Vault.Rotate(r.Context(), vault.Purpose(w), s.Now())
-		}
-		if err != nil {
-			return nil, err
-		}
-		s.Slog.Info("a key was rotated", "key", w, "by", who.Who)
-	}
-	if slices.Contains(ask.What, signer) && s.Reload != nil {
-		// Witnesses in folders check our signature: they learn the new key.
-		if _, err := s.Reload(r.Context()); err != nil {
-			s.Slog.Error("after a new signing key witnesses could not be made ready; labwarden reload tries again", "error", err)
-		}
-	}
-	if st, err = s.Vault.Status(); err != nil {
+	st, err := s.Vault.Status()
+	if err != nil {
 		return nil, err
 	}
 	return Rotated{ask.What, st}, nil

@@ -13,15 +13,17 @@ import (
 // while, in memory: looking through every stored message takes minutes in a large
 // laboratory.
 type BundleJob struct {
-	// Make makes one.
-	Make func(ctx context.Context, by string) ([]byte, Manifest, error)
-	// Done is called when one has ended; nil for nothing.
+	// Make makes one, and calls told for each value it has looked for.
+	Make func(ctx context.Context, by string, told func()) ([]byte, Manifest, error)
+	// Done is called when one has ended, and about each second before; nil for
+	// nothing.
 	Done func()
 	Now  func() time.Time
 	Log  *slog.Logger
 
 	mu    sync.Mutex
 	state BundleState
+	said  time.Time // when Done was called last
 	zip   []byte
 }
 
@@ -30,6 +32,7 @@ type BundleState struct {
 	By       string    `json:"by,omitempty"`
 	Began    time.Time `json:"began,omitzero"`
 	Ended    time.Time `json:"ended,omitzero"`
+	Values   int64     `json:"values" doc:"patients' values looked for so far"`
 	Ready    bool      `json:"ready" doc:"it can be fetched"`
 	Problem  string    `json:"problem,omitempty"`
 	Bytes    int       `json:"bytes"`
@@ -57,7 +60,7 @@ func (j *BundleJob) Start(ctx context.Context, by string) error {
 	if j.state.Busy() {
 		return ErrBundleBusy
 	}
-	j.state, j.zip = BundleState{By: by, Began: j.Now()}, nil
+	j.state, j.zip, j.said = BundleState{By: by, Began: j.Now()}, nil, j.Now()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bundleTime)
 	go func() {
 		defer cancel()
@@ -87,7 +90,21 @@ func (j *BundleJob) make(ctx context.Context, by string) (zip []byte, m Manifest
 			err = fmt.Errorf("making a bundle panicked: %v", p)
 		}
 	}()
-	return j.Make(ctx, by)
+	return j.Make(ctx, by, j.told)
+}
+
+// told counts one value that was looked for.
+func (j *BundleJob) told() {
+	j.mu.Lock()
+	j.state.Values++
+	say := j.Done != nil && j.state.Values%1024 == 0 && j.Now().Sub(j.said) >= time.Second
+	if say {
+		j.said = j.Now()
+	}
+	j.mu.Unlock()
+	if say {
+		j.Done()
+	}
 }
 
 // State is how the last one is.

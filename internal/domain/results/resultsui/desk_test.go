@@ -147,10 +147,15 @@ func TestStops(t *testing.T) {
 	hasNot(t, tec.get("/stops", 200), "Place a")
 	tec.get("/stops/transport/new", 403)
 	sec.get("/stops/clinical/new", 403)
-	has(t, sec.get("/stops/transport/new?scope=partner&target=north", 200), "Place a transport stop.", "45 CFR 171.203")
+	form := sec.get("/stops/transport/new?scope=partner&target=north", 200)
+	has(t, form, "Place a transport stop.", "45 CFR 171.203", "All that goes to South Clinic", "All that route trial sends")
+	if raw := sec.do("GET", "/stops/transport/new?scope=partner&target=north", "", "").Body.String(); !strings.Contains(raw, `value="partner:north" selected`) || strings.Contains(raw, `name="target"`) {
+		t.Error("a partner's key is asked for by hand")
+	}
+	sec.post("/stops/transport", 422, "scope", "partner:nobody", "hours", "24", "basis", "171.203", "reason", "doubt")
 	has(t, sec.post("/stops/transport", 422, "scope", "partner", "hours", "x", "basis", "other"), "Say which.", "Say why", "from 1 to 168", "no information blocking")
 	has(t, sec.post("/stops/transport", 422, "scope", "partner", "target", "nobody", "hours", "24", "basis", "171.203", "reason", "doubt"), "There is no such thing here")
-	sec.post("/stops/transport", 303, "scope", "partner", "target", "north", "hours", "24", "basis", "171.203", "reason", "line in doubt")
+	sec.post("/stops/transport", 303, "scope", "partner:north", "hours", "24", "basis", "171.203", "reason", "line in doubt")
 	list, err := l.svc.Stops(t.Context(), results.StopFilter{}, 10)
 	must(t, err)
 	path := "/stops/" + list[0].ID.String()

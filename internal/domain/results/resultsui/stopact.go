@@ -23,20 +23,11 @@ func (d Deps) stopNew(k stopKind) web.Handler {
 type stopForm struct{ Scope, Target, Owner, Basis, Text, Hours, Reason string }
 
 func (d Deps) askStop(w http.ResponseWriter, r *http.Request, k stopKind, f *stopForm, errs map[string]string) error {
-	scopes := []kit.Option{{Value: "partner", Text: "All that goes to a partner"}, {Value: "route", Text: "All that a route sends"}}
-	hint := "The partner's key or the route's name, as in the configuration."
 	lead, text := "Place a transport stop.", "What waits and what comes is held, in its place."
 	if k.kind == results.ClinicalStop {
-		scopes = append(scopes,
-			kit.Option{Value: "delivery", Text: "One result on its way to one partner"}, kit.Option{Value: "message", Text: "One result on all its ways"},
-			kit.Option{Value: "patient", Text: "All of one patient, also what is to come"}, kit.Option{Value: "order", Text: "All of one order, also what is to come"},
-			kit.Option{Value: "test", Text: "All with a test code, also what is to come"})
-		hint = "The partner's key, the route's name, the delivery's number, the test code; for one result, a patient or an order the id of a result that names it. Never a patient's name."
-		lead, text = "Place a clinical stop.", "What waits and what comes is held, in its place."
+		lead = "Place a clinical stop."
 	}
-	fields := kit.WithErrors([]kit.Field{
-		{Name: "scope", Label: "It covers", Hint: "Nothing is lost. Critical results it keeps back are told by phone.", Kind: kit.SelectField, Value: f.Scope, Options: scopes, Required: true},
-		{Name: "target", Label: "Which", Value: f.Target, Required: true, Max: 200, Mono: true, Hint: hint},
+	fields := kit.WithErrors(append(d.stopFields(r, k, f), []kit.Field{
 		{Name: "basis", Label: "Why it is no information blocking", Kind: kit.SelectField, Value: f.Basis, Required: true, Options: []kit.Option{
 			{Value: "171.203", Text: "Security (45 CFR 171.203)"},
 			{Value: "171.205", Text: "Health IT performance (45 CFR 171.205)"},
@@ -46,7 +37,7 @@ func (d Deps) askStop(w http.ResponseWriter, r *http.Request, k stopKind, f *sto
 		{Name: "hours", Label: "Hours until it goes to its owner", Kind: kit.NumberField, Value: f.Hours, Narrow: true, Required: true, InputMode: "numeric", Hint: "At most 168. It does not end by itself: at that time its owner decides."},
 		{Name: "owner", Label: "Owner", Value: f.Owner, Optional: true, Max: 100, Hint: "To whom it goes; you, where this is empty."},
 		kit.ReasonField(f.Reason, ""),
-	}, errs)
+	}...), errs)
 	p := kit.Page{
 		Title: "Place a stop", Lead: lead, Rest: text, Nav: "/stops", Crumbs: []kit.Crumb{{Name: "Stops", Href: "/stops"}, {Name: "Place a stop"}},
 		Body: kit.Columns(kit.Sheet(kit.SheetOpts{Title: "What is stopped, and why", Pad: true, Body: kit.Form(kit.FormOpts{
@@ -82,9 +73,13 @@ func (d Deps) stopPlace(k stopKind) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		v := func(name string) string { return strings.TrimSpace(r.PostFormValue(name)) }
 		f := &stopForm{v("scope"), v("target"), v("owner"), v("basis"), v("text"), v("hours"), v("reason")}
-		errs := map[string]string{}
+		f.choose()
+		errs, which := map[string]string{}, "target"
+		if whole(f.Scope) {
+			which = "scope"
+		}
 		if f.Target == "" {
-			errs["target"] = "Say which."
+			errs[which] = "Say which."
 		}
 		if f.Reason == "" {
 			errs["reason"] = "Say why, in a few words."
@@ -101,7 +96,7 @@ func (d Deps) stopPlace(k stopKind) web.Handler {
 		}
 		id, err := d.place(r, k, results.Stop{Scope: results.Scope(f.Scope), Target: f.Target, Owner: f.Owner, Basis: f.Basis, Text: f.Text, For: until}, f.Reason)
 		if e := Kinds(err); e != nil && err != nil {
-			return d.askStop(w, r, k, f, map[string]string{"target": e.Message})
+			return d.askStop(w, r, k, f, map[string]string{which: e.Message})
 		}
 		if err != nil {
 			return err

@@ -221,16 +221,22 @@ func (d Deps) refuse(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if !l.Apply.Author.Same(person(r)) && !may(r, authz.RoutesApprove) {
-		if err := web.May(r, authz.ConfigApply, authz.Object{}); err != nil {
-			return err
-		}
+	if err := d.mayRefuse(r, l); err != nil {
+		return err
 	}
 	why := strings.TrimSpace(r.FormValue("reason"))
 	if why == "" || r.FormValue("confirm") != "yes" {
 		return d.drawRefuse(w, r, l, trial{wrong: "Say why: who wrote it reads this."})
 	}
 	return d.after(w, r, l, d.Setup.Refuse(r.Context(), l.Number, person(r), why), "The question has ended.")
+}
+
+// mayRefuse: who asked takes it back, who is asked says no.
+func (d Deps) mayRefuse(r *http.Request, l *setup.Look) error {
+	if l.Apply.Author.Same(person(r)) || may(r, authz.RoutesApprove) {
+		return nil
+	}
+	return web.May(r, authz.ConfigApply, authz.Object{})
 }
 
 func (d Deps) drawDiscard(w http.ResponseWriter, r *http.Request, l *setup.Look, t trial) error {

@@ -225,7 +225,14 @@ func (d Deps) writeAPI() []web.Route {
 			_, err := d.Setup.ApplyAlone(r.Context(), in.Number, person(r), h, may(r, authz.RoutesApprove), in.NoOldPath, in.Statement)
 			return err
 		}),
-		d.decideAPI("refuse", authz.ConfigApply, "Say no to it", func(r *http.Request, in deciding, _ approval.Hash) error {
+		d.decideAPI("refuse", authz.ConfigSee, "Say no to it, or take one's own question back", func(r *http.Request, in deciding, _ approval.Hash) error {
+			l, err := d.lookAt(r)
+			if err == nil {
+				err = d.mayRefuse(r, l)
+			}
+			if err != nil {
+				return err
+			}
 			return d.Setup.Refuse(r.Context(), in.Number, person(r), in.Reason)
 		}),
 		web.Op[replaying, setup.Run]{

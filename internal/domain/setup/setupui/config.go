@@ -3,8 +3,10 @@ package setupui
 import (
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/labwarden/labwarden/internal/domain/setup"
+	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/web"
 	"github.com/labwarden/labwarden/internal/platform/web/kit"
@@ -146,10 +148,11 @@ func (d Deps) revisionPage(w http.ResponseWriter, r *http.Request) error {
 	return web.Render(w, r, p)
 }
 
+const noRevision = "There is no such revision."
+
 // revision is the one of the path, and the one before it.
 func (d Deps) revision(r *http.Request) (t, before setup.Text, err error) {
-	const none = "There is no such revision."
-	n, err := number(r, "number", none)
+	n, err := number(r, "number", noRevision)
 	if err != nil {
 		return t, before, err
 	}
@@ -158,7 +161,7 @@ func (d Deps) revision(r *http.Request) (t, before setup.Text, err error) {
 		return t, before, err
 	}
 	if len(all) == 0 || n > all[0].Number {
-		return t, before, web.NotFound(none)
+		return t, before, web.NotFound(noRevision)
 	}
 	if t, err = d.Config.Revision(r.Context(), n); err != nil || n == 1 {
 		return t, before, err
@@ -203,19 +206,27 @@ func (d Deps) back(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	reason := r.FormValue("reason")
+	reason := strings.TrimSpace(r.FormValue("reason"))
 	if reason == "" || r.FormValue("confirm") != "yes" {
-		return d.drawBack(w, r, reason, "Say why.")
+		return d.drawBack(w, r, reason, "Say why: whoever applies it reads this.")
 	}
-	draft, err := d.Setup.BeginBack(r.Context(), t.Number, person(r))
+	draft, err := d.askBack(r, t.Number, reason)
 	if err != nil {
-		return err
-	}
-	if _, err := d.Setup.Ask(r.Context(), draft.Number, person(r), reason); err != nil {
 		return err
 	}
 	web.Say(r, "config", "today")
 	return web.Done(w, r, draftPath(draft.Number), "A second person is asked to apply it.")
+}
+
+func (d Deps) askBack(r *http.Request, revision int64, reason string) (setup.Draft, error) {
+	if strings.TrimSpace(reason) == "" { // before there is a draft that nobody asks about
+		return setup.Draft{}, approval.ErrReason
+	}
+	x, err := d.Setup.BeginBack(r.Context(), revision, person(r))
+	if err == nil {
+		_, err = d.Setup.Ask(r.Context(), x.Number, person(r), reason)
+	}
+	return x, err
 }
 
 // whyWords puts the reason of a revision that nobody wrote in words.

@@ -209,4 +209,13 @@ func (r *rig) look() {
 	r.post("bob", "/config/drafts/2/ask", "reason", "verified with Northgate", "confirm", "yes")
 	r.post("ann", "/config/drafts", "title", "One with an error")
 	r.post("ann", "/config/drafts/3", "version", "1", "title", "One with an error", "text", strings.Replace(setuptest.First, "name: North", "called: North", 1))
+	r.post("ann", "/config/drafts", "title", "Northgate's alarm after ten minutes")
+	r.post("ann", "/config/drafts/4", "version", "1", "title", "Northgate's alarm after ten minutes", "text", strings.Replace(setuptest.First, "name: North,", "name: North, alarm_after: 10m,", 1))
+	d := r.api("ann", "POST", "/setup/partners", `{"name":"Harbor Reference Lab","kind":"mllp","address":"hl7.harbor.example:2576","fingerprint":"`+strings.Repeat("ab", 32)+`","providers":["1000000001"],"source":"lis"}`)
+	r.api("ann", "POST", "/config/drafts/5/ask", `{"reason":"they begin on Monday"}`)
+	_, seen, _ := strings.Cut(d.body, `"seen":"`)
+	seen, _, _ = strings.Cut(seen, `"`)
+	r.api("bob", "POST", "/config/drafts/5/apply", `{"seen":"`+seen+`"}`)
+	r.post("ann", "/maintenance", "partner", "north", "hours", "2", "reason", "Northgate moves its server", "tell", "yes")
+	r.hub.secrets["old"] = "x"
 }

@@ -37,7 +37,7 @@ type Deps struct {
 // Routes are the pages and API operations.
 func Routes(d Deps) []web.Route {
 	var out []web.Route
-	for _, part := range [][]web.Route{d.configRoutes(), d.draftRoutes(), d.actRoutes(), d.directorRoutes(), d.replayRoutes(), d.aloneRoutes(), d.configAPI(), d.settingsRoutes(), d.formRoutes(), d.keyRoutes(), d.secretRoutes(), d.dateRoutes(), d.maintenanceRoutes(), d.supportRoutes()} {
+	for _, part := range [][]web.Route{d.configRoutes(), d.draftRoutes(), d.actRoutes(), d.directorRoutes(), d.replayRoutes(), d.aloneRoutes(), d.configAPI(), d.formAPI(), d.settingsRoutes(), d.formRoutes(), d.keyRoutes(), d.secretRoutes(), d.dateRoutes(), d.maintenanceRoutes(), d.supportRoutes()} {
 		out = append(out, part...)
 	}
 	return out

@@ -159,15 +159,8 @@ func (d Deps) review(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v := setup.NotReviewed
-	switch r.FormValue("verdict") {
-	case "in-order":
-		v = setup.InOrder
-	case "not-in-order":
-		v = setup.NotInOrder
-	}
 	note := r.FormValue("note")
-	err = d.Setup.Review(r.Context(), id, person(r), v, note)
+	err = d.Setup.Review(r.Context(), id, person(r), verdict(r.FormValue("verdict")), note)
 	if errors.Is(err, setup.ErrNote) {
 		return d.drawReviews(w, r, id.String(), note, "Say what you looked at, or what is not in order.")
 	}

@@ -51,7 +51,7 @@ func (d Deps) drawNew(w http.ResponseWriter, r *http.Request, title, wrong strin
 			kit.Sheet(kit.SheetOpts{Title: "Write a draft", Pad: true, Body: kit.Form(kit.FormOpts{
 				Action: "/config/drafts", Submit: "Begin", Cancel: "/config", Fields: []kit.Field{titleField(title, wrong)},
 			})}),
-			kit.Sheet(kit.SheetOpts{Title: "Or let a form write it", Body: kit.Acts(kit.Action{Text: "Add a partner", Href: "/setup/partner", Icon: "add"})}),
+			kit.Sheet(kit.SheetOpts{Title: "Or let a form write it", Pad: true, Body: kit.Buttons(kit.Action{Text: "Add a partner", Href: "/setup/partner", Icon: "add"}, kit.Action{Text: "Add a source", Href: "/setup/source", Icon: "add"})}),
 		),
 	}
 	if wrong != "" {
@@ -203,7 +203,11 @@ func (d Deps) draftChanges(l *setup.Look) templ.Component {
 	if len(l.Problems.Errors()) > 0 {
 		return hunkSheet(l.Hunks)
 	}
-	return join(changeSheet(fmt.Sprintf("What becomes different from revision %d", l.Current.Number), l.Changes), d.directorSheet(l), hunkSheet(l.Hunks))
+	title := fmt.Sprintf("What becomes different from revision %d", l.Current.Number)
+	if l.Moved { // what others changed meanwhile reads as if this draft took it back
+		title = fmt.Sprintf("What it would undo and change in revision %d as it stands", l.Current.Number)
+	}
+	return join(changeSheet(title, l.Changes), d.directorSheet(l), hunkSheet(l.Hunks))
 }
 
 // directorSheet is what of it only the laboratory director decides.

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
+
+	"github.com/a-h/templ"
 
 	"github.com/labwarden/labwarden/internal/domain/setup"
 	"github.com/labwarden/labwarden/internal/platform/authz"
@@ -28,7 +31,7 @@ var kinds = []struct{ key, name, text, icon string }{
 	{"mllp", "HL7 over TLS", "To a listener of theirs (MLLP). The usual way to a practice's or hospital's system.", "partners"},
 	{"fhir", "FHIR", "As R4 transaction bundles over HTTPS.", "api"},
 	{"http", "HTTPS post", "Each message as the body of a request.", "upload"},
-	{"folder", "Folder", "One file per message, for somebody who fetches it.", "export"},
+	{"folder", "Folder", "One file per message, for somebody who fetches it.", "download"},
 }
 
 func kindName(key string) string {
@@ -75,12 +78,28 @@ func (d Deps) drawPartner(w http.ResponseWriter, r *http.Request, p setup.NewPar
 		page.Body = kit.Sheet(kit.SheetOpts{Title: "First a source", Body: kit.Empty("Nothing sends to Labwarden yet: a partner's results have to come from somewhere.", &kit.Action{Text: "Add a source", Href: "/setup/source", Primary: true})})
 		return web.Render(w, r, page)
 	}
-	fields := append(whoFields(p), wayFields(p)...)
-	fields = append(fields, routeFields(p, f)...)
-	page.Body = kit.Sheet(kit.SheetOpts{Title: "The partner", Sub: "nothing is applied yet", Pad: true, Body: kit.Form(kit.FormOpts{
+	way, err := d.wayFields(r, p)
+	if err != nil {
+		return err
+	}
+	fields := slices.Concat(
+		[]kit.Field{{Kind: kit.GroupField, Label: "Who it is"}}, whoFields(p),
+		[]kit.Field{{Kind: kit.GroupField, Label: "How results get there"}}, way,
+		[]kit.Field{{Kind: kit.GroupField, Label: "Which results"}}, routeFields(p, f),
+	)
+	page.Body = kit.Columns(kit.Sheet(kit.SheetOpts{Title: "The partner", Sub: "nothing is applied yet", Pad: true, Body: kit.Form(kit.FormOpts{
 		Action: "/setup/partner/" + p.Kind, Submit: "Show what becomes different", Cancel: "/settings", Fields: kit.WithErrors(fields, wrong), Wrong: wrong[""],
-	})})
+	})}), nextSheet("A test message to the partner says whether the line works."))
 	return web.Render(w, r, page)
+}
+
+// nextSheet says what follows on a form that writes a draft.
+func nextSheet(last string) templ.Component {
+	return kit.Sheet(kit.SheetOpts{Title: "What comes next", Body: kit.Checks([]kit.Check{
+		{State: kit.Unknown, Word: "Next", Title: "You see what becomes different", Text: "As sentences and in the text. Nothing is applied by this form."},
+		{State: kit.Unknown, Word: "Then", Title: "A second person applies it", Text: "It is in force a moment later, without a restart."},
+		{State: kit.Unknown, Word: "At last", Title: "It is tried", Text: last},
+	})})
 }
 
 func whoFields(p setup.NewPartner) []kit.Field {
@@ -94,38 +113,64 @@ func whoFields(p setup.NewPartner) []kit.Field {
 	}
 }
 
-func wayFields(p setup.NewPartner) []kit.Field {
+// secretField asks for a stored secret by its name: of those there are, where the
+// person may see their names.
+func (d Deps) secretField(r *http.Request, value string) (kit.Field, error) {
+	f := kit.Field{Name: "token", Value: value, Mono: true, Optional: true}
+	if d.Secrets == nil || !may(r, authz.SecretsSet) {
+		return f, nil
+	}
+	all, err := d.Secrets.Secrets(r.Context())
+	if err != nil {
+		return f, err
+	}
+	f.Kind, f.Mono, f.Options = kit.SelectField, false, []kit.Option{{Text: "None"}}
+	known := value == ""
+	for _, s := range all {
+		f.Options = append(f.Options, kit.Option{Value: s.Name, Text: s.Name})
+		known = known || s.Name == value
+	}
+	if !known {
+		f.Options = append(f.Options, kit.Option{Value: value, Text: value + " (not stored)"})
+	}
+	return f, nil
+}
+
+func (d Deps) wayFields(r *http.Request, p setup.NewPartner) ([]kit.Field, error) {
 	finger := kit.Field{
 		Name: "fingerprint", Label: "Fingerprint of their certificate", Value: p.Fingerprint, Mono: true,
 		Hint: "SHA-256, 64 hex digits; colons may stay. Ask for it by telephone or on paper: only this certificate is accepted.",
 	}
 	authority := kit.Field{Name: "ca", Label: "Or the authority that vouches for it", Value: p.CA, Mono: true, Optional: true, Hint: "A PEM file on this machine: ./tls/riverside-ca.crt."}
 	url := kit.Field{Name: "url", Label: "Address", Kind: kit.URLField, Value: p.URL, Mono: true, Required: true}
-	secret := kit.Field{Name: "token", Value: p.Token, Mono: true, Optional: true}
+	secret, err := d.secretField(r, p.Token)
+	if err != nil {
+		return nil, err
+	}
 	switch p.Kind {
 	case "mllp":
 		return []kit.Field{
 			{Name: "address", Label: "Host and port", Value: p.Address, Mono: true, Required: true, Hint: "hl7.riverside.example:2576"},
 			finger, authority,
 			{Name: "server-name", Label: "Name in the certificate", Value: p.ServerName, Mono: true, Optional: true, Hint: "Only where it is not the host's."},
-		}
+		}, nil
 	case "fhir":
 		url.Hint = "Base address of the server: https://fhir.riverside.example/r4."
-		secret.Label, secret.Hint = "Secret with the signing key", "Its name under Secrets. With the two above: OAuth 2. Without all three we show our certificate."
+		secret.Label, secret.Hint = "Secret with the signing key", "One of those under Secrets. With the two above: OAuth 2. Without all three we show our certificate."
 		finger.Optional, finger.Hint = true, "Only where the system's own authorities do not vouch for it."
 		return []kit.Field{
 			url,
 			{Name: "token-url", Label: "Where tokens are issued", Kind: kit.URLField, Value: p.TokenURL, Mono: true, Optional: true},
 			{Name: "client-id", Label: "Our name there", Value: p.ClientID, Mono: true, Optional: true},
 			secret, finger, authority,
-		}
+		}, nil
 	case "http":
 		url.Hint = "https://intake.riverside.example/hl7"
-		secret.Label, secret.Hint = "Secret with the bearer token", "Its name under Secrets."
+		secret.Label, secret.Hint = "Secret with the bearer token", "One of those under Secrets."
 		finger.Optional, finger.Hint = true, "Only where the system's own authorities do not vouch for it."
-		return []kit.Field{url, secret, finger, authority}
+		return []kit.Field{url, secret, finger, authority}, nil
 	}
-	return []kit.Field{{Name: "path", Label: "Folder", Value: p.Path, Mono: true, Required: true, Hint: "It must be there, and the hub must be allowed to write in it."}}
+	return []kit.Field{{Name: "path", Label: "Folder", Value: p.Path, Mono: true, Required: true, Hint: "It must be there, and the hub must be allowed to write in it."}}, nil
 }
 
 func routeFields(p setup.NewPartner, f setup.Facts) []kit.Field {
@@ -182,20 +227,23 @@ func (d Deps) drawSource(w http.ResponseWriter, r *http.Request, n setup.NewSour
 		page.Status = http.StatusUnprocessableEntity
 	}
 	fields := []kit.Field{
+		{Kind: kit.GroupField, Label: "What it is"},
 		{Name: "key", Label: "Short name", Value: n.Key, Mono: true, Required: true, Autofocus: true, Max: 40, Hint: "lis, for the laboratory's system; old-engine, for a copy of what the old path sends."},
 		{Name: "kind", Label: "How its messages come in", Kind: kit.RadioField, Value: n.Kind, Options: []kit.Option{
 			{Value: "mllp", Text: "HL7 over TLS", Hint: "It connects to an address of this machine (MLLP)."}, {Value: "folder", Text: "Folder", Hint: "It writes files that are taken from there."},
 		}},
-		{Name: "listen", Label: "Address and port it connects to", Value: n.Listen, Mono: true, Hint: "For HL7 over TLS: 192.0.2.10:2575."},
-		{Name: "fingerprint", Label: "Fingerprint of the certificate it shows", Value: n.Fingerprint, Mono: true, Hint: "For HL7 over TLS: SHA-256, 64 hex digits. No other certificate gets in."},
+		{Name: "site", Label: "Site", Value: n.Site, Mono: true, Optional: true, Hint: "Of the laboratory it belongs to."},
+		{Kind: kit.GroupField, Label: "When it connects with HL7 over TLS"},
+		{Name: "listen", Label: "Address and port it connects to", Value: n.Listen, Mono: true, Hint: "Of this machine: 192.0.2.10:2575."},
+		{Name: "fingerprint", Label: "Fingerprint of the certificate it shows", Value: n.Fingerprint, Mono: true, Hint: "SHA-256, 64 hex digits. No other certificate gets in."},
 		{Name: "client-ca", Label: "Or the authority that vouches for it", Value: n.ClientCA, Mono: true, Optional: true, Hint: "A PEM file on this machine: ./tls/ca.pem."},
 		{Name: "from", Label: "Networks it connects from", Kind: kit.TextareaField, Rows: 2, Value: n.From, Mono: true, Optional: true, Hint: "One a line: 192.0.2.0/24."},
-		{Name: "path", Label: "Folder", Value: n.Path, Mono: true, Hint: "For a folder: it must be there."},
-		{Name: "site", Label: "Site", Value: n.Site, Mono: true, Optional: true, Hint: "Of the laboratory it belongs to."},
+		{Kind: kit.GroupField, Label: "When it writes into a folder"},
+		{Name: "path", Label: "Folder", Value: n.Path, Mono: true, Hint: "It must be there."},
 	}
-	page.Body = kit.Sheet(kit.SheetOpts{Title: "The source", Sub: "nothing is applied yet", Pad: true, Body: kit.Form(kit.FormOpts{
+	page.Body = kit.Columns(kit.Sheet(kit.SheetOpts{Title: "The source", Sub: "nothing is applied yet", Pad: true, Body: kit.Form(kit.FormOpts{
 		Action: "/setup/source", Submit: "Show what becomes different", Cancel: "/settings", Fields: kit.WithErrors(fields, wrong), Wrong: wrong[""],
-	})})
+	})}), nextSheet("The set-up says when its first message has come."))
 	return web.Render(w, r, page)
 }
 

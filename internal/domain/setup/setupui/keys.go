@@ -100,7 +100,7 @@ func (d Deps) keysPage(w http.ResponseWriter, r *http.Request) error {
 		} else {
 			facts = append(facts, kit.KV{Key: "Shown last", Value: "never"})
 		}
-		recovery = join(kit.KeyValues(facts), kit.Acts(kit.Action{Text: "Show one", Href: "/setup/shares"}))
+		recovery = join(kit.KeyValues(facts), kit.Buttons(kit.Action{Text: "Show one", Href: "/setup/shares"}))
 	}
 	p.Body = kit.Columns(
 		kit.Sheet(kit.SheetOpts{Title: "Keys", Sub: "what each is for", Body: kit.DataTable(d.keyTable(st, now))}),
@@ -141,7 +141,7 @@ func purposeName(p string) string {
 func (d Deps) keyTable(st vault.Status, now time.Time) kit.Table {
 	t := kit.Table{
 		Caption: "Keys by purpose", View: kit.View{Path: "/keys"},
-		Columns: []kit.Column{{Name: "For"}, {Name: "Made"}, {Name: "Older ones", Num: true}, {Name: "Stored under older ones"}},
+		Columns: []kit.Column{{Name: "For"}, {Name: "Made"}, {Name: "Older ones", Num: true}, {Name: "To carry over"}},
 	}
 	row := func(name string, made time.Time, older int, left kit.Cell) {
 		t.Rows = append(t.Rows, kit.Row{Cells: []kit.Cell{

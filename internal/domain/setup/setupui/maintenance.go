@@ -149,7 +149,7 @@ func (d Deps) maintenancePage(w http.ResponseWriter, r *http.Request) error {
 		case x.Began.IsZero():
 			state, word = kit.Unknown, "Never begun"
 		case len(x.Found) > 0:
-			state, word = kit.Stopped, things(len(x.Found), "thing was left", "things were left")
+			state, word = kit.Warn, things(len(x.Found), "thing was left", "things were left")
 		case !x.Rechecked.IsZero():
 			state, word = kit.Fine, "As before, looked at "+kit.Clock(x.Rechecked.In(d.zone()), now)
 		}
@@ -186,7 +186,7 @@ func (d Deps) windowSheet(r *http.Request, x setup.Window, now time.Time) templ.
 	}
 	body := kit.KeyValues(facts)
 	if may(r, authz.Maintenance) {
-		body = join(body, kit.Acts(kit.Action{Text: end, Href: "/maintenance/" + x.ID.String() + "/end"}))
+		body = join(body, kit.Buttons(kit.Action{Text: end, Href: "/maintenance/" + x.ID.String() + "/end"}))
 	}
 	return kit.Sheet(kit.SheetOpts{Title: title, ID: "w-" + x.ID.String(), Body: body, Pad: true})
 }
@@ -232,9 +232,9 @@ func (d Deps) drawWindow(w http.ResponseWriter, r *http.Request, form func(strin
 		kit.Field{Name: "tell", Label: "Tell the partners' contacts by mail when it begins", Kind: kit.CheckboxField, Value: "yes", Checked: form == nil || get("tell") == "yes", Hint: "Those the configuration names. Nothing of a patient stands in it."},
 	)
 	p := kit.Page{
-		Title: "Open a maintenance window", Lead: "What is being worked on?", Rest: "Nobody is called about it until the end.", Nav: nav,
+		Title: "Open a maintenance window", Lead: "What is being worked on?", Rest: "Nobody is called about it until the end; phone tasks come as always.", Nav: nav,
 		Crumbs: []kit.Crumb{{Name: "Settings", Href: "/settings"}, {Name: "Maintenance", Href: "/maintenance"}},
-		Body: kit.Sheet(kit.SheetOpts{Title: "A window", Sub: "phone tasks about critical results come as always", Pad: true, Body: kit.Form(kit.FormOpts{
+		Body: kit.Sheet(kit.SheetOpts{Title: "A window", Pad: true, Body: kit.Form(kit.FormOpts{
 			Action: "/maintenance", Submit: "Open it", Cancel: "/maintenance", Fields: fields,
 		})}),
 	}

@@ -17,6 +17,7 @@ import (
 
 // hub is what an operator asks of a hub, in memory.
 type hub struct {
+	wait      chan bool // of a bundle that is being made
 	now       time.Time
 	rotated   []string
 	secrets   map[string]string
@@ -171,8 +172,15 @@ func TestAnAlarmOfTheLedgerIsDecidedByWhoMay(t *testing.T) {
 	})
 }
 
-func (h *hub) bundle(context.Context, string) ([]byte, setup.Manifest, error) {
+func (h *hub) bundle(_ context.Context, _ string, told func()) ([]byte, setup.Manifest, error) {
 	m := setup.Manifest{Parts: []setup.ManifestPart{{Name: "versions.json", Bytes: 10, SHA256: strings.Repeat("ab", 32)}}, Proof: setup.Scan{Messages: 1284, Values: 9021, Words: 3000, TooShort: 4}}
+	for range 3 {
+		told()
+	}
+	if h.wait != nil {
+		h.wait <- true
+		<-h.wait
+	}
 	return []byte("PK"), m, h.refuse
 }
 
@@ -182,9 +190,15 @@ func TestABundleIsMadeOnAPage(t *testing.T) {
 		r := newRig(t, open)
 		r.get("dr-lee", "/support").says(403)
 		r.get("paul", "/support").says(200, "None was made in the last hour")
+		r.get("paul", "/support").says(200, "Not in it").without("s bad", "Stopped")
 		r.get("paul", "/support/bundle.zip").says(404)
+		r.hub.wait = make(chan bool)
 		r.post("paul", "/support").goes("/support")
+		<-r.hub.wait
+		r.get("paul", "/support").says(200, "It is being made since 07:40", "3 values so far", "at most an hour")
+		r.hub.wait <- true
 		<-r.hub.made
+		r.hub.wait = nil
 		r.get("paul", "/support").says(200, "The bundle holds no patient data", "9,021 values of 1,284 stored messages", "4 values too short")
 		if p := r.get("paul", "/support/bundle.zip").says(200); p.body != "PK" {
 			t.Error(p.body)

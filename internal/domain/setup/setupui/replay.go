@@ -76,7 +76,7 @@ func (d Deps) replaySheet(l *setup.Look, x setup.Run, now time.Time) templ.Compo
 	case setup.RunWaits:
 		return kit.Verdict(kit.Unknown, "It waits for another replay to end", "The page goes on by itself; without JavaScript, load it again.", nil)
 	case setup.RunGoes:
-		return kit.Verdict(kit.Unknown, things(int(x.Done), "message", "messages")+" so far", "The page goes on by itself; without JavaScript, load it again.", nil)
+		return kit.Verdict(kit.Unknown, things(int(x.Done), "message", "messages")+" so far", "Begun "+kit.Clock(x.Asked.In(d.zone()), now)+". It ends after half an hour at the latest. The page goes on by itself; without JavaScript, load it again.", nil)
 	case setup.RunFailed:
 		return kit.Verdict(kit.Stopped, x.Problem, "Nothing was changed. Try it again, or another day.", nil)
 	}

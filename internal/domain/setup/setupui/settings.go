@@ -208,17 +208,35 @@ func (d Deps) drawShares(w http.ResponseWriter, r *http.Request, line, wrong str
 }
 
 func (d Deps) showShare(w http.ResponseWriter, r *http.Request) error {
+	err := d.shareShown(r, r.FormValue("line"))
+	if said := shareWrong(err); said != "" {
+		return d.drawShares(w, r, "", said)
+	}
+	if err != nil {
+		return err
+	}
+	return web.Done(w, r, "/setup", "The share belongs to the present set. That it was shown is recorded.")
+}
+
+// shareShown records that somebody has a share of the present set.
+func (d Deps) shareShown(r *http.Request, line string) error {
 	f, err := d.Facts(r.Context())
 	if err != nil {
 		return err
 	}
-	err = d.Setup.ShowShare(r.Context(), r.FormValue("line"), f.SharesSet, person(r))
-	switch {
-	case errors.Is(err, vault.ErrShareHead), errors.Is(err, setup.ErrOtherShares), errors.Is(err, setup.ErrNoShares):
-		return d.drawShares(w, r, "", sentence(err.Error()))
-	case err != nil:
+	if err := d.Setup.ShowShare(r.Context(), line, f.SharesSet, person(r)); err != nil {
 		return err
 	}
 	web.Say(r, "config")
-	return web.Done(w, r, "/setup", "The share belongs to the present set. That it was shown is recorded.")
+	return nil
+}
+
+// shareWrong is what is wrong with the line itself; empty where nothing is.
+func shareWrong(err error) string {
+	for _, e := range []error{vault.ErrShareHead, setup.ErrOtherShares, setup.ErrNoShares} {
+		if errors.Is(err, e) {
+			return sentence(err.Error())
+		}
+	}
+	return ""
 }

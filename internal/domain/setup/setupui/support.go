@@ -46,7 +46,8 @@ func (d Deps) supportPage(w http.ResponseWriter, r *http.Request) error {
 	again := &kit.Action{Text: "Make one", Href: "/support", Post: true, Primary: true}
 	switch {
 	case st.Busy():
-		p.Body = kit.Verdict(kit.Unknown, "It is being made", "Every stored message is read, and what tells who a patient is looked for in it. The page goes on by itself.", nil)
+		p.Body = kit.Verdict(kit.Unknown, "It is being made since "+kit.Clock(st.Began.In(d.zone()), now),
+			"What tells who a patient is in a stored message is looked for in it: "+things(int(st.Values), "value", "values")+" so far. The more is stored, the longer it takes, at most an hour; the page goes on by itself, and you can leave it.", nil)
 	case st.Problem != "":
 		p.Body = kit.Verdict(kit.Stopped, "There is no bundle", st.Problem, again)
 	case st.Ready:
@@ -71,9 +72,9 @@ func (d Deps) supportPage(w http.ResponseWriter, r *http.Request) error {
 			})}))
 		}
 	}
-	p.Body = join(p.Body, kit.Sheet(kit.SheetOpts{Title: "What a bundle holds, and what not", Body: kit.Checks([]kit.Check{
-		{State: kit.Fine, Word: "In it", Title: "Versions, the shape of the configuration, counts, metrics, ages of keys, migrations"},
-		{State: kit.Stopped, Word: "Not in it", Title: "Names of the laboratory, partners, sources, people and hosts; secrets; logs; messages"},
+	p.Body = join(p.Body, kit.Sheet(kit.SheetOpts{Title: "What a bundle holds, and what not", Pad: true, Body: kit.KeyValues([]kit.KV{
+		{Key: "In it", Value: "Versions, the shape of the configuration, counts, metrics, ages of keys, migrations"},
+		{Key: "Not in it", Value: "Names of the laboratory, partners, sources, people and hosts; secrets; logs; messages"},
 	})}))
 	return web.Render(w, r, p)
 }

@@ -58,6 +58,8 @@ const (
 	FileField
 	SearchField
 	HiddenField
+	// GroupField is no answer: its label heads the fields behind it.
+	GroupField
 )
 
 func (k FieldKind) input() string {
@@ -130,7 +132,7 @@ func (f Field) describedBy() string {
 func WithErrors(fields []Field, errs map[string]string) []Field {
 	out := slices.Clone(fields)
 	for i := range out {
-		if e, ok := errs[out[i].Name]; ok {
+		if e, ok := errs[out[i].Name]; ok && out[i].Kind != GroupField {
 			out[i].Error = e
 		}
 	}
