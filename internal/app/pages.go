@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/labwarden/labwarden/internal/app/control"
@@ -36,7 +35,12 @@ type pages struct {
 }
 
 const (
-	pagesConns   = 2000
+	pagesConns = 1000
+	// pagesEach connections may come from one address: a laboratory behind one router
+	// has a browser for each person, and each browser takes one.
+	pagesEach = 150
+	// pagesStreams requests at a time go over one connection.
+	pagesStreams = 20
 	pagesHeaders = 32 << 10
 )
 
@@ -57,10 +61,11 @@ func (h *Hub) openPages(ctx context.Context, c *config.Config) (*pages, error) {
 	}
 	h.welcome(c)
 	s := h.newWeb(c)
-	p := &pages{web: s, hints: h.hintPages, ln: tls.NewListener(limitConns(ln, pagesConns), conf)}
+	p := &pages{web: s, hints: h.hintPages, ln: tls.NewListener(limitConns(ln, pagesConns, pagesEach), conf)}
 	p.http = &http.Server{
 		Handler: s.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: pagesHeaders, TLSConfig: conf,
+		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: pagesStreams},
 		ErrorLog: slog.NewLogLogger(h.slog.Handler(), slog.LevelDebug), // scanners fill it
 	}
 	h.slog.Info("pages", "address", ln.Addr().String(), "url", string(w.PublicURL))
@@ -154,37 +159,4 @@ func webKind(err error) *web.Error {
 		return nil
 	}
 	return &web.Error{Kind: k, Message: text}
-}
-
-// limitConns bounds the connections at one time: one more waits in the
-// machine's queue.
-func limitConns(ln net.Listener, n int) net.Listener {
-	return &limitedListener{ln, make(chan struct{}, n)}
-}
-
-type limitedListener struct {
-	net.Listener
-	slots chan struct{}
-}
-
-func (l *limitedListener) Accept() (net.Conn, error) {
-	l.slots <- struct{}{}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.slots
-		return nil, err
-	}
-	return &limitedConn{Conn: c, slots: l.slots}, nil
-}
-
-type limitedConn struct {
-	net.Conn
-	slots chan struct{}
-	once  sync.Once
-}
-
-// Close frees the slot, once.
-func (c *limitedConn) Close() error {
-	c.once.Do(func() { <-c.slots })
-	return c.Conn.Close()
 }

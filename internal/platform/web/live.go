@@ -99,9 +99,6 @@ func (s *Server) liveRoute() Route {
 		if len(topics) == 0 {
 			return Invalid("name what to watch: /live?t=results")
 		}
-		if s.Live.Open() >= maxReaders {
-			return &Error{Kind: KindBusy, Message: "too many pages are open; this one is renewed once a minute instead", After: 60}
-		}
 		mine, done := s.Live.add(topics)
 		defer done()
 		h := w.Header()

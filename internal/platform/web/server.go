@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"time"
 
@@ -40,9 +39,9 @@ type Server struct {
 	Now            func() time.Time
 	Log            *slog.Logger
 	Version        string // the program's, for the API's description
-	// Active bounds the requests under way; 0 is 256. One address gets a quarter of
-	// them: who sends slowly on purpose keeps out nobody else. Live hints do not
-	// count.
+	// Active bounds the requests under way of people who are signed in; 0 is 256. One
+	// of them gets a quarter. Strangers share half as many of their own, a quarter of
+	// Active each address. Exports and live pages are bounded apart.
 	Active int
 	// Pace is how many requests a minute one account may make; a fifth of them may
 	// come at once. 0 is 3000. A person's sessions count together, and so do the
@@ -52,6 +51,7 @@ type Server struct {
 
 	routes  []Route
 	paces   *paces
+	rooms   *rooms
 	closing chan struct{}
 	once    sync.Once
 	panics  func()
@@ -124,7 +124,7 @@ const (
 
 // Handler returns the whole as one http.Handler.
 func (s *Server) Handler() http.Handler {
-	s.closing, s.paces = make(chan struct{}), newPaces(s.Pace)
+	s.closing, s.paces, s.rooms = make(chan struct{}), newPaces(s.Pace), newRooms(s.Active)
 	if s.Live == nil {
 		s.Live = NewLive()
 	}
@@ -135,18 +135,9 @@ func (s *Server) Handler() http.Handler {
 	for i := range s.routes {
 		mux.Handle(s.routes[i].Pattern, s.serve(&s.routes[i]))
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, r, NotFound("There is no such page."))
-	})
-	active := s.Active
-	if active <= 0 {
-		active = 256
-	}
-	slots := newSlots(active)
+	mux.HandleFunc("/", s.stranger(NotFound("There is no such page.")))
 	guard := http.NewCrossOriginProtection()
-	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, r, &Error{Kind: KindDenied, Message: "This request came from another site. Open the page here and try again."})
-	}))
+	guard.SetDenyHandler(s.stranger(&Error{Kind: KindDenied, Message: "This request came from another site. Open the page here and try again."}))
 	inner := guard.Handler(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := &request{s: s, nonce: rand.Text()}
@@ -170,16 +161,21 @@ func (s *Server) Handler() http.Handler {
 				s.fail(w, r, &Error{Kind: KindInternal})
 			}
 		}()
-		if !strings.HasPrefix(r.URL.Path, "/live") {
-			leave, ok := slots.enter(From(r))
-			if !ok {
-				s.fail(w, r, &Error{Kind: KindBusy, Message: "Too many requests at this moment. Try again.", After: 1})
-				return
-			}
-			defer leave()
-		}
 		inner.ServeHTTP(w, r)
 	})
+}
+
+// stranger refuses what reaches no route, whoever asks.
+func (s *Server) stranger(why error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		leave, ok := s.rooms.enter(nil, nil, r)
+		if !ok {
+			s.full(w, r)
+			return
+		}
+		defer leave()
+		s.fail(&patient{w, http.NewResponseController(w), strangerReads}, r, why)
+	}
 }
 
 // OnPanic has f called for each request that panicked.
@@ -187,21 +183,30 @@ func (s *Server) OnPanic(f func()) { s.panics = f }
 
 // serve is one route: who, may, limits, then the handler.
 func (s *Server) serve(rt *Route) http.Handler {
-	most := rt.MaxBody
-	if most <= 0 {
-		most = maxBody
+	body := rt.MaxBody
+	if body <= 0 {
+		body = maxBody
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := of(r)
 		q.route = rt
-		r.Body = http.MaxBytesReader(w, r.Body, most)
-		c := http.NewResponseController(w)
-		if !rt.Stream {
-			ctx, cancel := context.WithTimeout(r.Context(), answerTime)
+		r.Body = http.MaxBytesReader(w, r.Body, body)
+		p := &patient{w, http.NewResponseController(w), strangerReads}
+		w = p
+		knock, ok := s.rooms.door.enter(Network(From(r)))
+		if !ok {
+			s.full(w, r)
+			return
+		}
+		defer knock()
+		most := answerTime
+		if rt.Stream {
+			most = longAnswerTime
+		}
+		if rt.Pattern != livePattern {
+			ctx, cancel := context.WithTimeout(r.Context(), most)
 			defer cancel()
 			r = r.WithContext(ctx)
-		} else if err := c.SetWriteDeadline(time.Time{}); err != nil {
-			s.Log.Debug("a stream keeps its time limit", "error", err)
 		}
 		who, err := s.Identify(r)
 		if err != nil {
@@ -209,6 +214,20 @@ func (s *Server) serve(rt *Route) http.Handler {
 			return
 		}
 		q.who = who
+		knock()
+		leave, ok := s.rooms.enter(rt, who, r)
+		if !ok {
+			s.full(w, r)
+			return
+		}
+		defer leave()
+		if who != nil {
+			p.each = knownReads
+		}
+		if who != nil && rt.Stream {
+			p.each = longReads
+			_ = p.c.SetWriteDeadline(time.Now().Add(longAnswerTime)) // until the first piece; a recorder of a test has none
+		}
 		if err := s.pace(r, rt, who); err != nil {
 			s.fail(w, r, err)
 			return
@@ -220,7 +239,7 @@ func (s *Server) serve(rt *Route) http.Handler {
 			}
 		}
 		if rt.changes() {
-			if err := takeBody(r, most); err != nil {
+			if err := takeBody(r, body); err != nil {
 				s.fail(w, r, err)
 				return
 			}

@@ -6,10 +6,10 @@ import (
 )
 
 func TestOneAddressKeepsOutNobodyElse(t *testing.T) {
-	s := newSlots(16)
+	s := newSlots[netip.Addr](16, 4)
 	enter := func(from string, want bool) func() {
 		t.Helper()
-		leave, ok := s.enter(netip.MustParseAddr(from))
+		leave, ok := s.enter(Network(netip.MustParseAddr(from)))
 		if ok != want {
 			t.Fatalf("%s: %v, want %v", from, ok, want)
 		}
