@@ -37,6 +37,9 @@ while read -r id since until reason; do
 	if ! [[ $since =~ $date_form && $until =~ $date_form && -n $reason ]]; then
 		echo "vuln: $exceptions: $id wants: ID ACCEPTED UNTIL reason" >&2
 		bad=1
+	elif [ "$(date -u -d "$since + 90 days" +%F)" '<' "$until" ]; then
+		echo "vuln: $exceptions: $id is accepted for more than 90 days (docs/develop/dependencies.md)" >&2
+		bad=1
 	elif [[ $until < $today ]]; then
 		echo "vuln: $exceptions: $id was accepted until $until: look again" >&2
 		bad=1

@@ -2,6 +2,7 @@ package attacks
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -160,7 +161,7 @@ func TestShapesOnTheWire(t *testing.T) {
 	}
 }
 
-// Plain HTTP on the TLS port gets no page; half a request is given up after five
+// Plain HTTP on the TLS port gets no page, old TLS no handshake; half a request is given up after five
 // seconds; 300 slow ones keep nobody out.
 func TestSlowAndPlain(t *testing.T) {
 	t.Parallel()
@@ -173,6 +174,20 @@ func TestSlowAndPlain(t *testing.T) {
 	must(t, plain.SetDeadline(time.Now().Add(5*time.Second)))
 	if got, _ := io.ReadAll(plain); strings.Contains(string(got), "Sign in") {
 		t.Errorf("over plain HTTP: %s", got)
+	}
+
+	// Old TLS, and suites without forward secrecy or authenticated encryption.
+	for name, c := range map[string]*tls.Config{
+		"TLS 1.0": {MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10},
+		"TLS 1.1": {MinVersion: tls.VersionTLS11, MaxVersion: tls.VersionTLS11},
+		"CBC":     {MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, tls.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA, tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA}},
+		"no ECDH": {MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_RSA_WITH_AES_256_CBC_SHA}},
+	} {
+		c.RootCAs, c.ServerName = h.roots, "localhost"
+		if old, err := (&tls.Dialer{Config: c}).DialContext(t.Context(), "tcp", h.addr); err == nil {
+			t.Errorf("%s is taken", name)
+			_ = old.Close()
+		}
 	}
 
 	headers := h.dial("http/1.1")

@@ -156,6 +156,8 @@ func testNames(t *testing.T, root string) map[string]bool {
 	return out
 }
 
+var asvsID = regexp.MustCompile(`\bV[0-9]+\.[0-9]+\.[0-9]+\b`)
+
 var namedTest = regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z][A-Za-z0-9]+`)
 
 // TestASVS: each requirement is answered once, and what it names as its test or
@@ -174,12 +176,13 @@ func TestASVS(t *testing.T) {
 	if !slices.Equal(rows[0], []string{"id", "level", "area", "status", "test or page", "reason"}) {
 		t.Fatalf("the columns are %q", rows[0])
 	}
-	tests, counts := testNames(t, root), map[string]int{}
+	tests, counts, gaps := testNames(t, root), map[string]int{}, map[string][]string{}
 	var ids []string
 	for _, row := range rows[1:] {
 		id, level, status, evidence, reason := row[0], row[1], row[3], row[4], row[5]
 		ids = append(ids, id)
 		counts[status]++
+		gaps[status] = append(gaps[status], id)
 		if !slices.Contains([]string{"1", "2", "3"}, level) || row[2] == "" {
 			t.Errorf("%s has no level or area", id)
 		}
@@ -188,7 +191,7 @@ func TestASVS(t *testing.T) {
 			if evidence == "" {
 				t.Errorf("%s is met by nothing", id)
 			}
-		case "not applicable", "not yet":
+		case "not applicable", "accepted", "not yet": // accepted: decided otherwise; not yet: to be done
 			if reason == "" {
 				t.Errorf("%s is %s without a reason", id, status)
 			}
@@ -214,8 +217,30 @@ func TestASVS(t *testing.T) {
 		}
 		t.Errorf("%d rows, want %d in the order of the standard, each once", len(ids), len(want))
 	}
-	t.Logf("%d met, %d not applicable, %d not yet", counts["met"], counts["not applicable"], counts["not yet"])
+	asvsSummary(t, root, counts, gaps, len(ids))
 	asvsAgainstFeed(t, root, ids)
+}
+
+// asvsSummary holds docs/comply/security.md against the list: its counts, and each
+// gap by its id, under what it is.
+func asvsSummary(t *testing.T, root string, counts map[string]int, gaps map[string][]string, all int) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "docs", "comply", "security.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("Of %d requirements %d are met, %d do not apply, %d are accepted otherwise and %d are not met yet.", all, counts["met"], counts["not applicable"], counts["accepted"], counts["not yet"])
+	_, known, _ := strings.Cut(string(text), "## Known gaps")
+	if !strings.Contains(known, want) {
+		t.Errorf("docs/comply/security.md, Known gaps, does not say: %s", want)
+	}
+	for status, begins := range map[string]string{"accepted": "- Accepted, because we decided so:", "not yet": "- Not met yet:"} {
+		_, line, _ := strings.Cut(known, begins)
+		line, _, _ = strings.Cut(line, "\n-")
+		if got := asvsID.FindAllString(line, -1); !slices.Equal(got, gaps[status]) {
+			t.Errorf("docs/comply/security.md lists %q as %s, docs/comply/asvs.csv %q", got, status, gaps[status])
+		}
+	}
 }
 
 // asvsAgainstFeed compares ids and levels with OWASP's own list where a copy lies

@@ -86,3 +86,53 @@ func TestNothingGoesRoundTheLanguage(t *testing.T) {
 		t.Error("not one formatted statement was seen: this test sees too little")
 	}
 }
+
+// overSocket are the clients of this machine's own Unix socket.
+var overSocket = []string{"internal/app/control/client.go", "internal/node/bypass/control.go"}
+
+// TestNoClientFollowsRedirects: each client of HTTP says what it does about a
+// redirect, and none uses the one of net/http that follows ten (ASVS 5.0 V1.3.6,
+// V15.3.2). That they end there is tested beside each.
+func TestNoClientFollowsRedirects(t *testing.T) {
+	seen := 0
+	eachSource(t, 0, func(path string, set *token.FileSet, file *ast.File) {
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.CompositeLit:
+				if !named(n.Type, "http", "Client") {
+					return true
+				}
+				seen++
+				says := slices.ContainsFunc(n.Elts, func(e ast.Expr) bool {
+					kv, ok := e.(*ast.KeyValueExpr)
+					if !ok {
+						return false
+					}
+					key, ok := kv.Key.(*ast.Ident)
+					return ok && key.Name == "CheckRedirect"
+				})
+				if !says && !slices.Contains(overSocket, path) {
+					t.Errorf("%v: a client without CheckRedirect follows redirects", set.Position(n.Pos()))
+				}
+			case *ast.SelectorExpr:
+				if named(n, "http", "DefaultClient") {
+					t.Errorf("%v: http.DefaultClient follows redirects and has no time limit", set.Position(n.Pos()))
+				}
+			}
+			return true
+		})
+	})
+	if seen < 6 {
+		t.Errorf("only %d clients were seen: this test sees too little", seen)
+	}
+}
+
+// named says whether an expression is pkg.name.
+func named(x ast.Expr, pkg, name string) bool {
+	s, ok := x.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	of, ok := s.X.(*ast.Ident)
+	return ok && of.Name == pkg && s.Sel.Name == name
+}

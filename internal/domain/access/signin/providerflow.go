@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -40,7 +41,7 @@ func (r *Refused) provider() string {
 	case Stranger:
 		return r.Who + " knows you, and Labwarden does not know you yet. An administrator has to let you in: give them the id that " + r.Who + " knows you by, " + r.Subject + "."
 	case Stale:
-		return r.Who + " did not ask you again who you are. Confirm with your passkey or password."
+		return r.Who + " did not ask you again who you are. Use your passkey or password."
 	}
 	return ""
 }
@@ -63,6 +64,9 @@ const (
 	stateUp = "up."
 	// clocks is how far the provider's clock may be from ours.
 	clocks = time.Minute
+	// oldest is how long ago a person may have proved to the provider who they are,
+	// where it says so: no session here is open longer.
+	oldest = 12 * time.Hour
 )
 
 // StateAgain says whether an answer of the provider is for a step-up.
@@ -70,7 +74,7 @@ func StateAgain(state string) bool { return strings.HasPrefix(state, stateUp) }
 
 // BeginProvider returns where the browser goes to sign in, and the token that it
 // keeps meanwhile; to is where it wants to go afterwards. A step-up asks the
-// provider for a fresh proof.
+// provider for a fresh proof, a sign-in for one of the last twelve hours.
 func (s *Service) BeginProvider(ctx context.Context, ask Ask, to string) (address, token string, err error) {
 	p := s.provider()
 	if p == nil {
@@ -89,6 +93,8 @@ func (s *Service) BeginProvider(ctx context.Context, ask Ask, to string) (addres
 		x.State, w.Person = stateUp+state, ask.Person[:]
 		// OpenID Connect Core 3.1.2.1: the provider must ask anew, and say when it did.
 		more = append(more, oauth2.SetAuthURLParam("max_age", "0"), oauth2.SetAuthURLParam("prompt", "login"))
+	} else {
+		more = append(more, oauth2.SetAuthURLParam("max_age", strconv.Itoa(int(oldest/time.Second))))
 	}
 	if w.Data, err = json.Marshal(x); err != nil {
 		return "", "", fmt.Errorf("write a pending step: %w", err)
@@ -164,6 +170,9 @@ func (s *Service) provided(ctx context.Context, ask Ask, p *Provider, x *provide
 	}
 	if ask.again() && !c.since(time.UnixMicro(x.Began), s.Now()) {
 		return no(ask.Person, Stale, "")
+	}
+	if now := s.Now(); !ask.again() && c.AuthTime != nil && !c.since(now.Add(-oldest), now) {
+		return no(event.ID{}, Stale, "")
 	}
 	info, ok, err := s.Outside.FromProvider(ctx, Outsider{Issuer: p.Issuer, Subject: t.Subject, Account: c.Account, Name: c.Name, Groups: c.groups(p.Groups), SCIM: p.SCIM})
 	if err != nil {

@@ -267,6 +267,18 @@ func TestEveryIconIsThere(t *testing.T) {
 	}
 }
 
+// TestEveryPageCanBeLeft: whoever is signed in can sign out on each page.
+func TestEveryPageCanBeLeft(t *testing.T) {
+	for _, p := range []Page{{Title: "Today"}, {Title: "Not done", Status: 403}, {Title: "Settings", Body: UnknownState("x")}} {
+		if s := draw(t, Layout(Shell{Me: &Me{Name: "Lena Hahn", Role: "Technologist"}}, p)); strings.Count(s, `action="/sign-out"`) != 1 || !strings.Contains(s, ">Sign out</button>") {
+			t.Errorf("%s cannot be left", p.Title)
+		}
+	}
+	if s := draw(t, Layout(Shell{}, Page{Title: "Sign in"})); strings.Contains(s, "/sign-out") {
+		t.Error("who is not signed in can sign out")
+	}
+}
+
 func BenchmarkPage(b *testing.B) {
 	rows := make([]Row, 50)
 	for i := range rows {
