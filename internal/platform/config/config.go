@@ -58,7 +58,7 @@ type Node struct {
 // Database says which engine keeps the data.
 type Database struct {
 	Engine  string `yaml:"engine" default:"sqlite" rule:"oneof=sqlite|postgres" doc:"sqlite is built in and enough for one machine. postgres lets several nodes share the work."`
-	URL     string `yaml:"url" doc:"For postgres: postgres://USER@HOST/DATABASE, without a password."`
+	URL     string `yaml:"url" doc:"For postgres: postgres://USER@HOST/DATABASE, without a password. On another machine it is reached by TLS only, unless sslmode=disable stands in it; sslmode=verify-full also proves that it is the right one."`
 	DSNFile Path   `yaml:"dsn_file" rule:"file" doc:"For postgres: a file that holds the whole connection string, password included."`
 }
 

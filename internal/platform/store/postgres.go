@@ -23,6 +23,7 @@ func OpenPostgres(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read database address: %w", err)
 	}
+	encryptedOnly(cfg.ConnConfig)
 	cfg.ConnConfig.RuntimeParams["synchronous_commit"] = "on"
 	cfg.ConnConfig.RuntimeParams["application_name"] = "labwarden"
 	// Every statement here is short. A server whose figures about a table are old
