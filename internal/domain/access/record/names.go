@@ -98,6 +98,7 @@ var values = map[string]map[string]string{
 	},
 	"origin": {"local": "added here", "csv": "a list", "scim": "another system (SCIM)", "oidc": "the sign-in provider"},
 	"format": {"csv": "CSV", "ndjson": "FHIR AuditEvents"},
+	"why":    {"denied": "their roles do not allow it", "not_found": "there is no such thing for them", "too_fast": "they asked faster than the pages allow"},
 	"for":    {"step-up": "step-up"},
 }
 
