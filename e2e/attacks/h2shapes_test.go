@@ -86,16 +86,16 @@ func (h *hub) wire2(frames ...[]byte) (got []string) {
 		if _, err := io.ReadFull(c, body); err != nil {
 			return got
 		}
-		stream, code := binary.BigEndian.Uint32(head[5:])&0x7fffffff, uint32(0)
+		stream := binary.BigEndian.Uint32(head[5:]) & 0x7fffffff
 		switch head[3] {
 		case h2Headers:
 			got = append(got, fmt.Sprintf("%d:%s", stream, status2(body)))
 		case h2Reset:
-			if code = binary.BigEndian.Uint32(body); code != 0 { // after an answer: the rest is not wanted
+			if binary.BigEndian.Uint32(body) != 0 { // after an answer: the rest is not wanted
 				got = append(got, fmt.Sprintf("%d:ended", stream))
 			}
 		case h2GoAway:
-			if code = binary.BigEndian.Uint32(body[4:]); code != 0 {
+			if binary.BigEndian.Uint32(body[4:]) != 0 {
 				return append(got, "0:ended")
 			}
 		}
