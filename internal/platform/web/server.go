@@ -36,10 +36,12 @@ type Server struct {
 	// SignIn is where a person who is not signed in is sent, StepUp who must prove
 	// identity again; both get ?to=PATH.
 	SignIn, StepUp string
-	Live           *Live
-	Now            func() time.Time
-	Log            *slog.Logger
-	Version        string // the program's, for the API's description
+	// Report is where a person reports a problem; empty where nobody can.
+	Report  string
+	Live    *Live
+	Now     func() time.Time
+	Log     *slog.Logger
+	Version string // the program's, for the API's description
 	// Active bounds the requests under way; 0 is 256. One address gets a quarter of
 	// them: who sends slowly on purpose keeps out nobody else. Live hints do not
 	// count.
@@ -270,9 +272,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.Log.Debug("a reader left before the answer", "pattern", r.Pattern)
 		return
 	}
-	e := s.classify(err)
+	e, ref := s.classify(err), ""
 	if e.Kind == KindInternal || e.Kind == KindUnavailable && e.Message == "" {
-		ref := rand.Text()[:8]
+		ref = rand.Text()[:8]
 		s.Log.Error("a request failed", "reference", ref, "pattern", r.Pattern, "error", err)
 		e = &Error{Kind: e.Kind, Message: "This did not work, and it is not your fault. The log says why under reference " + ref + "."}
 	}
@@ -296,7 +298,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 			return
 		}
 	}
-	p := kit.Page{Title: "Not done", Lead: title(e.Kind), Status: e.Kind.status(), Body: kit.Refusal(e.Message, back(s, r, err, e))}
+	p := kit.Page{Title: "Not done", Lead: title(e.Kind), Status: e.Kind.status(), Body: kit.Refusal(e.Message, back(s, r, err, e, ref))}
 	if err := Render(w, r, p); err != nil {
 		s.Log.Error("an error page could not be drawn", "error", err)
 	}

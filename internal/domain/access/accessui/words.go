@@ -104,7 +104,7 @@ var kindWords = map[string]string{
 	access.KindRuleMade: "added a rule", access.KindRuleEnded: "ended a rule", access.KindImported: "applied a list of people",
 	access.KindDelegated: "delegated a clinical act", access.KindRevoked: "revoked a delegation", access.KindGlassOpened: "opened break-glass access",
 	access.KindGlassClosed: "break-glass access was closed", access.KindGlassReviewed: "reviewed break-glass access", access.KindReviewed: "reviewed acts",
-	"config.applied": "applied a configuration", "config.draft_begun": "began a draft of the configuration", "config.draft_applied": "put a draft in force", "secret.set": "set a secret", "secret.removed": "removed a secret", "keys.rotation_ordered": "rotated a key",
+	"config.applied": "applied a configuration", "config.draft_begun": "began a draft of the configuration", "config.draft_applied": "put a draft in force", "secret.set": "set a secret", "secret.removed": "removed a secret", "keys.rotation_ordered": "rotated a key", "problem.reported": "reported a problem", "problem.taken": "took a problem report", "problem.answered": "answered a problem report",
 	"keys.destruction_ordered": "destroyed a key", "keys.recovered": "recovered the keys with shares", "ledger.alarm_decided": "decided about an alarm of the ledger",
 	"date.extended": "extended a date", "result.viewed": "viewed a result", "result.exported": "took a result out as a file", "quarantine.shown": "read a quarantined message",
 	"call.viewed": "viewed a phone task", "result.resent": "sent a result again",
