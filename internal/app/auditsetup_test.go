@@ -10,7 +10,7 @@ import (
 )
 
 // setups has drafts that wait and drafts that were applied alone, shares that
-// were shown, and maintenance windows.
+// were shown, maintenance windows, and problem reports.
 func (w *worked) setups() {
 	w.t.Helper()
 	svc := w.h.rooms.setup
@@ -40,4 +40,14 @@ func (w *worked) setups() {
 		w.must(err)
 	}
 	w.must(svc.TickWindows(w.ctx))
+	for i := range int64(3) {
+		p, err := svc.ReportProblem(w.ctx, setup.Problem{Words: "it is slow", Page: "/results/{id}", Reference: "ABCDEFG2"}, ann)
+		w.must(err)
+		if i > 0 {
+			w.must(svc.TakeProblem(w.ctx, p.Number, bert))
+		}
+		if i > 1 {
+			w.must(svc.AnswerProblem(w.ctx, p.Number, "it is quicker now", bert))
+		}
+	}
 }

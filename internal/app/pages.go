@@ -90,7 +90,7 @@ func (h *Hub) newWeb(c *config.Config) *web.Server {
 	modules := h.modules(c)
 	refused := &refusals{h: h, last: map[string]time.Time{}}
 	s := &web.Server{
-		Identify: h.Access.Identify, Kinds: webKind, SignIn: "/sign-in", StepUp: "/step-up",
+		Identify: h.Access.Identify, Kinds: webKind, SignIn: "/sign-in", StepUp: "/step-up", Report: "/problems/new",
 		Live: h.live, Now: h.now, Log: h.slog, Version: h.version, Pace: c.Node.Web.Pace,
 	}
 	s.Refused = refused.note

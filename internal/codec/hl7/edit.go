@@ -34,12 +34,13 @@ func (m *Message) SetRaw(p Path, raw []byte) error {
 	if p.Field < 1 || p.Subcomponent > 0 && p.Component < 1 {
 		return fail("the path names no field")
 	}
-	for _, n := range [...]int{p.Occurrence, p.Field, p.Repetition, p.Component, p.Subcomponent} {
+	// An occurrence makes nothing come into being, so that any may be asked for.
+	for _, n := range [...]int{p.Field, p.Repetition, p.Component, p.Subcomponent} {
 		if n < 0 || n > maxPathNumber {
 			return fail("a number of the path is out of range")
 		}
 	}
-	i := m.find(p)
+	i := m.seek(p)
 	if i < 0 {
 		return fail("the message has no such segment")
 	}
@@ -83,6 +84,28 @@ func (m *Message) SetRaw(p Path, raw []byte) error {
 		m.head = head
 	}
 	return nil
+}
+
+// seek is find for an edit: it goes on from the segment that was edited last.
+// Only edits use it, for a Message may be read by many at once.
+func (m *Message) seek(p Path) int {
+	n := max(p.Occurrence, 1)
+	from := place{name: p.Segment, i: -1}
+	if m.last.name == p.Segment && m.last.n <= n && m.last.n > 0 {
+		from = m.last
+	}
+	for i, k := from.i, from.n; ; {
+		if k == n {
+			m.last = place{p.Segment, n, i}
+			return i
+		}
+		if i++; i == len(m.segs) {
+			return -1
+		}
+		if string(m.segs[i].name()) == p.Segment {
+			k++
+		}
+	}
 }
 
 // splice is the text of s with raw at p.
@@ -133,7 +156,19 @@ func (m *Message) Remove(p Path) error {
 		return fmt.Errorf("hl7: remove %s: no such segment, or MSH, or a field", p)
 	}
 	m.segs = slices.Delete(m.segs, i, i+1)
-	m.edited = true
+	m.edited, m.last = true, place{}
+	return nil
+}
+
+// RemoveAll takes every segment of a name out of the message; there may be none.
+// MSH cannot be removed.
+func (m *Message) RemoveAll(name string) error {
+	if string(m.segs[0].name()) == name {
+		return fmt.Errorf("hl7: remove %s: the header cannot be removed", name)
+	}
+	before := len(m.segs)
+	m.segs = slices.DeleteFunc(m.segs, func(s segment) bool { return string(s.name()) == name })
+	m.edited, m.last = m.edited || len(m.segs) < before, place{}
 	return nil
 }
 
@@ -163,7 +198,7 @@ func (m *Message) Insert(p Path, raw []byte) error {
 		m.segs[i].eol = s.eol
 	}
 	m.segs = slices.Insert(m.segs, i+1, s)
-	m.edited = true
+	m.edited, m.last = true, place{}
 	return nil
 }
 

@@ -37,6 +37,14 @@ type Message struct {
 	cs     Charset
 	segs   []segment
 	edited bool
+	last   place // of the edit before: edits in order need not look from the front
+}
+
+// place is where a segment of a name stands: segs[i] is the n-th of it. The zero
+// value says nothing.
+type place struct {
+	name string
+	n, i int
 }
 
 // segment is one line. Its text does not include eol.

@@ -30,7 +30,7 @@ func changedPaths(a, b []byte, reveal bool) []PathChange {
 		before, after = before[:len(before)-1], after[:len(after)-1]
 	}
 	d := &pathDiff{reveal: reveal}
-	for len(before) > 0 || len(after) > 0 {
+	for (len(before) > 0 || len(after) > 0) && len(d.out) < maxPathChanges {
 		switch {
 		case len(before) > 0 && len(after) > 0 && before[0].Name() == after[0].Name() && !d.gone(before, after):
 			d.fields(before[0], after[0])

@@ -79,8 +79,14 @@ func Compare(ours, theirs *hl7.Message) []Gap {
 	c := comparison{}
 	a, b := segments(ours), segments(theirs)
 	pairs, restA, restB := align(a, b)
+	alike := ours.Charset() == theirs.Charset() && delimiters(ours) == delimiters(theirs)
 	for _, p := range pairs {
-		c.fields(a[p[0]], b[p[1]])
+		if len(c.out) == maxGaps {
+			return c.out
+		}
+		if x, y := a[p[0]], b[p[1]]; !alike || !bytes.Equal(x.Raw(), y.Raw()) {
+			c.fields(x, y)
+		}
 	}
 	// What stands in both, only elsewhere, is another order and not two facts.
 	elsewhere := map[string][]int{}
@@ -103,6 +109,13 @@ func Compare(ours, theirs *hl7.Message) []Gap {
 		}
 	}
 	return c.out
+}
+
+// delimiters are those a message is written with: where they and the character set
+// are alike, equal bytes mean the same.
+func delimiters(m *hl7.Message) [6]byte {
+	h := m.Header()
+	return [6]byte{h.FieldSep, h.Component, h.Repetition, h.Escape, h.Subcomponent, h.Truncation}
 }
 
 type comparison struct{ out []Gap }

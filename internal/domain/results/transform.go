@@ -61,21 +61,15 @@ func CopyFrom(from, to hl7.Path) Change {
 func RemoveAt(path hl7.Path) Change {
 	return func(m *hl7.Message) error {
 		if path.Field > 0 {
-			return everywhere(m, path, m.Clear)
+			return everywhere(m, path, func(p hl7.Path, _ hl7.Value) error { return m.Clear(p) })
 		}
-		for n := path.Occurrence; ; {
-			at := path
-			at.Occurrence = max(n, 1)
-			if m.Value(at).Presence() == hl7.Absent {
-				return nil
-			}
-			if err := m.Remove(at); err != nil {
-				return err
-			}
-			if n > 0 {
-				return nil
-			}
+		switch {
+		case path.Occurrence == 0:
+			return m.RemoveAll(path.Segment)
+		case m.Value(path).Presence() == hl7.Absent:
+			return nil
 		}
+		return m.Remove(path)
 	}
 }
 
@@ -83,8 +77,7 @@ func RemoveAt(path hl7.Path) Change {
 // keep is set, and holds the message otherwise: it is never guessed.
 func MapBy(path hl7.Path, table map[string]string, keep bool) Change {
 	return func(m *hl7.Message) error {
-		return everywhere(m, path, func(p hl7.Path) error {
-			v := m.Value(p)
+		return everywhere(m, path, func(p hl7.Path, v hl7.Value) error {
 			if v.Presence() != hl7.Present {
 				return nil
 			}
@@ -100,15 +93,19 @@ func MapBy(path hl7.Path, table map[string]string, keep bool) Change {
 	}
 }
 
-// everywhere calls f for each place the path matches; segments that do not
-// exist are not made.
-func everywhere(m *hl7.Message, path hl7.Path, f func(hl7.Path) error) error {
-	var at []hl7.Path
-	for p := range m.Each(path) {
-		at = append(at, p)
+// everywhere calls f for each place the path matches, with what stood there;
+// segments that do not exist are not made. f edits no other place.
+func everywhere(m *hl7.Message, path hl7.Path, f func(hl7.Path, hl7.Value) error) error {
+	type place struct {
+		path  hl7.Path
+		value hl7.Value
 	}
-	for _, p := range at {
-		if err := f(p); err != nil {
+	var at []place
+	for p, v := range m.Each(path) {
+		at = append(at, place{p, v})
+	}
+	for _, x := range at {
+		if err := f(x.path, x.value); err != nil {
 			return err
 		}
 	}

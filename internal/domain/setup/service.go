@@ -87,7 +87,7 @@ var (
 	taggedAlone = &bus.Tagged{Table: "setup_alone", Key: "id", Columns: []string{
 		"draft", "revision", "by_whom", "by_id", "statement", "made_at", "verdict", "reviewed_by", "reviewed_id", "reviewed_at", "note", "leaf",
 	}}
-	allTagged = []*bus.Tagged{taggedDrafts, taggedAlone, taggedShown, taggedWindows}
+	allTagged = []*bus.Tagged{taggedDrafts, taggedAlone, taggedShown, taggedWindows, taggedProblems}
 )
 
 // TaggedTables are the tables of this domain; all of their rows carry tags.
@@ -101,36 +101,46 @@ func TaggedTables() []string {
 
 // SealedColumns are the columns that hold sealed values.
 func SealedColumns() []rewrap.Column {
-	return []rewrap.Column{{
-		Purpose: vault.PurposeConfig, Table: "setup_drafts", Key: "number", Name: "source", Row: "number",
-		Place: func(row any) []byte { n, _ := row.(int64); return strconv.AppendInt(nil, n, 10) },
-	}}
+	number := func(row any) []byte { n, _ := row.(int64); return strconv.AppendInt(nil, n, 10) }
+	return []rewrap.Column{
+		{Purpose: vault.PurposeConfig, Table: "setup_drafts", Key: "number", Name: "source", Row: "number", Place: number},
+		{Purpose: vault.PurposeConfig, Table: "setup_problems", Key: "number", Name: "body", Row: "number", Place: number},
+	}
 }
 
 // Audit names the rows that were changed, exchanged, added or removed by
-// somebody without the key, and the drafts that do not open.
+// somebody without the key, and the drafts and problem reports that do
+// not open.
 func (s *Service) Audit(ctx context.Context, found func(table, row, what string)) error {
 	for _, d := range allTagged {
 		if err := s.tags.Audit(ctx, s.db, d, func(row, what string) { found(d.Table, row, what) }); err != nil {
 			return err
 		}
 	}
-	var numbers []int64
-	err := s.db.Query(ctx, "SELECT number FROM setup_drafts ORDER BY number", nil, func(row store.Scanner) error {
-		var n int64
-		err := row.Scan(&n)
-		numbers = append(numbers, n)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	for _, n := range numbers {
-		if _, err := s.Draft(ctx, n); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
+	for _, x := range []struct {
+		of   *bus.Tagged
+		open func(context.Context, int64) error
+	}{
+		{taggedDrafts, func(ctx context.Context, n int64) error { _, err := s.Draft(ctx, n); return err }},
+		{taggedProblems, func(ctx context.Context, n int64) error { _, err := s.Problem(ctx, n); return err }},
+	} {
+		var numbers []int64
+		err := s.db.Query(ctx, "SELECT number FROM "+x.of.Table+" ORDER BY number", nil, func(row store.Scanner) error {
+			var n int64
+			err := row.Scan(&n)
+			numbers = append(numbers, n)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, n := range numbers {
+			if err := x.open(ctx, n); err != nil {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				found(x.of.Table, strconv.FormatInt(n, 10), "its text does not open, or is not the one that was stored last")
 			}
-			found(taggedDrafts.Table, strconv.FormatInt(n, 10), "its text does not open, or is not the one that was stored last")
 		}
 	}
 	return nil

@@ -41,6 +41,8 @@ const (
 	KeysRotate   Permission = "keys.rotate"
 	LedgerDecide Permission = "ledger.decide"
 	SupportMake  Permission = "support.bundle"
+	// ProblemsAnswer is to read and answer what people report about Labwarden.
+	ProblemsAnswer Permission = "problems.answer"
 
 	PeopleSee      Permission = "people.see"
 	PeopleChange   Permission = "people.change"
@@ -136,6 +138,7 @@ var matrix = []row{
 	{Info{Permission: KeysRotate, What: "rotate keys", Fresh: true}, []Role{adm, sec}},
 	{Info{Permission: LedgerDecide, What: "decide about an alarm of the ledger", Fresh: true}, []Role{sec, com}},
 	{Info{Permission: SupportMake, What: "make a support bundle"}, []Role{adm, sec, itp}},
+	{Info{Permission: ProblemsAnswer, What: "read and answer what people report about Labwarden"}, []Role{adm, sec}},
 
 	{Info{Permission: PeopleSee, What: "see people and their roles"}, []Role{adm, sec, com, dir, aud}},
 	{Info{Permission: PeopleChange, What: "add, change and end people", Fresh: true}, []Role{adm}},

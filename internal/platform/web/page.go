@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -18,6 +19,8 @@ func Render(w http.ResponseWriter, r *http.Request, p kit.Page) error {
 	q := of(r)
 	sh := q.s.Shell(r, q.who)
 	sh.Nonce, sh.Path = q.nonce, r.URL.Path
+	_, sh.Here, _ = strings.Cut(r.Pattern, " ")
+	sh.Report = q.s.Report
 	if p.Notice == "" {
 		p.Notice = takeNotice(w, r)
 	}
@@ -47,6 +50,16 @@ func Render(w http.ResponseWriter, r *http.Request, p kit.Page) error {
 		q.s.Log.Debug("a page did not reach its reader", "error", err)
 	}
 	return nil
+}
+
+// IsPage says whether path is the shape of an address of this server.
+func IsPage(r *http.Request, path string) bool {
+	for _, rt := range of(r).s.Routes() {
+		if _, p, _ := strings.Cut(rt.Pattern, " "); p == path {
+			return true
+		}
+	}
+	return false
 }
 
 // Nonce is the one that scripts of this answer carry.
@@ -108,13 +121,16 @@ func stepUp(err error) bool {
 }
 
 // back is the one thing a person can do about a refusal.
-func back(s *Server, r *http.Request, err error, e *Error) kit.Action {
+func back(s *Server, r *http.Request, err error, e *Error, ref string) kit.Action {
 	here := "?to=" + base64.RawURLEncoding.EncodeToString([]byte(Local(refererPath(r))))
 	switch {
 	case e.Kind == KindSignIn:
 		return kit.Action{Text: "Sign in", Href: s.SignIn + here}
 	case stepUp(err):
 		return kit.Action{Text: "Confirm that it is you", Href: s.StepUp + here}
+	case ref != "" && s.Report != "" && of(r).who != nil:
+		_, shape, _ := strings.Cut(r.Pattern, " ")
+		return kit.Action{Text: "Report this problem", Href: s.Report + "?page=" + url.QueryEscape(shape) + "&ref=" + ref}
 	}
 	return kit.Action{Text: "Go to Today", Href: "/"}
 }

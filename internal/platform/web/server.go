@@ -35,10 +35,12 @@ type Server struct {
 	// SignIn is where a person who is not signed in is sent, StepUp who must prove
 	// identity again; both get ?to=PATH.
 	SignIn, StepUp string
-	Live           *Live
-	Now            func() time.Time
-	Log            *slog.Logger
-	Version        string // the program's, for the API's description
+	// Report is where a person reports a problem; empty where nobody can.
+	Report  string
+	Live    *Live
+	Now     func() time.Time
+	Log     *slog.Logger
+	Version string // the program's, for the API's description
 	// Active bounds the requests under way of people who are signed in; 0 is 256. One
 	// of them gets a quarter. Strangers share half as many of their own, a quarter of
 	// Active each address. Exports and live pages are bounded apart.
@@ -300,9 +302,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.Log.Debug("a reader left before the answer", "pattern", r.Pattern)
 		return
 	}
-	e := s.classify(err)
+	e, ref := s.classify(err), ""
 	if e.Kind == KindInternal || e.Kind == KindUnavailable && e.Message == "" {
-		ref := rand.Text()[:8]
+		ref = rand.Text()[:8]
 		s.Log.Error("a request failed", "reference", ref, "pattern", r.Pattern, "error", err)
 		e = &Error{Kind: e.Kind, Message: "This did not work, and it is not your fault. The log says why under reference " + ref + "."}
 	}
@@ -326,7 +328,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 			return
 		}
 	}
-	p := kit.Page{Title: "Not done", Lead: title(e.Kind), Status: e.Kind.status(), Body: kit.Refusal(e.Message, back(s, r, err, e))}
+	p := kit.Page{Title: "Not done", Lead: title(e.Kind), Status: e.Kind.status(), Body: kit.Refusal(e.Message, back(s, r, err, e, ref))}
 	if err := Render(w, r, p); err != nil && r.Context().Err() == nil { // else the reader has left
 		s.Log.Error("an error page could not be drawn", "error", err)
 	}

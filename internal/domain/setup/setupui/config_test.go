@@ -194,6 +194,10 @@ func TestServe(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
 		r := newRig(t, open)
 		r.look()
+		r.server.Report = "/problems/new"
+		r.post("tina", "/problems", "words", "I searched for a day of results and the page stayed empty.\nLoading it again did not help.", "page", "/config/revisions/{number}", "ref", "ABCDEFG2")
+		r.post("carl", "/problems", "words", "The list jumps back to its top.", "page", "/problems")
+		r.post("ann", "/problems/2/take")
 		s := &http.Server{Addr: addr, Handler: r.handler, ReadHeaderTimeout: time.Second}
 		t.Log(s.ListenAndServe())
 	})

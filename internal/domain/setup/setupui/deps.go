@@ -37,7 +37,7 @@ type Deps struct {
 // Routes are the pages and API operations.
 func Routes(d Deps) []web.Route {
 	var out []web.Route
-	for _, part := range [][]web.Route{d.configRoutes(), d.draftRoutes(), d.actRoutes(), d.directorRoutes(), d.replayRoutes(), d.aloneRoutes(), d.configAPI(), d.formAPI(), d.settingsRoutes(), d.formRoutes(), d.keyRoutes(), d.secretRoutes(), d.dateRoutes(), d.maintenanceRoutes(), d.supportRoutes()} {
+	for _, part := range [][]web.Route{d.configRoutes(), d.draftRoutes(), d.actRoutes(), d.directorRoutes(), d.replayRoutes(), d.aloneRoutes(), d.configAPI(), d.formAPI(), d.settingsRoutes(), d.formRoutes(), d.keyRoutes(), d.secretRoutes(), d.dateRoutes(), d.maintenanceRoutes(), d.supportRoutes(), d.problemRoutes(), d.problemAPI()} {
 		out = append(out, part...)
 	}
 	return out
@@ -46,16 +46,16 @@ func Routes(d Deps) []web.Route {
 // Kinds says what a person may read of this domain's errors; nil for others.
 func Kinds(err error) *web.Error {
 	for kind, errs := range map[web.Kind][]error{
-		web.KindNotFound: {setup.ErrNoDraft, setup.ErrNoAlone, setup.ErrNoReplay, setup.ErrNoWindow, setup.ErrNoBundle, approval.ErrNotFound},
+		web.KindNotFound: {setup.ErrNoDraft, setup.ErrNoAlone, setup.ErrNoReplay, setup.ErrNoWindow, setup.ErrNoBundle, setup.ErrNoProblem, approval.ErrNotFound},
 		web.KindConflict: {
-			setup.ErrEnded, setup.ErrEdited, setup.ErrMoved, setup.ErrReviewed, setup.ErrDirector, setup.ErrWindowOver,
+			setup.ErrEnded, setup.ErrEdited, setup.ErrMoved, setup.ErrReviewed, setup.ErrDirector, setup.ErrWindowOver, setup.ErrProblemAnswered, setup.ErrProblemTaken,
 			approval.ErrDecided, approval.ErrExpired, approval.ErrChanged, approval.ErrMissing, approval.ErrDamaged,
 		},
 		web.KindDenied: {setup.ErrNotAlone, setup.ErrNever, approval.ErrOwn},
-		web.KindBusy:   {setup.ErrBusy, setup.ErrBundleBusy},
+		web.KindBusy:   {setup.ErrBusy, setup.ErrBundleBusy, setup.ErrProblemMany},
 		web.KindInvalid: {
 			setup.ErrUnchanged, setup.ErrProblems, setup.ErrStatement, setup.ErrTooLong, setup.ErrTitle, setup.ErrDirecting, setup.ErrNote, setup.ErrDay,
-			setup.ErrWindowWhat, setup.ErrWindowWhen, setup.ErrWindowLong, setup.ErrWindowReason,
+			setup.ErrWindowWhat, setup.ErrWindowWhen, setup.ErrWindowLong, setup.ErrWindowReason, setup.ErrProblemWords, setup.ErrProblemAnswer, setup.ErrProblemPage,
 			approval.ErrReason, approval.ErrNobody,
 		},
 	} {

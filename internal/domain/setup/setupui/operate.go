@@ -99,6 +99,7 @@ func (d Deps) more() []setting {
 	add(d.Witnessing != nil, authz.KeysSee, "show", "Witnesses", "/witnesses", "Who outside keeps our checkpoints, and what stands undecided.")
 	add(true, authz.AlarmsSee, "maintenance", "Maintenance", "/maintenance", "Windows in which nobody is called about what is being worked on.")
 	add(d.Bundles != nil, authz.SupportMake, "download", "Support bundle", "/support", "A file for who helps, with the proof that it names no patient.")
+	add(true, authz.ProblemsAnswer, "inbox", "Reported problems", "/problems", "What people say does not work in Labwarden, and what was answered.")
 	add(true, authz.APIDescribe, "api", "API", "/api", "Everything the pages do, for programs: described, and to try.")
 	return out
 }

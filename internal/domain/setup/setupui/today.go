@@ -18,6 +18,7 @@ func Sources(d Deps) []today.Source {
 	return []today.Source{
 		{Name: "drafts of the configuration", Needs: authz.TodaySee, Look: d.draftItems},
 		{Name: "what was applied alone", Needs: authz.ReviewActs, Look: d.aloneItems},
+		{Name: "reported problems", Needs: authz.ProblemsAnswer, Look: d.problemItems},
 		{Name: "the set-up", Needs: authz.ConfigSee, Look: d.setupItems},
 	}
 }

@@ -12,6 +12,9 @@ type Shell struct {
 	Nonce   string // of the content security policy
 	Path    string // of this request
 	Clock   string // when this page was drawn, "07:40"
+	// Report is where a problem is reported; empty where it cannot be. Here is the
+	// shape of this page's address, "/results/{id}", and goes along.
+	Report, Here string
 }
 
 // NavItem is an entry of the menu. What is switched off has none.
