@@ -138,6 +138,8 @@ var unlinked = map[string]string{
 	"GET /config/drafts/{number}/director":          state + "on a draft that waits for the director",
 	"GET /config/drafts/{number}/refuse":            state + "on a draft that waits for an approval",
 	"GET /dates/extend":                             state + "on a date that is near",
+	"GET /me/provider":                              state + "where a sign-in provider is configured",
+	"GET /people/{id}/provider":                     state + "where a sign-in provider is configured",
 	"GET /me/passkeys/new":                          state + "where passkeys work: the pages have a public address",
 	"GET /me/passkeys/{id}":                         state + "on a passkey",
 	"GET /quarantine-replays/{run}":                 state + "on a replay",

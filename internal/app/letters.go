@@ -54,6 +54,9 @@ func (l letters) Send(ctx context.Context, x access.Letter) error {
 // letter writes it.
 func letter(lab, pages string, x access.Letter, name func(string) string, now time.Time) alarm.Message {
 	title, text := accessui.NoticeText(x.Notice, name)
+	if text != "" {
+		title += "\n" + text
+	}
 	at := x.Notice.At.Local().Format("2 January 2006, 15:04 MST")
 	where := "sign in to Labwarden and open My security"
 	if pages != "" {
@@ -61,8 +64,8 @@ func letter(lab, pages string, x access.Letter, name func(string) string, now ti
 	}
 	return alarm.Message{
 		ID: x.ID.String(), Lab: lab, At: now, Subject: "Labwarden at " + lab + ": how you sign in was changed",
-		Text: fmt.Sprintf("%s,\n\n%s\n%s\n%s\n\nIf you know of this, there is nothing to do.\nIf not: %s, answer that it was not you, and tell your security officer at once.\n\nThis mail holds no link that signs in, and nobody will ask you for a password.\n",
-			x.Name, title, strings.TrimSpace(text), at, where),
+		Text: fmt.Sprintf("%s,\n\n%s\n%s\n\nIf you know of this, there is nothing to do.\nIf not: %s, answer that it was not you, and tell your security officer at once.\n\nThis mail holds no link that signs in, and nobody will ask you for a password.\n",
+			x.Name, title, at, where),
 	}
 }
 

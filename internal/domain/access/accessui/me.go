@@ -24,7 +24,7 @@ func (s *signing) meRoutes() []web.Route {
 		own("POST /me/notices/{id}", s.notice),
 		own("POST /me/sessions/{id}/end", s.endSession),
 		own("POST /me/sessions/end-others", s.endOthers),
-	}, s.keyRoutes(own), s.factorRoutes(own))
+	}, s.keyRoutes(own), s.factorRoutes(own), s.providerRoutes(own))
 }
 
 // human keeps out what has no session of a person: a token changes nobody's ways.
@@ -58,13 +58,17 @@ func (s *signing) me(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	elsewhere, err := s.providerSheet(ctx, who.Person)
+	if err != nil {
+		return err
+	}
 	var wide []templ.Component
 	for _, n := range notices {
 		wide = append(wide, kit.Sheet(kit.SheetOpts{Title: "Was that you?", Pad: true, ID: "n-" + n.ID.String(), Body: asked(n, noticeLine(n, names.Of, web.Now(r)))}))
 	}
 	wide = append(wide, s.keysSheet(r, e), ownSessions(r, sessions))
 	p.Tools = kit.Buttons(kit.Action{Text: "What the record holds of you", Href: "/record/mine", Icon: "record"})
-	p.Body = kit.Columns(templ.Join(wide...), waysSheet(r, e))
+	p.Body = kit.Columns(templ.Join(wide...), join(waysSheet(r, e), elsewhere))
 	return web.Render(w, r, p)
 }
 

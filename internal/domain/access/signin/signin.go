@@ -184,6 +184,9 @@ type Step struct {
 	// done with.
 	Pending string
 	Ways    []Way
+	// Linked is whom the provider says the person is, where it was asked for a link:
+	// nobody is signed in by it, and Level is LevelNone.
+	Linked *Outsider
 }
 
 // Reason is why a proof was not taken. It goes to the ledger; people read Error.
