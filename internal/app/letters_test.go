@@ -16,7 +16,7 @@ func TestLetterAboutAChange(t *testing.T) {
 	name := func(account string) string { return map[string]string{"okafor": "Ngozi Okafor"}[account] }
 	own := access.Letter{ID: event.NewID(), To: "lena@lab.example", Name: "Lena Hahn", Notice: access.Notice{What: access.WayAdded, Way: "passkey", Device: access.Device{Name: "Firefox on Linux", Network: "192.0.2.7"}, At: at}}
 	m := letter("Millbrook Laboratory", "https://lab.example", own, name, at)
-	for _, want := range []string{"Lena Hahn,", "Somebody signed in as you added a passkey to your account.", "Firefox on Linux at 192.0.2.7.", "14 November 2026, 07:40", "open https://lab.example/me, answer that it was not you"} {
+	for _, want := range []string{"Lena Hahn,", "A passkey was added to your account.", "Firefox on Linux at 192.0.2.7.", "14 November 2026, 07:40", "open https://lab.example/me, answer that it was not you"} {
 		if !strings.Contains(m.Text, want) {
 			t.Errorf("it does not say %q:\n%s", want, m.Text)
 		}

@@ -63,8 +63,12 @@ func (s *signing) me(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var wide []templ.Component
+	var questions []templ.Component
 	for _, n := range notices {
-		wide = append(wide, kit.Sheet(kit.SheetOpts{Title: "Was that you?", Pad: true, ID: "n-" + n.ID.String(), Body: asked(n, noticeLine(n, names.Of, web.Now(r)))}))
+		questions = append(questions, asked(n, noticeLine(n, names.Of, web.Now(r))))
+	}
+	if len(questions) > 0 {
+		wide = append(wide, kit.Sheet(kit.SheetOpts{Title: "Was that you?", Pad: true, Body: stacked(questions)}))
 	}
 	wide = append(wide, s.keysSheet(r, e), ownSessions(r, sessions))
 	p.Tools = kit.Buttons(kit.Action{Text: "What the record holds of you", Href: "/record/mine", Icon: "record"})

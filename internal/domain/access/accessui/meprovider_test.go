@@ -38,10 +38,10 @@ func TestLinkOneself(t *testing.T) {
 
 		in := s.browser()
 		in.want(in.get(p.leave(in, "/sign-in", "")), http.StatusSeeOther, "/")
-		in.want(in.get("/me"), http.StatusOK, "Somebody signed in as you linked your account to the sign-in provider.")
+		in.want(in.get("/me"), http.StatusOK, "Your account was linked to the sign-in provider.")
 		in.want(in.get("/me"), http.StatusOK, "Lena Hahn")
 		in.want(in.get("/step-up"), http.StatusOK, "Confirm with Millbrook ID")
-		if r := b.get("/me"); strings.Contains(r.body, "linked your account") {
+		if r := b.get("/me"); strings.Contains(r.body, "Your account was linked") {
 			t.Error("asked in the session that did it")
 		}
 		// One subject is one person.
@@ -104,7 +104,7 @@ func TestToldOfNewFactors(t *testing.T) {
 		next := s.browser()
 		r := next.want(next.post("/sign-in", "account", "lena", "password", okPassword), http.StatusSeeOther, "/sign-in/code")
 		next.want(next.post(r.to, "code", next.code(seed)), http.StatusSeeOther, "/")
-		for _, text := range []string{"added the authenticator app to your account.", "added the recovery codes to your account.", "added a passkey to your account."} {
+		for _, text := range []string{"The authenticator app was added to your account.", "The recovery codes were added to your account.", "A passkey was added to your account."} {
 			next.want(next.get("/me"), http.StatusOK, text)
 		}
 	})

@@ -7,37 +7,43 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/web/kit"
 )
 
-// wayNames are the ways as a notice names them.
-var wayNames = map[string]string{"passkey": "a passkey", "password": "the password", "totp": "the authenticator app", "recovery": "the recovery codes", "all": "every way to sign in"}
+// wayNames are the ways as a notice names them, with the verb that follows.
+var wayNames = map[string][2]string{
+	"passkey": {"a passkey", "was"}, "password": {"the password", "was"}, "totp": {"the authenticator app", "was"}, "recovery": {"the recovery codes", "were"},
+	"all": {"every way to sign in", "was"},
+}
 
 // NoticeText says a notice in two sentences without the time: for the page of
 // one's own security, for Today and for a mail. It names no patient and no secret.
 func NoticeText(n access.Notice, name func(account string) string) (title, text string) {
-	who := "Somebody signed in as you"
-	if n.By != "" {
-		who = name(n.By)
+	way, ok := wayNames[n.Way]
+	if !ok {
+		way = [2]string{otherwise(n.Way, "a way to sign in"), "was"}
 	}
-	way := wayNames[n.Way]
-	if way == "" {
-		way = n.Way
+	// did says who did it, or only that it was done in a session of the person.
+	did := func(verb, what, was, rest string) string {
+		if n.By != "" {
+			return name(n.By) + " " + verb + " " + what + rest
+		}
+		return upperFirst(what) + " " + was + " " + verb + rest
 	}
 	switch n.What {
 	case access.WayAdded:
-		title = who + " added " + way + " to your account."
+		title = did("added", way[0], way[1], " to your account.")
 	case access.WayChanged:
-		title = who + " changed " + way + " of your account."
+		title = did("changed", way[0], way[1], " for your account.")
 	case access.WayRemoved:
-		title = who + " removed " + way + " from your account."
+		title = did("removed", way[0], way[1], " from your account.")
 	case access.WayUsed:
 		title = "A recovery code was used to sign in as you."
 	case access.MailChanged:
-		title = who + " changed the mail address of your account."
+		title = did("changed", "the mail address of your account", "was", ".")
 	case access.RecoveryMade:
-		title = who + " made a link that opens your account and lets its holder set a new way to sign in."
+		title = did("made", "a link that opens your account and lets its holder set a new way to sign in", "was", ".")
 	case access.Linked:
-		title = who + " linked your account to the sign-in provider."
+		title = did("linked", "your account", "was", " to the sign-in provider.")
 	case access.Unlinked:
-		title = who + " unlinked your account from the sign-in provider."
+		title = did("unlinked", "your account", "was", " from the sign-in provider.")
 	case access.NewNetwork:
 		title = "Somebody signed in as you from a new network."
 	case access.Moved:
