@@ -144,6 +144,7 @@ var unlinked = map[string]string{
 	"GET /me/passkeys/{id}":                         state + "on a passkey",
 	"GET /quarantine-replays/{run}":                 state + "on a replay",
 	"GET /quarantine/{id}/take":                     state + "on a message that can be taken",
+	"GET /routes/{name}/differences/{id}":           state + "on a difference to the old path",
 	"GET /results/{id}/deliveries/{number}/again":   state + "on a delivery that needs a person",
 	"GET /results/{id}/deliveries/{number}/proof":   state + "on a delivery that was accepted",
 	"GET /results/{id}/deliveries/{number}/release": state + "on a delivery that is held",
