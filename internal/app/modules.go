@@ -52,7 +52,7 @@ func (h *Hub) modules(c *config.Config) []Module {
 	w := c.Node.Web
 	lab := func() string { return h.current(c).Lab.Name }
 	public := func() string { return strings.TrimSuffix(string(w.PublicURL), "/") }
-	people := accessui.Deps{Access: h.Access, Lab: lab, PublicURL: public, Partners: func() []accessui.Place {
+	people := accessui.Deps{Access: h.Access, SignIn: h.rooms.signin, Lab: lab, PublicURL: public, Partners: func() []accessui.Place {
 		var out []accessui.Place
 		for _, p := range h.places(c) {
 			out = append(out, accessui.Place{Key: p[0], Name: p[1]})

@@ -13,7 +13,6 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/heartbeat"
-	"github.com/labwarden/labwarden/internal/platform/mail"
 	"github.com/labwarden/labwarden/internal/platform/webhook"
 )
 
@@ -62,18 +61,7 @@ func (h *Hub) way(ctx context.Context, a config.Alarms, w config.Way) (alarm.Sen
 	if a.Mail == nil {
 		return nil, errors.New("there is no mail server")
 	}
-	ca, err := roots(a.Mail.CA)
-	if err != nil {
-		return nil, err
-	}
-	password, err := h.secret(ctx, a.Mail.Password)
-	if err != nil {
-		return nil, err
-	}
-	return mail.New(mail.Config{
-		Addr: string(a.Mail.Server), Implicit: a.Mail.TLS == "implicit", Roots: ca, From: a.Mail.From,
-		User: a.Mail.User, Password: strings.TrimRight(string(password), "\r\n"), Now: h.now,
-	}, w.To)
+	return h.mailTo(ctx, a.Mail, w.To)
 }
 
 // beater is a running heartbeat and the fingerprint of what it was built from.

@@ -35,9 +35,10 @@ type rooms struct {
 func (h *Hub) furnish() {
 	h.rooms.signin = signin.New(signin.Options{
 		DB: h.DB, Vault: h.Vault, People: accessui.SignInPeople(h.Access, h.now), Hasher: signin.NewHasher(signin.HasherOptions{}), Now: h.now, Log: h.slog,
-		Provider: h.openID, Outside: accessui.SignInOutside(h.Access, h.now), Raise: h.Alarms,
+		Provider: h.openID, Outside: accessui.SignInOutside(h.Access, h.now), Tell: accessui.SignInTeller(h.Access), Raise: h.Alarms,
 	})
 	h.Access.ForgetWith(h.rooms.signin)
+	h.Access.MailWith(letters{h})
 	h.rooms.approvals = approval.New(h.DB, h.Vault, h.now)
 	port := setupPort{h}
 	h.rooms.setup = setup.New(setup.Deps{

@@ -24,7 +24,7 @@ var actKinds = []string{
 	"config.", "secret.", "keys.", "ledger.alarm_decided", "date.extended", "maintenance.", "bypass.",
 	KindInvited, KindPerson, KindEnded, KindReturned, KindGranted, KindTaken, KindLinkMade,
 	KindServiceMade, KindServiceEnded, KindKeySet, KindTokenMade, KindTokenRevoked, KindPaired, KindUnpaired,
-	KindRuleMade, KindRuleEnded, KindImported,
+	KindRuleMade, KindRuleEnded, KindImported, KindLinked, KindUnlinked,
 }
 
 func isAct(kind string) bool {

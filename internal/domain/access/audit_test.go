@@ -42,6 +42,20 @@ func TestEveryColumnIsBound(t *testing.T) {
 			_, err = r.s.MakeToken(ctx, who, svc.ID, access.Token{Name: "t", Until: start.Add(time.Hour)})
 			check(t, err)
 		}
+		for _, x := range []string{"e-1", "e-2"} {
+			p, err := r.s.Provision(ctx, r.hr(), access.Known{External: x, Account: x, Name: x})
+			check(t, err)
+			check(t, r.s.LinkOutside(ctx, who, p.ID, "https://id.example", x))
+			_, err = r.s.Provision(ctx, r.hr(), access.Known{External: x, Account: x, Name: x, Out: true})
+			check(t, err)
+		}
+		r.s.MailWith(&postman{on: true})
+		for _, a := range []string{"tech", "dir"} {
+			p, err := r.s.PersonByAccount(ctx, a)
+			check(t, err)
+			check(t, r.s.ChangePerson(ctx, who, p.ID, access.Change{Name: p.Name, Mail: a + "@lab.example", Revision: p.Revision}))
+			check(t, r.s.LinkOutside(ctx, who, p.ID, "https://id.example", a))
+		}
 		check(t, r.s.Tick(ctx))
 		// The position has one row: another, tagged as the program would.
 		tags := bus.NewTags(keys{})

@@ -40,7 +40,7 @@ func (s *Service) Run(ctx context.Context) error {
 
 // Tick is one look of Run. Done twice, it does nothing more.
 func (s *Service) Tick(ctx context.Context) error {
-	return errors.Join(s.endPeople(ctx), s.endGrants(ctx), s.endGlass(ctx), s.endOverSessions(ctx), s.forgetSessions(ctx), s.GatherActs(ctx))
+	return errors.Join(s.endPeople(ctx), s.endGrants(ctx), s.endGlass(ctx), s.endOverSessions(ctx), s.forgetSessions(ctx), s.GatherActs(ctx), s.sendMails(ctx))
 }
 
 // ids reads the ids that a query finds.

@@ -140,8 +140,10 @@ func (s *Service) RecoveryLink(ctx context.Context, who *authz.Subject, person e
 		if strong(p.Grants, s.now()) {
 			return &Refusal{Kind: KindConflict, Text: "They hold a role that asks for a passkey: recover them at the console of the machine, with labwarden access recover."}
 		}
-		l, err = s.makeLink(ctx, tx, who.Account, LinkRecover, person)
-		return err
+		if l, err = s.makeLink(ctx, tx, who.Account, LinkRecover, person); err != nil {
+			return err
+		}
+		return s.Changed(ctx, tx, WayChange{Person: person, What: RecoveryMade, By: who.Account})
 	})
 	return l, wrap("make recovery link", err)
 }
@@ -190,8 +192,11 @@ func (s *Service) RecoverAtConsole(ctx context.Context, account, operator string
 		if !p.In(s.now()) {
 			return &Refusal{KindConflict, "account", "This account may not sign in: it has not come in yet, or has ended."}
 		}
-		l, err = s.makeLink(ctx, tx, byConsole+":"+operator, LinkRecover, p.ID)
-		return err
+		by := byConsole + ":" + operator
+		if l, err = s.makeLink(ctx, tx, by, LinkRecover, p.ID); err != nil {
+			return err
+		}
+		return s.Changed(ctx, tx, WayChange{Person: p.ID, What: RecoveryMade, By: by})
 	})
 	return l, wrap("make recovery link", err)
 }
@@ -281,7 +286,10 @@ func (s *Service) UseLink(ctx context.Context, tx *store.Tx, token string, first
 	case LinkInvite:
 		err = s.activate(ctx, tx, &p)
 	case LinkRecover:
-		_, err = s.endSessions(ctx, tx, p.Account, "the account was recovered", "person = $1", p.ID[:])
+		// A link to the provider may be what somebody else got in by.
+		if _, err = s.endOutside(ctx, tx, p.ID, p.Account); err == nil {
+			_, err = s.endSessions(ctx, tx, p.Account, "the account was recovered", "person = $1", p.ID[:])
+		}
 	}
 	if err != nil {
 		return p, "", wrap("use link", err)

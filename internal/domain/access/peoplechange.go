@@ -250,6 +250,15 @@ func (s *Service) alter(ctx context.Context, tx *store.Tx, by string, p Person, 
 			what = append(what, ledger.Pair{K: x.k, V: "changed"})
 		}
 	}
+	if p.Mail != c.Mail && p.Mail != "" && p.State == Active { // the old address is told: the new one may be a thief's
+		told := by
+		if by == p.Account {
+			told = ""
+		}
+		if err := s.changeNotice(ctx, tx, p, WayChange{Person: p.ID, What: MailChanged, By: told}, p.Mail); err != nil {
+			return err
+		}
+	}
 	_, err = s.fact(ctx, tx, KindPerson, by, ledger.Pairs{idPair("person", p.ID)}, what, ledger.Number{K: "starts_at", N: micro(c.Starts)}, ledger.Number{K: "ends_at", N: micro(c.Ends)})
 	return err
 }
@@ -289,6 +298,9 @@ func (s *Service) end(ctx context.Context, tx *store.Tx, by string, p Person, wh
 		return err
 	}
 	if err := s.forget(ctx, tx, p.ID, by); err != nil {
+		return err
+	}
+	if _, err := s.endOutside(ctx, tx, p.ID, by); err != nil {
 		return err
 	}
 	n, err := s.endSessions(ctx, tx, by, "the person has left", "person = $1", p.ID[:])

@@ -50,6 +50,9 @@ func (s *Service) fromProvider(ctx context.Context, tx *store.Tx, x Said) (Perso
 			k.Words = append(k.Words, g)
 		}
 	}
+	if p, err := s.linked(ctx, tx, x.Issuer, x.Subject); !errors.Is(err, ErrNotFound) {
+		return p, err
+	}
 	p, err := personBy(ctx, tx, "WHERE origin = $1 AND external = $2 ORDER BY made_at LIMIT 1", OriginOIDC, k.External)
 	if errors.Is(err, ErrNotFound) && x.SCIM {
 		return s.provisioned(ctx, tx, x.Subject, k)

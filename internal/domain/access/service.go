@@ -63,6 +63,7 @@ type Service struct {
 	cache  cache
 
 	forgetter Forgetter // nil: package signin is not there
+	mailer    Mailer    // nil: there is no mail
 }
 
 // New returns the service on an opened, migrated store.

@@ -24,7 +24,7 @@ func (s *signing) meRoutes() []web.Route {
 		own("POST /me/notices/{id}", s.notice),
 		own("POST /me/sessions/{id}/end", s.endSession),
 		own("POST /me/sessions/end-others", s.endOthers),
-	}, s.keyRoutes(own), s.factorRoutes(own))
+	}, s.keyRoutes(own), s.factorRoutes(own), s.providerRoutes(own))
 }
 
 // human keeps out what has no session of a person: a token changes nobody's ways.
@@ -54,13 +54,25 @@ func (s *signing) me(w http.ResponseWriter, r *http.Request) error {
 	}
 	p := kit.Page{Title: "My security", Eyebrow: who.Account, Nav: "/me"}
 	p.Lead, p.Rest = verdict(e, len(notices))
+	names, err := (&ui{s: s.Access}).names(ctx)
+	if err != nil {
+		return err
+	}
+	elsewhere, err := s.providerSheet(ctx, who.Person)
+	if err != nil {
+		return err
+	}
 	var wide []templ.Component
+	var questions []templ.Component
 	for _, n := range notices {
-		wide = append(wide, kit.Sheet(kit.SheetOpts{Title: "Was that you?", Pad: true, ID: "n-" + n.ID.String(), Body: asked(n, noticed(n, r))}))
+		questions = append(questions, asked(n, noticeLine(n, names.Of, web.Now(r))))
+	}
+	if len(questions) > 0 {
+		wide = append(wide, kit.Sheet(kit.SheetOpts{Title: "Was that you?", Pad: true, Body: stacked(questions)}))
 	}
 	wide = append(wide, s.keysSheet(r, e), ownSessions(r, sessions))
 	p.Tools = kit.Buttons(kit.Action{Text: "What the record holds of you", Href: "/record/mine", Icon: "record"})
-	p.Body = kit.Columns(templ.Join(wide...), waysSheet(r, e))
+	p.Body = kit.Columns(templ.Join(wide...), join(waysSheet(r, e), elsewhere))
 	return web.Render(w, r, p)
 }
 
@@ -74,7 +86,7 @@ func verdict(e signin.Enrolled, notices int) (lead, rest string) {
 	}
 	switch {
 	case notices > 0:
-		return kit.Many(notices, "sign-in needs", "sign-ins need") + " your answer.", "Was that you?"
+		return kit.Many(notices, "thing needs", "things need") + " your answer.", "Was that you?"
 	case strong > 1:
 		return "You sign in with passkeys.", "If you lose one, the other lets you in."
 	case strong == 1:
@@ -83,19 +95,6 @@ func verdict(e signin.Enrolled, notices int) (lead, rest string) {
 		return "You sign in with a password and a code.", "A passkey is safer and quicker."
 	}
 	return "Only a password protects you.", "Add a passkey or an authenticator app."
-}
-
-func noticed(n access.Notice, r *http.Request) string {
-	what := "for the first time from there"
-	switch n.What {
-	case access.NewDevice:
-		what = "on a device that is new for you"
-	case access.NewNetwork:
-		what = "from a network that is new for you"
-	case access.Moved:
-		what = "and then went on from another kind of device"
-	}
-	return n.Device.Name + " at " + n.Device.Network + " signed in as you " + kit.Clock(n.At, web.Now(r)) + ", " + what + "."
 }
 
 func (s *signing) notice(w http.ResponseWriter, r *http.Request) error {
@@ -111,7 +110,7 @@ func (s *signing) notice(w http.ResponseWriter, r *http.Request) error {
 		return pass(err)
 	}
 	if me == "yes" {
-		return web.Done(w, r, "/me", "Thank you. That is kept with the sign-in.")
+		return web.Done(w, r, "/me", "Thank you. Your answer is kept.")
 	}
 	return web.Done(w, r, "/me", "Every other session of yours has been ended, and your security officer is told. Now change your password, and look through your passkeys.")
 }

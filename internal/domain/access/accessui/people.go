@@ -99,6 +99,10 @@ func (u *ui) people(w http.ResponseWriter, r *http.Request) error {
 			roles, kit.C(text), kit.C(originWord(p.Origin)),
 		}})
 	}
+	waits, err := u.waitList(r, all)
+	if err != nil {
+		return err
+	}
 	active, invited := 0, 0
 	for _, p := range all {
 		switch {
@@ -110,7 +114,7 @@ func (u *ui) people(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := kit.Page{
 		Title: "People", Lead: kit.Many(active, "person may sign in.", "people may sign in."), Nav: "/people", Live: []string{livePeople},
-		Body: join(u.tabs(r, "/people"), kit.Sheet(kit.SheetOpts{Title: "People", Sub: "who works with Labwarden", Body: kit.DataTable(kit.Table{
+		Body: join(u.tabs(r, "/people"), waits, kit.Sheet(kit.SheetOpts{Title: "People", Sub: "who works with Labwarden", Body: kit.DataTable(kit.Table{
 			Caption: "People", Columns: []kit.Column{{Name: "Name", Sort: "name"}, {Name: "Roles"}, {Name: "State", Sort: "ends"}, {Name: "Origin", Wide: true}},
 			Rows: rows, View: v, Total: len(found), CSV: true, Empty: "Nobody fits this view.", Filters: peopleFilters(v),
 		})})),
@@ -180,8 +184,16 @@ func (u *ui) person(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	waits, err := u.waitSheet(r, p)
+	if err != nil {
+		return err
+	}
 	now := web.Now(r)
 	changes := may(r, authz.PeopleChange) && web.Who(r).Person != p.ID
+	outside, err := u.outsideSheet(r, p, names, changes)
+	if err != nil {
+		return err
+	}
 	_, _, text := personState(p, now)
 	facts := []kit.KV{
 		{Key: "Account", Value: p.Account, Mono: true},
@@ -192,8 +204,8 @@ func (u *ui) person(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := kit.Page{
 		Title: p.Name, Lead: p.Name + " is " + text + ".", Crumbs: []kit.Crumb{peopleCrumb, {Name: p.Name}}, Nav: "/people", Live: []string{livePeople},
-		Body: kit.Columns(join(u.rolesSheet(p, names, now, changes), historySheet(history, names, now), signInsSheet(past, now)), join(
-			kit.Sheet(kit.SheetOpts{Title: "Person", Body: kit.KeyValues(facts)}), u.personActs(p, changes, elsewhere),
+		Body: kit.Columns(join(waits, u.rolesSheet(p, names, now, changes), historySheet(history, names, now), signInsSheet(past, now)), join(
+			kit.Sheet(kit.SheetOpts{Title: "Person", Body: kit.KeyValues(facts)}), outside, u.personActs(p, changes, elsewhere),
 		)),
 	}
 	if may(r, authz.PeopleChange) && p.State != access.Ended {

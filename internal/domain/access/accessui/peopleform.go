@@ -2,6 +2,7 @@ package accessui
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/labwarden/labwarden/internal/domain/access"
@@ -61,6 +62,37 @@ func (u *ui) partnersHint() string {
 		hint = "Empty: every partner. A provider must have one or more, separated by commas: " + strings.Join(keys, ", ") + "."
 	}
 	return hint
+}
+
+// partnersField lets partners be ticked; where they are not known, typed by key.
+func (u *ui) partnersField(r *http.Request, only []string, hint string) kit.Field {
+	f := kit.Field{Name: "partners", Label: "Only for these partners", Optional: true, Hint: hint}
+	if u.Partners == nil {
+		f.Value, f.Mono = r.PostFormValue("partners"), true
+		f.Hint += " Keys, separated by commas."
+		return f
+	}
+	f.Kind, f.Values = kit.ChecksField, partnersOf(r)
+	for _, p := range u.Partners() {
+		if len(only) == 0 || slices.Contains(only, p.Key) {
+			f.Options = append(f.Options, kit.Option{Value: p.Key, Text: p.Name})
+		}
+	}
+	for _, key := range only { // no longer in the configuration, and still the account's
+		if !slices.ContainsFunc(f.Options, func(o kit.Option) bool { return o.Value == key }) {
+			f.Options = append(f.Options, kit.Option{Value: key, Text: key})
+		}
+	}
+	if len(f.Options) == 0 {
+		f.Hint = "No partner is configured."
+	}
+	return f
+}
+
+// partnersOf are the partners of a form: those ticked, or typed by key.
+func partnersOf(r *http.Request) []string {
+	_ = r.PostFormValue("partners") // reads the form
+	return commas(strings.Join(r.PostForm["partners"], ","))
 }
 
 // grantOf reads a role from a form; ok is false where none was chosen.

@@ -9,6 +9,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/labwarden/labwarden/internal/domain/access"
+	"github.com/labwarden/labwarden/internal/domain/access/signin"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/web"
@@ -24,6 +25,9 @@ type Deps struct {
 	// Partners lists the partners of the running configuration, to choose from and
 	// to refuse others; nil: any key is taken.
 	Partners func() []Place
+	// SignIn knows who waits after wrong tries, and the sign-in provider; nil: neither
+	// is shown.
+	SignIn *signin.Service
 }
 
 // Place is a partner by key and name.
@@ -41,7 +45,7 @@ func Routes(d Deps) []web.Route {
 	u := &ui{d, d.Access}
 	return slices.Concat(
 		u.peopleRoutes(), u.rolesRoutes(), u.delegationRoutes(), u.sessionRoutes(), u.tokenRoutes(), u.glassRoutes(), u.actRoutes(),
-		u.importRoutes(), u.ruleRoutes(), u.scimRoutes(), u.apiRoutes(),
+		u.importRoutes(), u.ruleRoutes(), u.waitRoutes(), u.outsideRoutes(), u.scimRoutes(), u.apiRoutes(),
 	)
 }
 

@@ -58,6 +58,22 @@ func (p people) ByID(ctx context.Context, id event.ID) (signin.PersonInfo, bool,
 	return p.info(x, err)
 }
 
+// SignInTeller has people told of changes of how they sign in; signin.Options.Tell.
+func SignInTeller(s *access.Service) signin.Teller { return teller{s} }
+
+type teller struct{ *access.Service }
+
+var changes = map[string]string{signin.Added: access.WayAdded, signin.Changed: access.WayChanged, signin.Removed: access.WayRemoved, signin.Used: access.WayUsed}
+
+// WayChanged is signin.Teller.
+func (t teller) WayChanged(ctx context.Context, tx *store.Tx, c signin.Change) error {
+	d := access.Device{Name: c.Device}
+	if c.From.IsValid() {
+		d.Network = c.From.String()
+	}
+	return t.Changed(ctx, tx, access.WayChange{Person: c.Person, What: changes[c.What], Way: string(c.Way), By: c.By, Session: c.Session, Device: d})
+}
+
 // FromProvider is signin.Outside.
 func (p people) FromProvider(ctx context.Context, x signin.Outsider) (signin.PersonInfo, bool, error) {
 	return p.info(p.Service.FromProvider(ctx, access.Said{Issuer: x.Issuer, Subject: x.Subject, Account: x.Account, Name: x.Name, Groups: x.Groups, SCIM: x.SCIM}))
@@ -207,5 +223,5 @@ func read(r *http.Request, into any) error {
 // proof is how well who has proved who they are.
 func proof(r *http.Request) signin.Proof {
 	who := web.Who(r)
-	return signin.Proof{Level: who.Level, FreshAt: who.FreshAt, From: web.From(r)}
+	return signin.Proof{Level: who.Level, FreshAt: who.FreshAt, From: web.From(r), Session: who.Session, Device: access.DeviceOf(r).Name}
 }

@@ -100,7 +100,7 @@ func TestPasswordCodeAndRecoveryWithoutScript(t *testing.T) {
 			t.Fatal("no way to the recovery codes")
 		}
 		c.want(c.post(second, "code", c.code(seed)), http.StatusSeeOther, "/me?x=1")
-		c.want(c.get("/me"), http.StatusOK, "You sign in with a password and a code.")
+		c.want(c.get("/me"), http.StatusOK, "The authenticator app was added to your account.")
 		// By a recovery code.
 		d := s.browser()
 		d.want(d.post("/sign-in", "account", "lena", "password", okPassword), http.StatusSeeOther, "/sign-in/code")

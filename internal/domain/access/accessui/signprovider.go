@@ -45,7 +45,11 @@ func (f *flow) elsewhere(r *http.Request, bad *web.Error) (templ.Component, erro
 		if err != nil {
 			return nil, err
 		}
-		known := p.Origin == access.OriginOIDC || p.Origin == access.OriginSCIM
+		_, linked, err := f.Access.OutsideOf(r.Context(), p.ID)
+		if err != nil {
+			return nil, err
+		}
+		known := linked || p.Origin == access.OriginOIDC || p.Origin == access.OriginSCIM
 		if bad == nil && (!known || web.Who(r).Level > authz.LevelPassword && !f.SignIn.ProviderProves(web.Who(r).Level)) {
 			return nil, nil
 		}
@@ -90,6 +94,9 @@ func (f *flow) noProvider(w http.ResponseWriter, r *http.Request, err error, to 
 // returned takes the browser back from the provider, to sign in or for a step-up.
 func (s *signing) returned(in, up *flow) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
+		if signin.StateLink(r.URL.Query().Get("state")) {
+			return s.linkBack(w, r)
+		}
 		f := in
 		if signin.StateAgain(r.URL.Query().Get("state")) {
 			f = up
@@ -100,6 +107,9 @@ func (s *signing) returned(in, up *flow) web.Handler {
 				token = c.Value
 			}
 			step, to, err := s.SignIn.FinishProvider(r.Context(), f.ask(r), token, r.URL.Query())
+			if err == nil && step.Linked != nil {
+				err = &signin.Refused{Reason: signin.Gone} // it was asked for a link: it signs nobody in
+			}
 			if err == nil {
 				err = f.done(w, r, step, byProvider)
 			}

@@ -90,7 +90,7 @@ func newDoorway(t *testing.T, open storetest.Opener, host string) *doorway {
 	s.access = access.New(access.Deps{DB: s.db, Ledger: log, Keys: v, Now: s.now, Log: quiet})
 	s.signin = signin.New(signin.Options{
 		DB: s.db, Vault: v, People: accessui.SignInPeople(s.access, s.now), Now: s.now, Log: quiet,
-		Provider: func() *signin.Provider { return s.openID }, Outside: accessui.SignInOutside(s.access, s.now),
+		Provider: func() *signin.Provider { return s.openID }, Outside: accessui.SignInOutside(s.access, s.now), Tell: accessui.SignInTeller(s.access),
 		Hasher: signin.NewHasher(signin.HasherOptions{Costs: signin.Costs{Memory: 64, Time: 1, Rounds: 10}}),
 	})
 	server := &web.Server{
@@ -104,7 +104,9 @@ func newDoorway(t *testing.T, open storetest.Opener, host string) *doorway {
 			return sh
 		},
 	}
+	server.Kinds = accessui.Kinds
 	server.Add(accessui.SignRoutes(accessui.SignDeps{Access: s.access, SignIn: s.signin, DB: s.db})...)
+	server.Add(accessui.Routes(accessui.Deps{Access: s.access, SignIn: s.signin})...)
 	page := func(pattern string, needs authz.Permission, lead string) web.Route {
 		return web.Route{Pattern: pattern, Needs: needs, Handle: func(w http.ResponseWriter, r *http.Request) error {
 			return web.Render(w, r, kit.Page{Title: "Today", Lead: lead, Nav: "/"})

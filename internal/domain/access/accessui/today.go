@@ -2,9 +2,9 @@ package accessui
 
 import (
 	"context"
+	"strings"
 	"time"
 
-	"github.com/labwarden/labwarden/internal/domain/access"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/today"
@@ -28,18 +28,19 @@ func (u *ui) todayNotices(ctx context.Context, who *authz.Subject, now time.Time
 	if err != nil {
 		return nil, err
 	}
+	if len(all) == 0 {
+		return nil, nil
+	}
+	names, err := u.names(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var out []today.Item
 	for _, n := range all {
-		title := "Somebody signed in as you from a new device. Was that you?"
-		switch n.What {
-		case access.NewNetwork:
-			title = "Somebody signed in as you from a new network. Was that you?"
-		case access.Moved:
-			title = "Your session was used from another kind of device and was ended. Was that you?"
-		}
+		title, text := NoticeText(n, names.Of)
 		out = append(out, today.Item{
-			State: kit.Warn, Rank: today.RankSoon, Needs: authz.OwnSecurity, Since: n.At, Title: title,
-			Text: n.Device.Name + ", " + n.Device.Network + ", " + kit.Clock(n.At, now) + ".", Action: kit.Action{Text: "Answer", Href: MePath},
+			State: kit.Warn, Rank: today.RankSoon, Needs: authz.OwnSecurity, Since: n.At, Title: title + " Was that you?",
+			Text: strings.TrimSpace(text + " " + kit.Clock(n.At, now) + "."), Action: kit.Action{Text: "Answer", Href: MePath},
 		})
 	}
 	return out, nil

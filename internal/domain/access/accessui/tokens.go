@@ -145,7 +145,7 @@ func (u *ui) serviceNewPage(r *http.Request, errs map[string]string, whole strin
 	fields := append([]kit.Field{
 		{Name: "name", Label: "Name of the program", Value: r.PostFormValue("name"), Required: true, Max: 120},
 		{Name: "account", Label: "Account", Value: r.PostFormValue("account"), Required: true, Mono: true, Max: 64, Hint: "Stands in the record with what it does. Small letters, digits and . _ - @"},
-		{Name: "partners", Label: "Only for these partners", Value: r.PostFormValue("partners"), Optional: true, Mono: true, Hint: "Keys of partners, separated by commas. Empty: every partner."},
+		u.partnersField(r, nil, "None ticked: every partner."),
 	}, permissionFields(r, access.ServiceMay())...)
 	return kit.Page{
 		Title: "Add a service account", Lead: "What may the program do?", Rest: "Its tokens can do less, never more.", Crumbs: []kit.Crumb{peopleCrumb, tokensCrumb, {Name: "Add"}}, Nav: "/people",
@@ -158,7 +158,7 @@ func (u *ui) serviceForm(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (u *ui) addService(w http.ResponseWriter, r *http.Request) error {
-	a := access.ServiceAccount{Account: r.PostFormValue("account"), Name: r.PostFormValue("name"), Permissions: chosen(r, access.ServiceMay()), Partners: commas(r.PostFormValue("partners"))}
+	a := access.ServiceAccount{Account: r.PostFormValue("account"), Name: r.PostFormValue("name"), Permissions: chosen(r, access.ServiceMay()), Partners: partnersOf(r)}
 	err := u.knownPartners("partners", a.Partners)
 	if err == nil {
 		a, err = u.s.MakeService(r.Context(), web.Who(r), a)
@@ -239,7 +239,7 @@ func (u *ui) tokenForm(r *http.Request, a access.ServiceAccount, base string, er
 	fields := append([]kit.Field{
 		{Name: "name", Label: "What it is for", Value: r.PostFormValue("name"), Required: true, Max: 120, Hint: "Nightly count, test system …"},
 		{Name: "until", Label: "Last day", Kind: kit.DateField, Narrow: true, Required: true, Value: r.PostFormValue("until"), Hint: "Within a year."},
-		{Name: "partners", Label: "Only for these partners", Value: r.PostFormValue("partners"), Optional: true, Mono: true, Hint: "Of those of the account. Empty: all of them."},
+		u.partnersField(r, a.Partners, "Of those of the account. None ticked: all of them."),
 	}, permissionFields(r, infosOf(a))...)
 	return kit.Sheet(kit.SheetOpts{Title: "New token", Sub: "nothing ticked: all that the account may", Pad: true, Body: kit.Form(kit.FormOpts{Action: base + "/token", Fields: kit.WithErrors(fields, aboutPermissions(errs, infosOf(a))), Wrong: whole, Submit: "Make the token"})})
 }
@@ -271,7 +271,7 @@ func (u *ui) makeToken(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	t := access.Token{Name: r.PostFormValue("name"), Permissions: chosen(r, infosOf(a)), Partners: commas(r.PostFormValue("partners"))}
+	t := access.Token{Name: r.PostFormValue("name"), Permissions: chosen(r, infosOf(a)), Partners: partnersOf(r)}
 	if t.Until, err = lastDay(r, "until"); err == nil {
 		t, err = u.s.MakeToken(r.Context(), web.Who(r), a.ID, t)
 	}

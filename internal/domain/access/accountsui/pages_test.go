@@ -78,6 +78,7 @@ func TestEveryPage(t *testing.T) {
 		{"audrey", "/access-review/2026-Q4/report", "Self-reported by Labwarden"},
 		{"carla", "/vendors", "1 agreement needs somebody."},
 		{"carla", "/vendors/new", "Who is reminded"},
+		{"carla", "/vendors/new", "Riverside Family Practice"},
 		{"carla", "/vendors/file", "Take the register from a file."},
 		{"carla", "/vendors/" + vendors[0].ID.String(), "45 CFR 164.308(b)"},
 		{"carla", "/vendors/" + vendors[1].ID.String(), "Whether patient data reaches them is not known."},

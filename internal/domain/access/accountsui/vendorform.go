@@ -3,6 +3,7 @@ package accountsui
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/a-h/templ"
@@ -17,14 +18,22 @@ func triOptions() []kit.Option {
 }
 
 func (d Deps) vendorFields(v *accounts.Vendor) []kit.Field {
-	hint := "Keys of partners in the configuration, apart by blanks."
-	if d.Partners != nil {
-		var keys []string
+	channels := kit.Field{Name: "channels", Label: "Channels of these partners", Optional: true, Hint: "Tunnels and ways in that they use."}
+	if d.Partners == nil {
+		channels.Value, channels.Mono = strings.Join(v.Channels, " "), true
+		channels.Hint += " Keys of partners in the configuration, apart by blanks."
+	} else {
+		channels.Kind, channels.Values = kit.ChecksField, v.Channels
 		for _, p := range d.Partners() {
-			keys = append(keys, p[0])
+			channels.Options = append(channels.Options, kit.Option{Value: p[0], Text: p[1]})
 		}
-		if len(keys) > 0 {
-			hint += " There are: " + strings.Join(keys, ", ") + "."
+		for _, key := range v.Channels { // no longer in the configuration: shown, to be taken away
+			if !slices.ContainsFunc(channels.Options, func(o kit.Option) bool { return o.Value == key }) {
+				channels.Options = append(channels.Options, kit.Option{Value: key, Text: key + " (not in the configuration)"})
+			}
+		}
+		if len(channels.Options) == 0 {
+			channels.Hint = "No partner is configured."
 		}
 	}
 	return []kit.Field{
@@ -35,7 +44,7 @@ func (d Deps) vendorFields(v *accounts.Vendor) []kit.Field {
 		{Name: "agreement", Label: "Where the agreement lies", Value: v.Agreement, Max: 500, Optional: true},
 		{Name: "agreed", Label: "Agreed on", Kind: kit.DateField, Value: dayValue(v.Agreed), Narrow: true, Optional: true},
 		{Name: "ends", Label: "Ends on", Kind: kit.DateField, Value: dayValue(v.Ends), Narrow: true, Optional: true, Hint: "Reminders come 30, 14, 7 and 1 days before. Nothing is switched off by the date."},
-		{Name: "channels", Label: "Channels", Value: strings.Join(v.Channels, " "), Optional: true, Mono: true, Hint: hint},
+		channels,
 		{Name: "contact", Label: "Contact", Value: v.Contact, Max: 200, Optional: true},
 		{Name: "mail", Label: "Mail", Kind: kit.EmailField, Value: v.Mail, Max: 254, Optional: true},
 		{Name: "phone", Label: "Telephone", Value: v.Phone, Max: 60, Optional: true},
@@ -47,8 +56,9 @@ func readVendor(r *http.Request) (accounts.Vendor, error) {
 	v := accounts.Vendor{
 		Name: r.FormValue("name"), Purpose: r.FormValue("purpose"), Agreement: strings.TrimSpace(r.FormValue("agreement")), Contact: strings.TrimSpace(r.FormValue("contact")),
 		Mail: strings.TrimSpace(r.FormValue("mail")), Phone: strings.TrimSpace(r.FormValue("phone")), Owner: r.FormValue("owner"),
-		Channels: strings.Fields(strings.ReplaceAll(r.FormValue("channels"), ",", " ")),
 	}
+	_ = r.FormValue("channels") // reads the form
+	v.Channels = strings.Fields(strings.ReplaceAll(strings.Join(r.Form["channels"], " "), ",", " "))
 	for name, to := range map[string]*accounts.Tri{"associate": &v.Associate, "phi": &v.PHI} {
 		if err := to.UnmarshalText([]byte(r.FormValue(name))); err != nil {
 			return v, &accounts.FieldError{Field: name, Message: "Choose yes, no or not known."}

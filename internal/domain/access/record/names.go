@@ -34,6 +34,9 @@ func (n Names) Of(v string) string {
 	if name := n[v]; name != "" {
 		return name
 	}
+	if operator, ok := strings.CutPrefix(v, "console:"); ok {
+		return operator + " at the console"
+	}
 	if id, ok := strings.CutPrefix(v, "person:"); ok {
 		return "somebody with the id " + Brief(id)
 	}
@@ -43,7 +46,7 @@ func (n Names) Of(v string) string {
 // Who is a name with the account that stands behind it.
 func (n Names) Who(v string) string {
 	name := n.Of(v)
-	if name == v || strings.HasPrefix(v, "person:") || ledger.Code(name) == v || isID(v) || n.program(v) {
+	if name == v || strings.HasPrefix(v, "person:") || strings.HasPrefix(v, "console:") || ledger.Code(name) == v || isID(v) || n.program(v) {
 		return name
 	}
 	return name + " (" + v + ")"

@@ -34,6 +34,8 @@ var said = map[string]string{
 	"person.changed":     "Changed a person",
 	"person.ended":       "Ended a person",
 	"person.returned":    "Let a person in again",
+	"person.linked":      "Linked a person to the sign-in provider",
+	"person.unlinked":    "Unlinked a person from the sign-in provider",
 	"people.imported":    "Applied a list of people",
 	"grant.given":        "Gave a role",
 	"grant.ended":        "Took a role away",

@@ -253,6 +253,10 @@ var errTaken = errors.New("this passkey is enrolled already")
 
 // Keep stores a way that was made, within the caller's transaction.
 func (s *Service) Keep(ctx context.Context, tx *store.Tx, person event.ID, m *Made, ask Ask) error {
+	had, err := s.enrolled(ctx, tx, person)
+	if err != nil {
+		return err
+	}
 	codes := ledger.Pairs{{K: "way", V: string(m.way)}}
 	keep := s.keepPassword
 	if m.way == ByPasskey {
@@ -261,7 +265,10 @@ func (s *Service) Keep(ctx context.Context, tx *store.Tx, person event.ID, m *Ma
 	if err := keep(ctx, tx, person, m); err != nil {
 		return err
 	}
-	return s.fact(ctx, tx, KindEnrolled, person, Ask{From: ask.From}, codes)
+	if err := s.fact(ctx, tx, KindEnrolled, person, Ask{From: ask.From}, codes); err != nil {
+		return err
+	}
+	return s.inform(ctx, tx, had, ask.change(person, addedOr(m.way == ByPassword && had.Password), m.way))
 }
 
 func (s *Service) keepPasskey(ctx context.Context, tx *store.Tx, person event.ID, m *Made) error {

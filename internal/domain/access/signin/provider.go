@@ -125,6 +125,14 @@ func (s *Service) provider() *Provider {
 	return s.Provider()
 }
 
+// ProviderIssuer is what the provider calls itself; empty where there is none.
+func (s *Service) ProviderIssuer() string {
+	if p := s.provider(); p != nil {
+		return p.Issuer
+	}
+	return ""
+}
+
 // ProviderLabel is what people call the provider; empty where there is none. It
 // asks nobody: a page that shows it never waits.
 func (s *Service) ProviderLabel() string {

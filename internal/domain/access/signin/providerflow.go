@@ -56,12 +56,14 @@ type provided struct {
 	Issuer   string `json:"issuer"`
 	Client   string `json:"client"`
 	To       string `json:"to"`
+	Link     bool   `json:"link,omitempty"`
 	Began    int64  `json:"began"`
 }
 
 const (
 	stateIn = "in."
 	stateUp = "up."
+	stateLn = "ln."
 	// clocks is how far the provider's clock may be from ours.
 	clocks = time.Minute
 	// oldest is how long ago a person may have proved to the provider who they are,
@@ -72,10 +74,27 @@ const (
 // StateAgain says whether an answer of the provider is for a step-up.
 func StateAgain(state string) bool { return strings.HasPrefix(state, stateUp) }
 
+// StateLink says whether an answer of the provider is for a link to it.
+func StateLink(state string) bool { return strings.HasPrefix(state, stateLn) }
+
+// BeginLink is BeginProvider for somebody who wants to be linked to whom the
+// provider says they are: what FinishProvider returns then is that, and no sign-in.
+// It asks for the proof that any change of a way to sign in asks for.
+func (s *Service) BeginLink(ctx context.Context, person event.ID, proof Proof) (address, token string, err error) {
+	if _, _, err := s.allow(ctx, person, proof); err != nil {
+		return "", "", err
+	}
+	return s.beginProvider(ctx, Ask{From: proof.From, Person: person}, "", true)
+}
+
 // BeginProvider returns where the browser goes to sign in, and the token that it
 // keeps meanwhile; to is where it wants to go afterwards. A step-up asks the
 // provider for a fresh proof, a sign-in for one of the last twelve hours.
 func (s *Service) BeginProvider(ctx context.Context, ask Ask, to string) (address, token string, err error) {
+	return s.beginProvider(ctx, ask, to, false)
+}
+
+func (s *Service) beginProvider(ctx context.Context, ask Ask, to string, link bool) (address, token string, err error) {
 	p := s.provider()
 	if p == nil {
 		return "", "", &Refused{Reason: Gone}
@@ -86,11 +105,14 @@ func (s *Service) BeginProvider(ctx context.Context, ask Ask, to string) (addres
 	}
 	state, _ := newToken()
 	nonce, _ := newToken()
-	x := provided{State: stateIn + state, Nonce: nonce, Verifier: oauth2.GenerateVerifier(), Issuer: p.Issuer, Client: p.ClientID, To: to, Began: s.Now().UnixMicro()}
+	x := provided{State: stateIn + state, Nonce: nonce, Verifier: oauth2.GenerateVerifier(), Issuer: p.Issuer, Client: p.ClientID, To: to, Began: s.Now().UnixMicro(), Link: link}
 	w := &pending{Kind: stepProvider, Again: ask.again()}
 	more := []oauth2.AuthCodeOption{oidc.Nonce(nonce), oauth2.S256ChallengeOption(x.Verifier)}
 	if ask.again() {
 		x.State, w.Person = stateUp+state, ask.Person[:]
+		if link {
+			x.State = stateLn + state
+		}
 		// OpenID Connect Core 3.1.2.1: the provider must ask anew, and say when it did.
 		more = append(more, oauth2.SetAuthURLParam("max_age", "0"), oauth2.SetAuthURLParam("prompt", "login"))
 	} else {
@@ -173,6 +195,9 @@ func (s *Service) provided(ctx context.Context, ask Ask, p *Provider, x *provide
 	}
 	if now := s.Now(); !ask.again() && c.AuthTime != nil && !c.since(now.Add(-oldest), now) {
 		return no(event.ID{}, Stale, "")
+	}
+	if x.Link {
+		return Step{Person: ask.Person, Linked: &Outsider{Issuer: p.Issuer, Subject: t.Subject}}, nil
 	}
 	info, ok, err := s.Outside.FromProvider(ctx, Outsider{Issuer: p.Issuer, Subject: t.Subject, Account: c.Account, Name: c.Name, Groups: c.groups(p.Groups), SCIM: p.SCIM})
 	if err != nil {

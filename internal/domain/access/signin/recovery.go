@@ -63,6 +63,10 @@ func (s *Service) NewRecoveryCodes(ctx context.Context, person event.ID, proof P
 		codes[i] = grouped(string(b[:]), 5, "-")
 	}
 	err = s.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
+		had, err := s.enrolled(ctx, tx, person)
+		if err != nil {
+			return err
+		}
 		old, err := s.recoveryIDs(ctx, tx, person)
 		if err != nil {
 			return err
@@ -79,7 +83,10 @@ func (s *Service) NewRecoveryCodes(ctx context.Context, person event.ID, proof P
 				return err
 			}
 		}
-		return s.fact(ctx, tx, KindEnrolled, person, proof.ask(), ledger.Pairs{{K: "way", V: string(ByRecovery)}}, ledger.Number{K: "codes", N: recoveryCodes})
+		if err := s.fact(ctx, tx, KindEnrolled, person, proof.ask(), ledger.Pairs{{K: "way", V: string(ByRecovery)}}, ledger.Number{K: "codes", N: recoveryCodes}); err != nil {
+			return err
+		}
+		return s.inform(ctx, tx, had, proof.ask().change(person, addedOr(len(old) > 0), ByRecovery))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make recovery codes: %w", err)

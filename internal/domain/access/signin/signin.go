@@ -84,6 +84,8 @@ type Options struct {
 	// Outside finds whom it means. Without them nobody signs in that way.
 	Provider func() *Provider
 	Outside  Outside
+	// Tell has people told of changes to how they sign in; nil: nobody is told.
+	Tell Teller
 	// Raise hears of copied passkeys and of guessing; nil: nobody is told.
 	Raise Raiser
 }
@@ -165,6 +167,9 @@ type Ask struct {
 	// Person is set for a step-up: the person whose session it is, and nobody else
 	// may prove to be.
 	Person event.ID
+	// Session and Device are what a change is made in, for whom it is told.
+	Session event.ID
+	Device  string
 }
 
 func (a Ask) again() bool { return a.Person != event.ID{} }
@@ -179,6 +184,9 @@ type Step struct {
 	// done with.
 	Pending string
 	Ways    []Way
+	// Linked is whom the provider says the person is, where it was asked for a link:
+	// nobody is signed in by it, and Level is LevelNone.
+	Linked *Outsider
 }
 
 // Reason is why a proof was not taken. It goes to the ledger; people read Error.

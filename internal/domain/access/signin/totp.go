@@ -156,7 +156,11 @@ func (s *Service) ConfirmTOTP(ctx context.Context, person event.ID, proof Proof,
 		if ok, err := spend(ctx, tx, tokenID(token)); err != nil || !ok {
 			return errors.Join(err, &Refused{Reason: Gone})
 		}
-		_, err := s.tags.Exec(ctx, tx, taggedTOTP, person[:], `INSERT INTO signin_totp (person, seed, made_at, last_step) VALUES ($1, $2, $3, $4)
+		had, err := s.enrolled(ctx, tx, person)
+		if err != nil {
+			return err
+		}
+		_, err = s.tags.Exec(ctx, tx, taggedTOTP, person[:], `INSERT INTO signin_totp (person, seed, made_at, last_step) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (person) DO UPDATE SET seed = excluded.seed, made_at = excluded.made_at, last_step = excluded.last_step`,
 			person[:], sealed, s.Now().UnixMicro(), step)
 		if err != nil {
@@ -165,7 +169,10 @@ func (s *Service) ConfirmTOTP(ctx context.Context, person event.ID, proof Proof,
 		if err := s.ofPerson(person).clear(ctx, tx); err != nil {
 			return err
 		}
-		return s.fact(ctx, tx, KindEnrolled, person, proof.ask(), ledger.Pairs{{K: "way", V: string(ByTOTP)}})
+		if err := s.fact(ctx, tx, KindEnrolled, person, proof.ask(), ledger.Pairs{{K: "way", V: string(ByTOTP)}}); err != nil {
+			return err
+		}
+		return s.inform(ctx, tx, had, proof.ask().change(person, addedOr(had.TOTP), ByTOTP))
 	})
 	if err != nil {
 		return fmt.Errorf("enrol an authenticator app: %w", err)
@@ -267,6 +274,13 @@ func (s *Service) second(ctx context.Context, ask Ask, token string, way Way, lo
 		}
 		if way == ByRecovery {
 			if err := s.fact(ctx, tx, KindRecovered, person, ask, nil); err != nil {
+				return err
+			}
+			had, err := s.enrolled(ctx, tx, person)
+			if err != nil {
+				return err
+			}
+			if err := s.inform(ctx, tx, had, ask.change(person, Used, ByRecovery)); err != nil {
 				return err
 			}
 		}

@@ -19,9 +19,13 @@ type Proof struct {
 	Level   authz.Level
 	FreshAt time.Time
 	From    netip.Addr
+	// Session and Device are what the change is made in: whoever is told of it reads
+	// them, and is not asked in that session.
+	Session event.ID
+	Device  string
 }
 
-func (p Proof) ask() Ask { return Ask{From: p.From} }
+func (p Proof) ask() Ask { return Ask{From: p.From, Session: p.Session, Device: p.Device} }
 
 // allow says whether a proof is enough to change ways: fresh, and as good as what
 // the change gives power over. Who must use a passkey changes nothing without one,
@@ -188,7 +192,10 @@ func (s *Service) remove(ctx context.Context, person event.ID, proof Proof, way 
 		if id != (event.ID{}) {
 			codes = append(codes, ledger.Pair{K: "id", V: id.String()})
 		}
-		return s.fact(ctx, tx, KindRemoved, person, proof.ask(), codes)
+		if err := s.fact(ctx, tx, KindRemoved, person, proof.ask(), codes); err != nil {
+			return err
+		}
+		return s.inform(ctx, tx, before, proof.ask().change(person, Removed, way))
 	})
 	if err != nil {
 		return fmt.Errorf("remove a way to sign in: %w", err)
@@ -203,6 +210,10 @@ var ErrNotFound = errors.New("there is no such way to sign in")
 // has lost all of it and gets a new link. by is the account of who decided, tx the
 // transaction in which they did.
 func (s *Service) Forget(ctx context.Context, tx *store.Tx, person event.ID, by string) error {
+	had, err := s.enrolled(ctx, tx, person)
+	if err != nil {
+		return err
+	}
 	for _, x := range []struct{ table, key string }{{"signin_passkeys", "id"}, {"signin_recovery", "id"}} {
 		var ids [][]byte
 		err := tx.Query(ctx, "SELECT "+x.key+" FROM "+x.table+" WHERE person = $1", []any{person[:]}, func(row store.Scanner) error {
@@ -225,5 +236,8 @@ func (s *Service) Forget(ctx context.Context, tx *store.Tx, person event.ID, by 
 			return fmt.Errorf("forget ways to sign in: %w", err)
 		}
 	}
-	return s.fact(ctx, tx, KindRemoved, person, Ask{}, ledger.Pairs{{K: "way", V: "all"}, {K: "by", V: ledger.Code(by)}})
+	if err := s.fact(ctx, tx, KindRemoved, person, Ask{}, ledger.Pairs{{K: "way", V: string(Every)}, {K: "by", V: ledger.Code(by)}}); err != nil {
+		return err
+	}
+	return s.inform(ctx, tx, had, Change{Person: person, What: Removed, Way: Every, By: by})
 }

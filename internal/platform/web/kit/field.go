@@ -13,8 +13,10 @@ type Field struct {
 	// Error stands beside the field: what is wrong and what to do.
 	Error string
 	Kind  FieldKind
-	// Options are of a select or radio group.
+	// Options are of a select, a radio group or several to tick.
 	Options []Option
+	// Values are those ticked of a ChecksField.
+	Values []string
 	// Checked is a checkbox's.
 	Checked  bool
 	Required bool
@@ -60,6 +62,8 @@ const (
 	HiddenField
 	// GroupField is no answer: its label heads the fields behind it.
 	GroupField
+	// ChecksField is several of the options, sent under one name; Values are chosen.
+	ChecksField
 )
 
 func (k FieldKind) input() string {

@@ -87,6 +87,23 @@ func TestFormsWithoutScriptAndWithErrors(t *testing.T) {
 	}
 }
 
+// Several of one name are ticked, those chosen before stay so, and a wrong one is
+// said beside the group; a table that scrolls is a named stop of the keyboard.
+func TestChecksAndScrollingTables(t *testing.T) {
+	got := draw(t, Input(Field{Name: "p", Label: "Partners", Kind: ChecksField, Optional: true, Error: "No.", Values: []string{"b"}, Options: []Option{{Value: "a", Text: "A"}, {Value: "b", Text: "<b>"}}}))
+	for _, want := range []string{`<fieldset`, `<legend>Partners`, `(optional)`, `name="p" value="a">`, `name="p" value="b" checked>`, `<label for="f-p-1">&lt;b&gt;</label>`, `aria-invalid="true"`, `id="f-p-error"`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s\nis not in\n%s", want, got)
+		}
+	}
+	table := draw(t, DataTable(Table{Caption: "Open sessions", Columns: []Column{{Name: "Who"}}, Rows: []Row{{Cells: []Cell{C("x")}}}, Total: 100, View: View{Path: "/x", Page: 1, Size: 50}}))
+	for _, want := range []string{`<div class="scroll" tabindex="0" role="group" aria-label="Open sessions">`, `<nav aria-label="Pages: Open sessions">`} {
+		if !strings.Contains(table, want) {
+			t.Errorf("%s\nis not in\n%s", want, table)
+		}
+	}
+}
+
 // A page is drawn again by itself only where a GET of its address draws it.
 func TestLiveOnlyWhereAGetDrawsIt(t *testing.T) {
 	for _, c := range []struct {

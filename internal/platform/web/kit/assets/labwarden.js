@@ -156,8 +156,14 @@
 
   function comforts(root) {
     for (const b of root.querySelectorAll("[data-print],[data-show]")) b.hidden = false;
+    // A table is a stop of the keyboard only where it scrolls sideways.
+    for (const b of root.querySelectorAll(".scroll")) {
+      if (b.scrollWidth > b.clientWidth) b.tabIndex = 0;
+      else if (b !== document.activeElement) b.removeAttribute("tabindex");
+    }
   }
   comforts(document);
+  addEventListener("resize", () => comforts(document));
   document.querySelector("[data-focus]")?.focus();
 
   document.addEventListener("click", e => {
