@@ -11,6 +11,7 @@ import (
 
 // Routes are all pages and operations of results. Each part adds its own line.
 func Routes(d Deps) []web.Route {
+	d.runs = newReplays()
 	var out []web.Route
 	for _, part := range []func(Deps) []web.Route{
 		todayRoutes,
