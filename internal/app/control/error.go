@@ -23,6 +23,7 @@ const (
 	Conflict    Kind = "conflict"
 	Unavailable Kind = "unavailable"
 	Internal    Kind = "internal"
+	Unknown     Kind = "outcome_unknown" // it may be done and it may not be
 )
 
 // Error is a refusal as it travels.
@@ -40,6 +41,8 @@ func kindOf(err error) Kind {
 	var still *results.StillRefused
 	var invalid *desk.Invalid
 	switch {
+	case errors.Is(err, store.ErrUnknown):
+		return Unknown
 	case errors.As(err, &e):
 		return e.Kind
 	case errors.Is(err, results.ErrInvalid), errors.Is(err, vault.ErrPurpose), errors.Is(err, alarm.ErrReason), errors.Is(err, alarm.ErrNobody):
@@ -80,6 +83,9 @@ func Classify(err error) (Kind, string) {
 	k := kindOf(err)
 	if k == Internal || k == Unavailable {
 		return k, ""
+	}
+	if k == Unknown {
+		return k, store.ErrUnknown.Error()
 	}
 	return k, err.Error()
 }

@@ -253,6 +253,11 @@ func (s *Server) refuse(w http.ResponseWriter, err error) {
 func (s *Server) refusal(err error) Error {
 	k := kindOf(err)
 	e := Error{k, err.Error()}
+	if k == Unknown {
+		ref := rand.Text()[:8]
+		s.Slog.Error("it is not known whether a request on the control socket was done", "reference", ref, "error", err)
+		e.Message = store.ErrUnknown.Error() + "; the hub's log has it under reference " + ref
+	}
 	if k == Internal || k == Unavailable {
 		var own *Error
 		if !errors.As(err, &own) {

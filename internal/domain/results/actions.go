@@ -20,7 +20,24 @@ var (
 
 // By names who acts and why. The reason is one word for the ledger (letters,
 // digits and dashes; other characters become dashes): it must not name a patient.
-type By struct{ Who, Reason string }
+type By struct {
+	Who, Reason string
+	// Glass is the break-glass access under which it is done, zero for none. What is
+	// seen and done under one names it, so that whoever reviews it finds all of it.
+	Glass event.ID
+}
+
+// ids are the pairs that name who did it, and under which break-glass access.
+func (b By) ids() ledger.Pairs {
+	return b.under(ledger.Pairs{{K: "by", V: ledger.Code(b.Who)}})
+}
+
+func (b By) under(p ledger.Pairs) ledger.Pairs {
+	if b.Glass == (event.ID{}) {
+		return p
+	}
+	return append(p, ledger.Pair{K: "glass", V: b.Glass.String()})
+}
 
 func (b By) check() error {
 	if strings.TrimSpace(b.Who) == "" || strings.TrimSpace(b.Reason) == "" {
@@ -112,7 +129,7 @@ func (s *Service) act(ctx context.Context, seq int64, by By, kind string, to Sta
 		if err := s.endHolds(ctx, tx, seq, now, Named{by, by.Who}); err != nil {
 			return err
 		}
-		if _, err := s.publishAct(ctx, tx, acted(kind, now, d, by.Who, by.Reason)); err != nil {
+		if _, err := s.publishAct(ctx, tx, actedBy(kind, now, d, by)); err != nil {
 			return err
 		}
 		if err := noteChange(ctx, tx, partner); err != nil {
@@ -166,7 +183,7 @@ func (s *Service) Resend(ctx context.Context, seq int64, by By) (int64, error) {
 		}
 		partner = d.partner
 		now := s.now().UnixMicro()
-		leaf, err := s.publishAct(ctx, tx, acted(KindResent, now, d, by.Who, by.Reason))
+		leaf, err := s.publishAct(ctx, tx, actedBy(KindResent, now, d, by))
 		if err != nil {
 			return err
 		}

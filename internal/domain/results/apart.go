@@ -288,7 +288,7 @@ func (s *Service) changeApart(ctx context.Context, tx *store.Tx, id event.ID, se
 }
 
 func decided(kind string, at int64, id event.ID, message *event.ID, by By) ledger.Event {
-	ids := ledger.Pairs{{K: "quarantine", V: id.String()}, {K: "by", V: ledger.Code(by.Who)}}
+	ids := append(ledger.Pairs{{K: "quarantine", V: id.String()}}, by.ids()...)
 	if message != nil {
 		ids = append(ids, ledger.Pair{K: "message", V: message.String()})
 	}

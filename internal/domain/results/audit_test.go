@@ -21,12 +21,12 @@ func (l *provelab) full() []int64 {
 	if v := l.s.take(l.t.Context(), "lis", channel.Peer{}, []byte("MSH|^~\\&|LIS|LAB|HUB|CLINIC|20260301090000||ORU^R01||P|2.5.1\rPID|1\r")); v.outcome != Quarantined {
 		l.t.Fatal("not quarantined")
 	}
-	if _, err := l.s.Resend(l.t.Context(), leaves[0]*maxPlans, By{"anna", "lost-there"}); err != nil {
+	if _, err := l.s.Resend(l.t.Context(), leaves[0]*maxPlans, By{Who: "anna", Reason: "lost-there"}); err != nil {
 		l.t.Fatal(err)
 	}
 	l.deliver()
 	leaves = append(leaves, l.take(13, 16)...)
-	if err := l.s.Hold(l.t.Context(), leaves[12]*maxPlans, By{"anna", "check"}); err != nil {
+	if err := l.s.Hold(l.t.Context(), leaves[12]*maxPlans, By{Who: "anna", Reason: "check"}); err != nil {
 		l.t.Fatal(err)
 	}
 	head, err := l.log.Head(l.t.Context())
@@ -231,7 +231,7 @@ func TestAuditAfterQuarantineWasDecided(t *testing.T) {
 		set2 := set
 		set2.Routes = routes
 		l.s.Apply(&set2)
-		by := By{"anna", "looked-at"}
+		by := By{Who: "anna", Reason: "looked-at"}
 		if _, err := l.s.ReleaseApart(t.Context(), other, by); err != nil {
 			t.Fatal(err)
 		}

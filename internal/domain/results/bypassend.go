@@ -88,7 +88,7 @@ func (b *BypassIntake) hold(ctx context.Context, partner string, lanes map[uint6
 			return fmt.Errorf("read what waits: %w", err)
 		}
 		for _, seq := range found {
-			err := b.s.act(ctx, seq, By{"labwarden", "overtaken-in-bypass"}, KindHeld, Held, Waiting)
+			err := b.s.act(ctx, seq, By{Who: "labwarden", Reason: "overtaken-in-bypass"}, KindHeld, Held, Waiting)
 			if errors.Is(err, ErrConflict) {
 				continue // it was sent or stopped meanwhile
 			}

@@ -189,7 +189,7 @@ func (s *Service) ViewCall(ctx context.Context, id event.ID, by By) (CallView, e
 	err = s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 		_, err := bus.Publish(ctx, tx, ledger.Event{
 			Kind: KindCallViewed, At: s.now().UnixMicro(),
-			IDs:   ledger.Pairs{{K: "call", V: id.String()}, {K: "about", V: c.Message.String()}, {K: "by", V: ledger.Code(by.Who)}},
+			IDs:   append(ledger.Pairs{{K: "call", V: id.String()}, {K: "about", V: c.Message.String()}}, by.ids()...),
 			Codes: ledger.Pairs{{K: "reason", V: ledger.Code(by.Reason)}},
 		})
 		return err

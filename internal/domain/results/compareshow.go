@@ -188,7 +188,7 @@ func (s *Service) ViewComparison(ctx context.Context, id event.ID, by By) (Compa
 	err = s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 		_, err := bus.Publish(ctx, tx, ledger.Event{
 			Kind: KindCompareViewed, At: s.now().UnixMicro(),
-			IDs:   ledger.Pairs{{K: "comparison", V: id.String()}, {K: "by", V: ledger.Code(by.Who)}},
+			IDs:   append(ledger.Pairs{{K: "comparison", V: id.String()}}, by.ids()...),
 			Codes: ledger.Pairs{{K: "reason", V: ledger.Code(by.Reason)}},
 		})
 		return err
@@ -218,7 +218,7 @@ func (s *Service) Explain(ctx context.Context, route string, class Class, kind s
 	rule, now := event.NewID(), s.now()
 	e := ledger.Event{
 		Kind: KindExplained, At: now.UnixMicro(),
-		IDs:   ledger.Pairs{{K: "explanation", V: rule.String()}, {K: "partner", V: partner}, {K: "by", V: ledger.Code(by.Who)}},
+		IDs:   append(ledger.Pairs{{K: "explanation", V: rule.String()}, {K: "partner", V: partner}}, by.ids()...),
 		Codes: ledger.Pairs{{K: "class", V: class.String()}, {K: "kind", V: ledger.Code(kind)}, {K: "reason", V: ledger.Code(by.Reason)}},
 	}
 	var one []byte

@@ -108,6 +108,13 @@ func delivered(d *delivery, r *channel.Receipt, revision string, salt ledger.Sal
 	}.Event(salt)
 }
 
+// actedBy is acted for a person whose break-glass access may be open.
+func actedBy(kind string, at int64, d *delivery, by By) ledger.Event {
+	e := acted(kind, at, d, by.Who, by.Reason)
+	e.IDs = by.under(e.IDs)
+	return e
+}
+
 // acted is a person's or the system's decision about a delivery.
 func acted(kind string, at int64, d *delivery, by, reason string) ledger.Event {
 	return ledger.Event{

@@ -94,7 +94,7 @@ func (s *Service) LiftHold(ctx context.Context, hold event.ID, by By) error {
 func holdEvent(kind string, at int64, id event.ID, by By) ledger.Event {
 	return ledger.Event{
 		Kind: kind, At: at,
-		IDs:   ledger.Pairs{{K: "hold", V: id.String()}, {K: "by", V: ledger.Code(by.Who)}},
+		IDs:   append(ledger.Pairs{{K: "hold", V: id.String()}}, by.ids()...),
 		Codes: ledger.Pairs{{K: "reason", V: ledger.Code(by.Reason)}},
 	}
 }

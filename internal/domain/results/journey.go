@@ -101,8 +101,8 @@ type JourneyOptions struct {
 	// Sees says of which deliveries it tells; nil: all. A message none of whose
 	// deliveries may be seen is not found.
 	Sees Sight
-	// Identity gives the patient's initials and year of birth, and numbers among
-	// the results. Looks tells who looked.
+	// Identity gives the patient's initials and year of birth. Looks tells who
+	// looked. A journey never tells values: only what is recorded does, see Reveal.
 	Identity, Looks bool
 }
 
@@ -246,7 +246,7 @@ func (w *walk) readBody(ctx context.Context) error {
 		return w.bodySteps("the message cannot be read as HL7")
 	}
 	w.j.Said = saidOf(m, w.zone, w.o.Identity)
-	w.j.Masked = masked(m, w.o.Identity)
+	w.j.Masked = masked(m, false)
 	return nil
 }
 

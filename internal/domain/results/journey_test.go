@@ -62,7 +62,7 @@ func TestJourneyTellsEachStepAndItsSource(t *testing.T) {
 		must(t, err)
 		_, err = l.HoldMessage(ctx, m.ID, By{Who: "carl", Reason: "court"})
 		must(t, err)
-		_, err = l.AddCount(ctx, "north", l.now().UTC().Format(time.DateOnly), time.UTC, []byte("C1\n"), Named{By{"uid", "count"}, "Ann"})
+		_, err = l.AddCount(ctx, "north", l.now().UTC().Format(time.DateOnly), time.UTC, []byte("C1\n"), Named{By{Who: "uid", Reason: "count"}, "Ann"})
 		must(t, err)
 		south := to(t, m, "south").Seq
 		must(t, l.TryAgain(ctx, south, By{Who: "ann", Reason: "mended"}))
@@ -218,7 +218,7 @@ func TestRevealAndSearchAreRecordedFirst(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
 		l := newLab(t, open)
 		m := l.taken(oru("C1", "4711", "100"))
-		who, err := l.Reveal(t.Context(), m.ID, By{"ann", "show name"})
+		who, err := l.Reveal(t.Context(), m.ID, By{Who: "ann", Reason: "show name"})
 		must(t, err)
 		if who.Name != "Petronella Q Marchbanks" || who.Born != "1961-04-12" || len(who.IDs) != 1 || who.IDs[0] != "4711 (HOLLOWFEN)" {
 			t.Errorf("identity %+v", who)
@@ -227,7 +227,7 @@ func TestRevealAndSearchAreRecordedFirst(t *testing.T) {
 			t.Errorf("recorded %+v", e)
 		}
 		q := Query{LastName: "Marchbanks", BirthDate: "1961-04-12", PatientID: "4711"}
-		must(t, l.RecordSearch(t.Context(), q, By{"ann", "phone"}))
+		must(t, l.RecordSearch(t.Context(), q, By{Who: "ann", Reason: "phone"}))
 		marks, err := l.Marks(q)
 		must(t, err)
 		e := l.events(KindSearched)
@@ -243,10 +243,10 @@ func TestRevealAndSearchAreRecordedFirst(t *testing.T) {
 		}
 		// A full disk, a closed store: nothing is shown that is not recorded.
 		must(t, l.db.Close())
-		if _, err := l.Reveal(t.Context(), m.ID, By{"ann", "again"}); err == nil {
+		if _, err := l.Reveal(t.Context(), m.ID, By{Who: "ann", Reason: "again"}); err == nil {
 			t.Error("shown without a record")
 		}
-		if err := l.RecordSearch(t.Context(), q, By{"ann", "again"}); err == nil {
+		if err := l.RecordSearch(t.Context(), q, By{Who: "ann", Reason: "again"}); err == nil {
 			t.Error("a search without a record")
 		}
 	})
@@ -294,7 +294,7 @@ func TestProofIsCheckedAndTaken(t *testing.T) {
 		if !c.Report.Holds() || c.Report.State(proof.CheckPartner) != proof.Holds || c.Leaf < 0 || c.Size <= c.Leaf {
 			t.Errorf("checked %+v\n%s", c, c.Report.Text())
 		}
-		b, id, err := l.TakeProof(ctx, seq, By{"ann", "for the clinic"})
+		b, id, err := l.TakeProof(ctx, seq, By{Who: "ann", Reason: "for the clinic"})
 		must(t, err)
 		if e := l.events(KindProved); id != m.ID || len(e) != 1 || !strings.HasPrefix(string(b), proof.Header) {
 			t.Errorf("taken %s, recorded %v", id, e)

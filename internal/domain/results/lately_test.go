@@ -15,7 +15,7 @@ func TestATestMessageIsPlainlyATest(t *testing.T) {
 		l := newLab(t, open)
 		l.run()
 		l.until("couriers run", func() bool { return l.flow("north").Here })
-		dana := Named{By{"dana", "line-changed"}, "Dana Reyes"}
+		dana := Named{By{Who: "dana", Reason: "line-changed"}, "Dana Reyes"}
 		x, err := l.SendTest(t.Context(), "north", dana)
 		must(t, err)
 		if x.Refused != nil || x.Receipt.Code != "AA" || x.Receipt.Level != channel.Accepted || !strings.HasPrefix(x.ControlID, "LWTEST") {
@@ -78,7 +78,7 @@ func TestLately(t *testing.T) {
 		}
 		day := l.now().Format(time.DateOnly)
 		for _, list := range []string{"C1\nC2\n", "C1\n"} {
-			_, err = l.AddCount(t.Context(), "north", day, l.now().Location(), []byte(list), Named{By{"dana", "daily"}, "Dana Reyes"})
+			_, err = l.AddCount(t.Context(), "north", day, l.now().Location(), []byte(list), Named{By{Who: "dana", Reason: "daily"}, "Dana Reyes"})
 			must(t, err)
 			l.clock.add(time.Minute)
 		}

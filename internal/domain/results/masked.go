@@ -7,8 +7,8 @@ import (
 	"github.com/labwarden/labwarden/internal/codec/hl7"
 )
 
-// MaskedLine is a segment of a message as it may be shown without a record:
-// what names a person, and every text that could, is hidden.
+// MaskedLine is a segment of a message as it may be shown without a record: what
+// names a person, every text that could, and every value is hidden.
 type MaskedLine struct {
 	Name  string
 	Parts []MaskedPart
@@ -29,14 +29,19 @@ var maskShown = map[string][]int{
 	"PID": {1},
 	"ORC": {1, 2, 3, 5},
 	"OBR": {1, 2, 3, 4, 7, 22, 24, 25},
-	"OBX": {1, 2, 3, 6, 7, 8, 11, 14},
+	"OBX": {1, 2, 3, 6, 7, 11, 14},
 	"SPM": {1, 2, 4},
 }
 
 const maxMasked = 60 // lines
 
-// masked draws a message without what names a person. values: numbers among the
-// results too.
+// valuesShown are the fields that tell what a result came to: the value (OBX-5,
+// where it is a number) and whether it is abnormal (OBX-8). They are shown together
+// with the name, after the look is recorded.
+var valuesShown = map[string][]int{"OBX": {5, 8}}
+
+// masked draws a message without what names a person; with values, what the
+// results came to is shown.
 func masked(m *hl7.Message, values bool) []MaskedLine {
 	var out []MaskedLine
 	h := m.Header()
@@ -57,6 +62,9 @@ func masked(m *hl7.Message, values bool) []MaskedLine {
 			out = append(out, line)
 			continue
 		}
+		if values {
+			shown = slices.Concat(shown, valuesShown[line.Name])
+		}
 		last := 0
 		for _, f := range shown {
 			if s.Field(f).Presence() == hl7.Present {
@@ -68,7 +76,7 @@ func masked(m *hl7.Message, values bool) []MaskedLine {
 			switch {
 			case line.Name == "MSH" && f == 1:
 				continue // it is the separator
-			case line.Name == "MSH" && f == 2, slices.Contains(shown, f), values && line.Name == "OBX" && f == 5 && onlyNumber(s, v, &h):
+			case line.Name == "MSH" && f == 2, slices.Contains(shown, f) && (line.Name != "OBX" || f != 5 || onlyNumber(s, v, &h)):
 				line.Parts = append(line.Parts, MaskedPart{Text: Printable(string(v.Raw()), 60)})
 			case v.Presence() == hl7.Present:
 				line.Parts = append(line.Parts, MaskedPart{Hidden: true})

@@ -30,7 +30,7 @@ func samePerson(a, b string) bool {
 
 // ids are the pairs that name who did it.
 func (n Named) ids() ledger.Pairs {
-	return ledger.Pairs{{K: "by", V: ledger.Code(n.Person)}, {K: "account", V: ledger.Code(n.Who)}}
+	return n.under(ledger.Pairs{{K: "by", V: ledger.Code(n.Person)}, {K: "account", V: ledger.Code(n.Who)}})
 }
 
 // itself is the hub acting by its own rules.

@@ -223,10 +223,13 @@ func stampOf(v hl7.Value, zone *time.Location) Stamp {
 type Identity struct {
 	Name, Born, Sex string
 	IDs             []string // each with who assigned it
+	// Lines are the message with the numbers among its results; what names a person,
+	// and every text that could, is hidden in them all the same.
+	Lines []MaskedLine
 }
 
-// Reveal tells who the patient of a message is and records that it was told. It
-// fails closed like View.
+// Reveal tells who the patient of a message is and what its results came to, and
+// records that it was told. It fails closed like View.
 func (s *Service) Reveal(ctx context.Context, id event.ID, by By) (Identity, error) {
 	if err := by.check(); err != nil {
 		return Identity{}, err
@@ -242,7 +245,7 @@ func (s *Service) Reveal(ctx context.Context, id event.ID, by By) (Identity, err
 	if err != nil {
 		return Identity{}, fmt.Errorf("read message %s: %w", id, ErrConflict)
 	}
-	var out Identity
+	out := Identity{Lines: masked(m, true)}
 	for pid := range m.Segments("PID") {
 		for _, name := range pid.Field(5).Repetitions() {
 			out.Name = joined(said(name.Part(2)), said(name.Part(3)), said(name.Part(1).Subpart(1)))

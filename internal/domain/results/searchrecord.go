@@ -26,7 +26,7 @@ func (s *Service) RecordSearch(ctx context.Context, q Query, by By) error {
 	}
 	ev := ledger.Event{
 		Kind: KindSearched, At: s.now().UnixMicro(),
-		IDs:   ledger.Pairs{{K: "by", V: ledger.Code(by.Who)}},
+		IDs:   by.ids(),
 		Codes: ledger.Pairs{{K: "reason", V: ledger.Code(by.Reason)}},
 	}
 	// wanted stands in the order: order, patient, person; the key in force is first.

@@ -188,7 +188,7 @@ func (s *Service) supersede(ctx context.Context, tx *store.Tx, d *delivery, orig
 	for _, o := range originals {
 		old := &delivery{seq: o, id: ids[o], partner: d.partner}
 		ev := acted(KindSuperseded, now, old, by.Person, by.Reason)
-		ev.IDs = append(ev.IDs, ledger.Pair{K: "account", V: ledger.Code(by.Who)}, ledger.Pair{K: "replaced_by", V: d.id.String()})
+		ev.IDs = by.under(append(ev.IDs, ledger.Pair{K: "account", V: ledger.Code(by.Who)}, ledger.Pair{K: "replaced_by", V: d.id.String()}))
 		if _, err := s.publishAct(ctx, tx, ev); err != nil {
 			return err
 		}
@@ -214,7 +214,7 @@ func (s *Service) supersede(ctx context.Context, tx *store.Tx, d *delivery, orig
 		ahead++
 	}
 	ev := acted(KindSentAlone, now, d, by.Person, by.Reason)
-	ev.IDs = append(ev.IDs, ledger.Pair{K: "account", V: ledger.Code(by.Who)})
+	ev.IDs = by.under(append(ev.IDs, ledger.Pair{K: "account", V: ledger.Code(by.Who)}))
 	ev.Numbers = []ledger.Number{{K: "superseded", N: ahead}}
 	if _, err := s.publishAct(ctx, tx, ev); err != nil {
 		return err

@@ -249,12 +249,11 @@ func (s *Service) Approve(ctx context.Context, c Candidate, director string, noO
 	id, now := event.NewID(), s.now()
 	e := ledger.Event{
 		Kind: KindApproved, At: now.UnixMicro(),
-		IDs: ledger.Pairs{
+		IDs: append(ledger.Pairs{
 			{K: "approval", V: id.String()},
 			{K: "route", V: ledger.Code(c.Route)},
 			{K: "director", V: ledger.Code(director)},
-			{K: "by", V: ledger.Code(by.Who)},
-		},
+		}, by.ids()...),
 		Codes: ledger.Pairs{{K: "config", V: ledger.Code(c.Config)}, {K: "basis", V: "compared"}, {K: "reason", V: ledger.Code(by.Reason)}},
 	}
 	if noOldPath {

@@ -214,7 +214,7 @@ func TestADayWithoutALookDoesNotCount(t *testing.T) {
 				if m := a.missing(); !strings.Contains(m, "2 of 3 days") || !strings.Contains(m, "it is enough on 2026-03-09") || !strings.Contains(m, "has not approved") {
 					t.Errorf("missing says %q", m)
 				}
-				if _, err := a.Approve(t.Context(), a.candidate(), "Dr Okafor", false, By{"anna", "ready"}); !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), "2 of 3 days") {
+				if _, err := a.Approve(t.Context(), a.candidate(), "Dr Okafor", false, By{Who: "anna", Reason: "ready"}); !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), "2 of 3 days") {
 					t.Errorf("approved too early: %v", err)
 				}
 			}
@@ -230,13 +230,13 @@ func TestADayWithoutALookDoesNotCount(t *testing.T) {
 		}
 		a.route.Config = "c1"
 		a.use()
-		if _, err := a.Approve(t.Context(), a.candidate(), " ", false, By{"anna", "ready"}); !errors.Is(err, ErrInvalid) {
+		if _, err := a.Approve(t.Context(), a.candidate(), " ", false, By{Who: "anna", Reason: "ready"}); !errors.Is(err, ErrInvalid) {
 			t.Errorf("approved by nobody: %v", err)
 		}
-		if _, err := a.Approve(t.Context(), a.candidate(), "Dr Okafor", true, By{"anna", "ready"}); !errors.Is(err, ErrConflict) {
+		if _, err := a.Approve(t.Context(), a.candidate(), "Dr Okafor", true, By{Who: "anna", Reason: "ready"}); !errors.Is(err, ErrConflict) {
 			t.Errorf("no old path was stated beside one: %v", err)
 		}
-		if _, err := a.Approve(t.Context(), a.candidate(), "Dr Okafor", false, By{"anna", "ready"}); err != nil {
+		if _, err := a.Approve(t.Context(), a.candidate(), "Dr Okafor", false, By{Who: "anna", Reason: "ready"}); err != nil {
 			t.Fatal(err)
 		}
 		if m := a.missing(); m != "" {
@@ -285,7 +285,7 @@ func TestExplanationsCoverTheirKindAndLaterOnes(t *testing.T) {
 		if p := a.progress(); p.Unexplained != 3 {
 			t.Fatalf("%+v", p)
 		}
-		by := By{"anna", "the-old-engine-rounds"}
+		by := By{Who: "anna", Reason: "the-old-engine-rounds"}
 		if _, err := a.Explain(ctx, "all", Differs, "OBX-6", nil, by); !errors.Is(err, ErrNotFound) {
 			t.Errorf("explained what is not there: %v", err)
 		}
@@ -339,10 +339,10 @@ func TestValuesOfAComparisonAreSealedAndTheirLooksRecorded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := a.ViewComparison(ctx, id, By{"anna", ""}); !errors.Is(err, ErrInvalid) {
+		if _, _, err := a.ViewComparison(ctx, id, By{Who: "anna", Reason: ""}); !errors.Is(err, ErrInvalid) {
 			t.Errorf("shown without a reason: %v", err)
 		}
-		_, gaps, err := a.ViewComparison(ctx, id, By{"anna", "to-explain"})
+		_, gaps, err := a.ViewComparison(ctx, id, By{Who: "anna", Reason: "to-explain"})
 		if err != nil || len(gaps) != 1 || gaps[0].Ours != "140" || gaps[0].Theirs != "98765" {
 			t.Fatalf("%+v, %v", gaps, err)
 		}
@@ -354,14 +354,14 @@ func TestValuesOfAComparisonAreSealedAndTheirLooksRecorded(t *testing.T) {
 			t.Errorf("the values are not sealed (%v)", err)
 		}
 		a.SetViewsClosed("the ledger is in doubt")
-		if _, _, err := a.ViewComparison(ctx, id, By{"anna", "again"}); !errors.Is(err, ErrViewsClosed) {
+		if _, _, err := a.ViewComparison(ctx, id, By{Who: "anna", Reason: "again"}); !errors.Is(err, ErrViewsClosed) {
 			t.Errorf("views are closed: %v", err)
 		}
 		a.SetViewsClosed("")
 		if err := a.forgetCompared(ctx, a.clock.now().Add(91*24*time.Hour)); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := a.ViewComparison(ctx, id, By{"anna", "later"}); !errors.Is(err, ErrErased) {
+		if _, _, err := a.ViewComparison(ctx, id, By{Who: "anna", Reason: "later"}); !errors.Is(err, ErrErased) {
 			t.Errorf("after the time to keep: %v", err)
 		}
 	})

@@ -97,7 +97,7 @@ func TestFlowsFollowDeliveries(t *testing.T) {
 		l.boxes["south"].set(nil)
 		for _, m := range must2(l.List(t.Context(), Page{}))(t) {
 			if d := to(t, m, "south"); d.State == NeedsPerson {
-				must(t, l.Release(t.Context(), d.Seq, By{"dana", "asked"}))
+				must(t, l.Release(t.Context(), d.Seq, By{Who: "dana", Reason: "asked"}))
 			}
 		}
 		l.until("south has them", func() bool {

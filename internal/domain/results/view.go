@@ -92,7 +92,7 @@ func (s *Service) looked(ctx context.Context, kind string, id event.ID, leaf int
 	err := s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 		_, err := s.publishActOf(ctx, tx, ledger.Event{
 			Kind: kind, At: s.now().UnixMicro(),
-			IDs:   ledger.Pairs{{K: "message", V: id.String()}, {K: "by", V: ledger.Code(by.Who)}},
+			IDs:   append(ledger.Pairs{{K: "message", V: id.String()}}, by.ids()...),
 			Codes: ledger.Pairs{{K: "reason", V: ledger.Code(by.Reason)}},
 		}, leaf)
 		return err

@@ -16,6 +16,7 @@ const (
 	ResultsResend  Permission = "results.resend"    // deliver again
 	ClinicalStop   Permission = "results.hold"      // hold and release: clinical stop
 	TransportStop  Permission = "transport.stop"    // place and lift a transport stop
+	StopsRead      Permission = "stops.read"        // a stop's sealed words, recorded
 	QuarantineSee  Permission = "quarantine.see"    // causes, counts
 	QuarantineRead Permission = "quarantine.read"   // what was kept apart, recorded
 	QuarantineAct  Permission = "quarantine.decide" // replay, take, refuse
@@ -114,6 +115,7 @@ var matrix = []row{
 	{Info{Permission: ClinicalStop, What: "hold and release results (clinical stop)", Scoped: true, Delegated: true}, nil},
 	{Info{Permission: SendAlone, What: "send a correction alone", Scoped: true, Delegated: true}, nil},
 	{Info{Permission: TransportStop, What: "place and lift a transport stop", Scoped: true, Fresh: true}, []Role{adm, sec}},
+	{Info{Permission: StopsRead, What: "read the sealed words of a stop, recorded", Scoped: true, Patient: true}, []Role{sec, com, dir, tec}},
 	{Info{Permission: LegalHold, What: "place and lift a legal hold"}, []Role{com, cou}},
 	{Info{Permission: QuarantineSee, What: "see what was not taken, and why", Scoped: true, Glass: true}, []Role{adm, sec, com, dir, tec, itp, aud}},
 	{Info{Permission: QuarantineRead, What: "read a quarantined message, recorded", Scoped: true, Patient: true, Glass: true}, []Role{adm, dir, tec}},

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/labwarden/labwarden/internal/platform/authz"
+	"github.com/labwarden/labwarden/internal/platform/store"
 )
 
 // Kind is the class of an error, mapped once to a status here.
@@ -22,6 +23,8 @@ const (
 	KindInternal    Kind = "internal"
 	KindSignIn      Kind = "sign in"
 	KindTooBig      Kind = "too big"
+	// KindUnknown: it may be done and it may not be (store.ErrUnknown).
+	KindUnknown Kind = "outcome unknown"
 )
 
 // Error is a refusal whose text was written for the person who asked.
@@ -68,8 +71,15 @@ func (k Kind) status() int {
 	return http.StatusInternalServerError
 }
 
+// unknownWords say what to do when nobody can tell whether something was written.
+const unknownWords = "The connection to the database broke while this was being written, and the database could not be asked what came of it. " +
+	"It may be done, and it may not be. Look first: open again what it was about, or look into the record. Do it once more only if it is not there; done twice, it may count twice."
+
 // classify finds what a person may read of err.
 func (s *Server) classify(err error) *Error {
+	if errors.Is(err, store.ErrUnknown) { // whatever else it is: this is what a person must know
+		return &Error{Kind: KindUnknown, Message: unknownWords}
+	}
 	var own *Error
 	if errors.As(err, &own) {
 		return own

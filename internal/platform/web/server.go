@@ -308,6 +308,11 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.Log.Error("a request failed", "reference", ref, "pattern", r.Pattern, "error", err)
 		e = &Error{Kind: e.Kind, Message: "This did not work, and it is not your fault. The log says why under reference " + ref + "."}
 	}
+	if e.Kind == KindUnknown {
+		ref := rand.Text()[:8]
+		s.Log.Error("it is not known whether a request was done", "reference", ref, "pattern", r.Pattern, "error", err)
+		e.Message += " The log has it under reference " + ref + "."
+	}
 	if (e.Kind == KindDenied || e.Kind == KindNotFound && q.route != nil) && s.Refused != nil {
 		s.Refused(r.Context(), q.who, r, err)
 	}
@@ -350,6 +355,8 @@ func title(k Kind) string {
 		return "Too much at once."
 	case KindTooBig:
 		return "That is too much."
+	case KindUnknown:
+		return "It is not known whether this was done."
 	}
 	return "This did not work."
 }

@@ -29,6 +29,8 @@ type Deps struct {
 	Move func(ctx context.Context, route string, forward bool, director, who, reason string) (stage string, err error)
 	// FIPS says that this program's cryptography is the validated module's.
 	FIPS bool
+
+	runs *replays // of this node; pages and operations share them
 }
 
 // Date is an end that somebody must see to, in words.

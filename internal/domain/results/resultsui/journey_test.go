@@ -23,10 +23,10 @@ func TestResultPageTellsItsJourney(t *testing.T) {
 	l.deliver()
 	a := l.get(tech, path(id)).want(t, 200,
 		"Glucose", "for order <span", "F118204", "This result waits for Northgate Clinic.", "1 of 2 partners’ systems have taken it",
-		"P. M., born 1961", "Show name (recorded)", "Pia Sandoval", "Received from the LIS", "cdcd cdcd", "Matched to the order by the LIS", "Said by the LIS: order",
+		"P. M., born 1961", "Show name and values (recorded)", "Pia Sandoval", "Received from the LIS", "cdcd cdcd", "Matched to the order by the LIS", "Said by the LIS: order",
 		"Signed and sealed", "journal line", "Accepted by Riverside Family Practice’s system", "Their reply", "MB90417", "Their server was not reachable (<span class=\"mono\">refused</span>). Kept in the queue.",
 		"Proof for Riverside Family Practice", "Riverside Family Practice’s server showed its certificate", "Their system answered: accepted", "does not show that the patient’s chart has it", "checked at", "The journal line matches its seal", "No outside witness",
-		"What was sent", "hidden", "|91|", "Read the full message (recorded)", "not countable",
+		"What was sent", "hidden", "Read the full message (recorded)", "not countable",
 	)
 	a.not(t, "archbanks", "Petronella", "4711", "19610412")
 	// Only one partner: the sentence is about it.
@@ -67,17 +67,22 @@ func TestNameAndMessageAreRecordedBeforeTheyAreShown(t *testing.T) {
 	for _, p := range []string{"/name", "/message"} {
 		l.get(tech, path(id)+p).want(t, 303) // a reload of what a POST showed
 	}
+	// The page that is drawn again by itself shows no value, whoever asks.
+	for _, role := range []string{tech, "laboratory-director", "compliance-officer", "front-desk", "auditor", "provider@riverside"} {
+		l.get(role, path(id)).want(t, 200, "What came in").not(t, "|91|", "|N|", "Marchbanks")
+		l.get(role, "/api/v1"+path(id)+"/journey").want(t, 200).not(t, "mg/dL", "70-99", "Marchbanks")
+	}
 	if n := len(l.events(results.KindViewed)); n != 0 {
 		t.Fatalf("%d looks before anybody looked", n)
 	}
-	l.do(tech, "POST", path(id)+"/name", url.Values{}).want(t, 200, "Petronella Q Marchbanks", "born 1961-04-12", "4711", "this look is recorded")
+	l.do(tech, "POST", path(id)+"/name", url.Values{}).want(t, 200, "Petronella Q Marchbanks", "born 1961-04-12", "4711", "this look is recorded", "|91|", "that you saw the values is recorded").not(t, "data-live")
 	l.do(tech, "POST", path(id)+"/message", url.Values{}).want(t, 200, "Petronella Q Marchbanks", "12 Apr 1961", "4711 (HOLLOWFEN)", "This look is recorded", "Glucose", "mg/dL", "70-99", "called the ward", "Birth date", "As it stands", "ZXX|1|own^field", `<span class="by"><span class="mono">2345-7</span></span>`)
 	e := l.events(results.KindViewed)
-	if len(e) != 2 || e[0].IDs.Get("by") != tech || e[0].Codes.Get("reason") != "show-name" || e[1].Codes.Get("reason") != "read-message" {
+	if len(e) != 2 || e[0].IDs.Get("by") != tech || e[0].Codes.Get("reason") != "show-name-and-values" || e[1].Codes.Get("reason") != "read-message" {
 		t.Fatalf("recorded %+v", e)
 	}
 	// Whoever may read the record sees who looked.
-	l.get("compliance-officer", path(id)).want(t, 200, "Who looked", "technologist looked at it", "Reason: show name.")
+	l.get("compliance-officer", path(id)).want(t, 200, "Who looked", "technologist looked at it", "Reason: show name and values.")
 	l.get(tech, path(id)).not(t, "Who looked")
 	// The export is a file that no browser runs.
 	a := l.do("laboratory-director", "POST", path(id)+"/export", url.Values{}).want(t, 200)
@@ -118,7 +123,7 @@ func TestNothingIsShownThatCannotBeRecorded(t *testing.T) {
 		if a.Code < 500 {
 			t.Errorf("%s: status %d", c.path, a.Code)
 		}
-		a.not(t, "archbanks", "4711", proof.Header, "disk is full")
+		a.not(t, "archbanks", "4711", "|91|", proof.Header, "disk is full")
 	}
 	a := l.do(tech, "POST", "/results/search", url.Values{"patient": {"4711"}})
 	if a.Code < 500 {
@@ -135,7 +140,7 @@ func TestNothingIsShownThatCannotBeRecorded(t *testing.T) {
 		}
 		a.not(t, "archbanks", "TWFyY2h", "4711")
 	}
-	l.get(tech, path(id)).want(t, 200, "P. M., born 1961") // what is masked needs no record
+	l.get(tech, path(id)).want(t, 200, "P. M., born 1961").not(t, "|91|") // what is masked needs no record
 }
 
 // While the store itself is in doubt nobody is shown a patient; where results

@@ -52,7 +52,7 @@ func (d Deps) revealName(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	who, err := d.Results.Reveal(r.Context(), m.ID, as(r, "show-name").By)
+	who, err := d.Results.Reveal(r.Context(), m.ID, as(r, "show-name-and-values").By)
 	if err != nil {
 		return notShown(err)
 	}

@@ -19,7 +19,7 @@ const noApart = "There is no such message in quarantine."
 
 // quarantineRoutes are the pages about what was not taken.
 func quarantineRoutes(d Deps) []web.Route {
-	q := &quarantine{Deps: d, runs: newReplays()}
+	q := &quarantine{Deps: d, runs: d.runs}
 	return []web.Route{
 		{Pattern: "GET /quarantine", Needs: authz.QuarantineSee, Handle: q.page},
 		{Pattern: "GET /quarantine/{id}", Needs: authz.QuarantineSee, Handle: q.item},

@@ -77,7 +77,7 @@ const tagQuarantine = "Quarantine"
 
 // quarantineOps are the operations about what was not taken.
 func quarantineOps(d Deps) []web.Route {
-	q := &quarantine{Deps: d}
+	q := &quarantine{Deps: d, runs: d.runs}
 	out := []web.Route{
 		web.Op[apartsIn, apartsOut]{Pattern: "GET /api/v1/quarantine", Needs: authz.QuarantineSee, Tag: tagQuarantine, Summary: "What was not taken", Do: q.opList}.Route(),
 		web.Op[apartIn, apiApart]{Pattern: "GET /api/v1/quarantine/{id}", Needs: authz.QuarantineSee, Tag: tagQuarantine, Summary: "One quarantined message, without its bytes", Do: func(r *http.Request, _ apartIn) (apiApart, error) {
@@ -92,6 +92,7 @@ func quarantineOps(d Deps) []web.Route {
 			Detail: "Patient data: the look is recorded first, and without a record there is no answer.", Do: q.opRead,
 		}.Route(),
 	}
+	out = append(out, q.replayOps()...)
 	for _, x := range []*apartAct{apartReplay, apartTake, apartRefuse} {
 		out = append(out, web.Op[apartReasonIn, apartDone]{
 			Pattern: "POST /api/v1/quarantine/{id}/" + x.path, Needs: authz.QuarantineAct, Tag: tagQuarantine, Summary: x.name + ": a quarantined message", Detail: x.text,

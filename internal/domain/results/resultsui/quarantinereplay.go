@@ -79,10 +79,15 @@ func (x *replays) change(f func()) {
 // group reads which group the request is about.
 func group(v url.Values) (cause, source string, err error) {
 	cause, source = v.Get("cause"), v.Get("source")
+	return cause, source, mendable(cause, source)
+}
+
+// mendable refuses a group that a replay does not help.
+func mendable(cause, source string) error {
 	if !canReplay(cause) || len(source) > 200 {
-		return "", "", web.Invalid("Choose a cause that a replay can mend; the quarantine lists them.")
+		return web.Invalid("Choose a cause that a replay can mend; the quarantine lists them.")
 	}
-	return cause, source, nil
+	return nil
 }
 
 func (q *quarantine) askAll(w http.ResponseWriter, r *http.Request) error {
@@ -97,18 +102,9 @@ func (q *quarantine) askAll(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (q *quarantine) drawAskAll(w http.ResponseWriter, r *http.Request, cause, source, value, wrong string) error {
-	groups, err := q.Results.ApartGroups(r.Context())
+	n, err := q.waiting(r, cause, source)
 	if err != nil {
 		return err
-	}
-	n := int64(0)
-	for _, g := range groups {
-		if g.Cause == cause && (source == "" || g.Source == source) {
-			n += g.Count
-		}
-	}
-	if n == 0 {
-		return web.Conflict("No message of this cause waits any more.")
 	}
 	from := results.Printable(source, 100)
 	if source == "" {
@@ -125,6 +121,23 @@ func (q *quarantine) drawAskAll(w http.ResponseWriter, r *http.Request, cause, s
 		Reason: true, ReasonValue: value, ReasonError: wrong,
 	})
 	return web.Render(w, r, p)
+}
+
+// waiting counts the messages of a group; a conflict where there are none.
+func (q *quarantine) waiting(r *http.Request, cause, source string) (n int64, err error) {
+	groups, err := q.Results.ApartGroups(r.Context())
+	if err != nil {
+		return 0, err
+	}
+	for _, g := range groups {
+		if g.Cause == cause && (source == "" || g.Source == source) {
+			n += g.Count
+		}
+	}
+	if n == 0 {
+		return 0, web.Conflict("No message of this cause waits any more.")
+	}
+	return n, nil
 }
 
 func (q *quarantine) startAll(w http.ResponseWriter, r *http.Request) error {

@@ -29,7 +29,8 @@ func (d Deps) resultPage(w http.ResponseWriter, r *http.Request) error {
 	return d.drawResult(w, r, &m, nil)
 }
 
-// drawResult draws the page; with who, the patient's name, which was recorded.
+// drawResult draws the page; with who, the patient's name and the values, which was
+// recorded. Such a page is not drawn again by itself: a new look is a new record.
 func (d Deps) drawResult(w http.ResponseWriter, r *http.Request, m *results.Summary, who *results.Identity) error {
 	now := d.clock(r)
 	reveal := mayReach(r, authz.ResultsReveal, m)
@@ -61,7 +62,7 @@ func (d Deps) drawResult(w http.ResponseWriter, r *http.Request, m *results.Summ
 	proved := d.proofs(r, m, now)
 	wide := append([]templ.Component{d.journeySheet(j, m, now)}, d.ways(m, now)...)
 	if j.Said != nil {
-		wide = append(wide, d.messageSheet(j, m, reveal))
+		wide = append(wide, d.messageSheet(j, m, who, reveal))
 	}
 	beside := append(proved.sheets, d.actSheets(r, j, m, now)...)
 	if len(j.Looks) > 0 || !web.Scope(r, authz.RecordSee).Empty() {
@@ -112,7 +113,7 @@ func (d Deps) facts(r *http.Request, j *results.Journey, m *results.Summary, who
 		}
 		out = append(out, kit.KV{Key: "Patient (this look is recorded)", Value: name})
 	case reveal && j.Said != nil:
-		out = append(out, kit.KV{Key: "Patient", Body: kit.Masked(kit.MaskedOpts{Masked: maskedName(j.Said), Reveal: "/results/" + m.ID.String() + "/name"})})
+		out = append(out, kit.KV{Key: "Patient", Body: kit.Masked(kit.MaskedOpts{Masked: maskedName(j.Said), Reveal: "/results/" + m.ID.String() + "/name", What: "name and values"})})
 	default:
 		out = append(out, kit.KV{Key: "Patient", Value: "not shown to your role"})
 	}
@@ -202,8 +203,13 @@ func (d Deps) ways(m *results.Summary, now time.Time) []templ.Component {
 	return []templ.Component{kit.Sheet(kit.SheetOpts{Title: "Its ways", Body: kit.DataTable(t)})}
 }
 
-// messageSheet shows what came in without what names a person.
-func (d Deps) messageSheet(j *results.Journey, m *results.Summary, reveal bool) templ.Component {
+// messageSheet shows what came in without what names a person, and the values only
+// to who was recorded.
+func (d Deps) messageSheet(j *results.Journey, m *results.Summary, who *results.Identity, reveal bool) templ.Component {
+	lines, sub := j.Masked, "what names a person is hidden, and the values"
+	if who != nil {
+		lines, sub = who.Lines, "what names a person is hidden; that you saw the values is recorded"
+	}
 	var parts []kit.Part
 	text := ""
 	flush := func() {
@@ -212,7 +218,7 @@ func (d Deps) messageSheet(j *results.Journey, m *results.Summary, reveal bool) 
 			text = ""
 		}
 	}
-	for i, l := range j.Masked {
+	for i, l := range lines {
 		if i > 0 {
 			text += "\n"
 		}
@@ -231,7 +237,7 @@ func (d Deps) messageSheet(j *results.Journey, m *results.Summary, reveal bool) 
 		}
 	}
 	flush()
-	o := kit.SheetOpts{Title: "What came in", Sub: "what names a person is hidden"}
+	o := kit.SheetOpts{Title: "What came in", Sub: sub}
 	for _, x := range m.Deliveries {
 		if x.State == results.Done {
 			o.Title = "What was sent"

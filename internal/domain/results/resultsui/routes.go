@@ -11,6 +11,7 @@ import (
 
 // Routes are all pages and operations of results. Each part adds its own line.
 func Routes(d Deps) []web.Route {
+	d.runs = newReplays()
 	var out []web.Route
 	for _, part := range []func(Deps) []web.Route{
 		todayRoutes,
@@ -37,14 +38,15 @@ func Routes(d Deps) []web.Route {
 // it.
 func (d Deps) clock(r *http.Request) time.Time { return web.Now(r).Local() }
 
-// as is the person who is signed in, for what they answer for; reason is theirs.
+// as is the person who is signed in, for what they answer for; reason is theirs. Open
+// break-glass access goes along.
 func as(r *http.Request, reason string) results.Named {
 	who := web.Who(r)
 	name := who.Name
 	if name == "" {
 		name = who.Account
 	}
-	return results.Named{By: results.By{Who: who.Account, Reason: reason}, Person: name}
+	return results.Named{By: results.By{Who: who.Account, Reason: reason, Glass: who.Glass}, Person: name}
 }
 
 // near refuses a thing of a partner the caller may not see as one that does not

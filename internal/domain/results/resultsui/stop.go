@@ -58,7 +58,7 @@ func stopRoutes(d Deps) []web.Route {
 			web.Route{Pattern: "POST " + base + "/{id}/confirm", Needs: k.needs, Handle: d.stopTend(k, "confirm")},
 		)
 	}
-	return append(out, stopOps(d)...)
+	return append(append(out, stopWordRoutes(d)...), stopOps(d)...)
 }
 
 // partnersOf are the partners a stop concerns by its scope; none where that is
@@ -265,6 +265,10 @@ func (d Deps) showStop(w http.ResponseWriter, r *http.Request, s *results.Stoppe
 		{Key: "Reason", Value: s.Reason},
 		{Key: "No information blocking by", Value: basisWords(s.Basis)},
 	}
+	about := []templ.Component{kit.KeyValues(facts)}
+	if d.mayStop(r, authz.StopsRead, s) {
+		about = append(about, kit.Acts(kit.Action{Text: "Read what was written (recorded)", Href: "/stops/" + s.ID.String() + "/words", Post: true, Icon: "show"}))
+	}
 	parts := []templ.Component{}
 	if s.LiftedAt.IsZero() && d.mayStop(r, k.needs, s) {
 		parts = append(parts, stopForms(r, k, s, errs))
@@ -277,7 +281,7 @@ func (d Deps) showStop(w http.ResponseWriter, r *http.Request, s *results.Stoppe
 	}
 	p := kit.Page{
 		Title: "Stop", Lead: d.stopWhat(s) + " is stopped.", Nav: "/stops", Crumbs: []kit.Crumb{{Name: "Stops", Href: "/stops"}, {Name: "Stop"}},
-		Body: templ.Join(kit.Verdict(state, upperFirst(word), text, nil), kit.Columns(templ.Join(parts...), kit.Sheet(kit.SheetOpts{Title: "Facts", Body: kit.KeyValues(facts)}))),
+		Body: templ.Join(kit.Verdict(state, upperFirst(word), text, nil), kit.Columns(templ.Join(parts...), kit.Sheet(kit.SheetOpts{Title: "Facts", Body: templ.Join(about...)}))),
 	}
 	if !s.LiftedAt.IsZero() {
 		p.Lead = d.stopWhat(s) + " was stopped."

@@ -33,7 +33,7 @@ func (d Deps) askStop(w http.ResponseWriter, r *http.Request, k stopKind, f *sto
 			{Value: "171.205", Text: "Health IT performance (45 CFR 171.205)"},
 			{Value: "other", Text: "Other, said below"},
 		}},
-		{Name: "text", Label: "In words", Kind: kit.TextareaField, Rows: 2, Value: f.Text, Max: 2000, Spell: true, Hint: "It is kept sealed. Needed when the ground is another one."},
+		{Name: "text", Label: "In words", Kind: kit.TextareaField, Rows: 2, Value: f.Text, Max: 2000, Spell: true, Hint: "It is kept sealed; who reads it is recorded. Needed when the ground is another one."},
 		{Name: "hours", Label: "Hours until it goes to its owner", Kind: kit.NumberField, Value: f.Hours, Narrow: true, Required: true, InputMode: "numeric", Hint: "At most 168. It does not end by itself: at that time its owner decides."},
 		{Name: "owner", Label: "Owner", Value: f.Owner, Optional: true, Max: 100, Hint: "To whom it goes; you, where this is empty."},
 		kit.ReasonField(f.Reason, ""),
