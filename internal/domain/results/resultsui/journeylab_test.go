@@ -96,7 +96,7 @@ func newLab(t testing.TB) *lab {
 	}
 	l.Apply(l.set())
 	s := &web.Server{
-		Pace: 1_000_000, // the test asks faster than people do
+		Pace:     1_000_000, // the test asks faster than people do
 		Identify: identify(l), Now: l.now, Kinds: resultsui.Kinds, SignIn: "/sign-in", StepUp: "/step-up", Log: slog.New(slog.NewTextHandler(&l.errs, nil)),
 		Shell: func(_ *http.Request, who *authz.Subject) kit.Shell {
 			sh := kit.Shell{Lab: "Millbrook Laboratory", Nav: []kit.NavItem{{Name: "Today", Href: "/", Icon: "today"}, {Name: "Results", Href: "/results", Icon: "results"}, {Name: "Quarantine", Href: "/quarantine", Icon: "inbox"}}, Clock: "07:40"}
