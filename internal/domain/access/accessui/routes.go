@@ -24,9 +24,11 @@ type Deps struct {
 	// Partners lists the partners of the running configuration, to choose from and
 	// to refuse others; nil: any key is taken.
 	Partners func() []Place
+	// Sites are its sites in the same way; none where there is no word of them.
+	Sites func() []Place
 }
 
-// Place is a partner by key and name.
+// Place is a partner or site by key and name.
 type Place struct{ Key, Name string }
 
 // ui draws.
