@@ -15,6 +15,7 @@ import (
 
 	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
@@ -96,12 +97,21 @@ func fullHub(t *testing.T, s *site) *Hub {
 	slow := results.Retry{First: time.Hour, Max: time.Hour, GiveUpAfter: 48 * time.Hour}
 	set := results.Settings{
 		Revision: strings.Repeat("0a", 32),
-		Sources:  map[string]results.Source{"lis": {Name: "lis", Window: 24 * time.Hour, CriticalAfter: time.Nanosecond}},
+		Sources:  map[string]results.Source{"lis": {Name: "lis", Site: "north", Window: 24 * time.Hour, CriticalAfter: time.Nanosecond}},
+		Sites:    map[string]string{"north": "North", "south": "South"},
 		Partners: map[string]*results.Partner{
 			"good": {Key: "good", Sender: accept, Retry: slow}, "strict": {Key: "strict", Sender: reject, Retry: slow}, "away": {Key: "away", Sender: down, Retry: slow},
 		},
 		Routes: []results.Route{{Name: "all", From: "lis", To: []string{"good", "strict", "away"}, Stage: results.Carry}},
 	}
+	must(h.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
+		leaf, err := bus.Publish(ctx, tx, ledger.Event{Kind: KindConfigApplied, At: h.now().UnixMicro(), IDs: ledger.Pairs{{K: "by", V: "anna"}}, Numbers: []ledger.Number{{K: "number", N: 9}}})
+		if err != nil {
+			return err
+		}
+		return h.Results.PlaceSources(ctx, tx, leaf, map[string]string{"lis": "north", "lab2": "south"})
+	}))
+	must(h.Results.LoadSites(ctx))
 	h.Results.Apply(&set)
 	in := h.Results.Intake("lis")
 	take := func(body string) {
