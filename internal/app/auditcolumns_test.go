@@ -15,7 +15,6 @@ import (
 
 	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/domain/results"
-	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
@@ -104,14 +103,7 @@ func fullHub(t *testing.T, s *site) *Hub {
 		},
 		Routes: []results.Route{{Name: "all", From: "lis", To: []string{"good", "strict", "away"}, Stage: results.Carry}},
 	}
-	must(h.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
-		leaf, err := bus.Publish(ctx, tx, ledger.Event{Kind: KindConfigApplied, At: h.now().UnixMicro(), IDs: ledger.Pairs{{K: "by", V: "anna"}}, Numbers: []ledger.Number{{K: "number", N: 9}}})
-		if err != nil {
-			return err
-		}
-		return h.Results.PlaceSources(ctx, tx, leaf, map[string]string{"lis": "north", "lab2": "south"})
-	}))
-	must(h.Results.LoadSites(ctx))
+	must(placed(ctx, h))
 	h.Results.Apply(&set)
 	in := h.Results.Intake("lis")
 	take := func(body string) {
