@@ -96,12 +96,14 @@ func fullHub(t *testing.T, s *site) *Hub {
 	slow := results.Retry{First: time.Hour, Max: time.Hour, GiveUpAfter: 48 * time.Hour}
 	set := results.Settings{
 		Revision: strings.Repeat("0a", 32),
-		Sources:  map[string]results.Source{"lis": {Name: "lis", Window: 24 * time.Hour, CriticalAfter: time.Nanosecond}},
+		Sources:  map[string]results.Source{"lis": {Name: "lis", Site: "north", Window: 24 * time.Hour, CriticalAfter: time.Nanosecond}},
+		Sites:    map[string]string{"north": "North", "south": "South"},
 		Partners: map[string]*results.Partner{
 			"good": {Key: "good", Sender: accept, Retry: slow}, "strict": {Key: "strict", Sender: reject, Retry: slow}, "away": {Key: "away", Sender: down, Retry: slow},
 		},
 		Routes: []results.Route{{Name: "all", From: "lis", To: []string{"good", "strict", "away"}, Stage: results.Carry}},
 	}
+	must(placed(ctx, h))
 	h.Results.Apply(&set)
 	in := h.Results.Intake("lis")
 	take := func(body string) {

@@ -11,7 +11,9 @@ import (
 	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
+	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/event"
+	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
 )
 
@@ -214,4 +216,19 @@ func (w *worked) extended() {
 		_, err := w.h.Extend(w.ctx, c, "anna", "renewal ordered")
 		w.must(err)
 	}
+}
+
+// placed says to which sites the sources belong.
+func placed(ctx context.Context, h *Hub) error {
+	err := h.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
+		leaf, err := bus.Publish(ctx, tx, ledger.Event{Kind: KindConfigApplied, At: h.now().UnixMicro(), IDs: ledger.Pairs{{K: "by", V: "anna"}}, Numbers: []ledger.Number{{K: "number", N: 9}}})
+		if err != nil {
+			return err
+		}
+		return h.Results.PlaceSources(ctx, tx, leaf, map[string]string{"lis": "north", "lab2": "south"})
+	})
+	if err != nil {
+		return err
+	}
+	return h.Results.LoadSites(ctx)
 }

@@ -22,7 +22,6 @@ func TestEverySettingIsUsed(t *testing.T) {
 		"Contact", "Phone", // for who reads them
 		// What is off should have no menu, port or job: nothing goes by them yet.
 		"Profiles", "Devices", "Updates", "Watch",
-		"Site", // roles and stations of a site come with the web interface
 	}
 	fields := map[string]bool{}
 	fieldsOf(reflect.TypeFor[config.Config](), map[reflect.Type]bool{}, fields)

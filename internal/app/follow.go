@@ -123,6 +123,9 @@ func (h *Hub) takeOver(ctx context.Context) error {
 		return err
 	}
 	cur.Config.Node = h.running.conf.Node
+	if err := h.Results.LoadSites(ctx); err != nil {
+		return err
+	}
 	st, err := h.prepare(ctx, cur.Config)
 	if err != nil {
 		return err

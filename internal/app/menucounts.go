@@ -5,6 +5,7 @@ import (
 	"crypto/fips140"
 	"time"
 
+	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/domain/results/resultsui"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 )
@@ -21,23 +22,52 @@ func (h *Hub) countWaiting(ctx context.Context, who *authz.Subject) (int, bool, 
 	}
 	scope := who.Scope(authz.ResultsFind, h.now())
 	n := int64(0)
-	for _, p := range f.Partners {
-		if scope.Holds(authz.Object{Partner: p.Partner}) {
-			n += p.Waiting
-		}
+	for _, p := range f.Of(func(p results.Place) bool { return scope.Holds(authz.Object{Partner: p.Partner, Site: p.Site}) }).Partners {
+		n += p.Waiting
 	}
 	return int(n), true, "waiting"
 }
 
-func (h *Hub) countQuarantine(ctx context.Context, _ *authz.Subject) (int, bool, string) {
-	n, err := h.Results.OpenQuarantine(ctx)
+// countQuarantine is what waits for a decision, of the sites the person sees: what
+// was not taken belongs to no partner yet.
+func (h *Hub) countQuarantine(ctx context.Context, who *authz.Subject) (int, bool, string) {
+	scope := who.Scope(authz.QuarantineSee, h.now())
+	if scope.All {
+		n, err := h.Results.OpenQuarantine(ctx)
+		if err != nil {
+			return 0, false, ""
+		}
+		return int(n), false, "to decide"
+	}
+	groups, err := h.Results.ApartGroups(ctx)
 	if err != nil {
 		return 0, false, ""
+	}
+	n := int64(0)
+	for _, g := range groups {
+		if scope.Holds(authz.Object{Site: g.Site}) {
+			n += g.Count
+		}
 	}
 	return int(n), false, "to decide"
 }
 
-func (h *Hub) countCalls(ctx context.Context, _ *authz.Subject) (int, bool, string) {
+// countCalls is who must be telephoned, of what the person sees.
+func (h *Hub) countCalls(ctx context.Context, who *authz.Subject) (int, bool, string) {
+	scope := who.Scope(authz.CallsSee, h.now())
+	if !scope.All {
+		by, err := h.Results.CallsOf(ctx)
+		if err != nil {
+			return 0, false, ""
+		}
+		var c results.CallCount
+		for of, n := range by {
+			if scope.Holds(authz.Object{Partner: of.Partner, Site: of.Site}) {
+				c.Open, c.Overdue = c.Open+n.Open, c.Overdue+n.Overdue
+			}
+		}
+		return int(c.Open), c.Overdue > 0, "open"
+	}
 	c, err := h.Results.CountCalls(ctx)
 	if err != nil {
 		return 0, false, ""

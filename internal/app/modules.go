@@ -58,6 +58,13 @@ func (h *Hub) modules(c *config.Config) []Module {
 			out = append(out, accessui.Place{Key: p[0], Name: p[1]})
 		}
 		return out
+	}, Sites: func() []accessui.Place {
+		var out []accessui.Place
+		sites := h.current(c).Sites
+		for _, key := range sorted(sites) {
+			out = append(out, accessui.Place{Key: key, Name: sites[key].Name})
+		}
+		return out
 	}}
 	board := &today.Board{Log: h.slog}
 	res := resultsui.Deps{

@@ -165,7 +165,10 @@ func TestEveryRoleOnEveryRoute(t *testing.T) {
 			askers = append(askers, asker{string(info.Role) + " of another practice", subject(info.Role, "elsewhere"), true})
 			continue
 		}
-		askers = append(askers, asker{string(info.Role), subject(info.Role), false}, asker{string(info.Role) + " of another partner", subject(info.Role, "elsewhere"), true})
+		away := subject(info.Role)
+		away.Grants[0].Sites = []string{"south"} // everything is of north
+		askers = append(askers, asker{string(info.Role), subject(info.Role), false}, asker{string(info.Role) + " of another partner", subject(info.Role, "elsewhere"), true},
+			asker{string(info.Role) + " of another site", away, true})
 	}
 	token := subject(authz.Administrator)
 	token.Only = []authz.Permission{authz.TodaySee}
@@ -218,6 +221,20 @@ func TestEveryRoleOnEveryRoute(t *testing.T) {
 				}
 			}
 		}
+	}
+	// At its own site it is there.
+	for site, want := range map[string]int{"north": http.StatusOK, "south": http.StatusNotFound} {
+		who := subject(authz.Technologist)
+		who.Grants[0].Sites = []string{site}
+		for _, pattern := range []string{"GET /results/{id}", "GET /quarantine/{id}", "GET /calls/{id}", "GET /partners/{key}", "GET /api/v1/results/{id}"} {
+			i := slices.IndexFunc(routes, func(rt web.Route) bool { return rt.Pattern == pattern })
+			if status := d.ask(who, &routes[i]); status != want {
+				t.Errorf("%s as technologist of %s: %d, want %d", pattern, site, status, want)
+			}
+		}
+	}
+	if len(askers) != 34 {
+		t.Errorf("%d askers", len(askers))
 	}
 	t.Logf("%d routes x %d askers = %d: %d allowed, %d refused, %d hidden", len(routes), len(askers), tried, allowed, refused, hidden)
 	open := 0

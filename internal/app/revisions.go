@@ -134,6 +134,9 @@ func (h *Hub) apply(ctx context.Context, p Proposal) (out desk.Outcome, err erro
 		}
 	}
 	h.revision = r.Number
+	if err := h.Results.LoadSites(ctx); err != nil {
+		h.slog.Error("the sites of sources cannot be read: nobody narrowed to a site sees anything until the next start", "error", err)
+	}
 	if err := ready.commit(); err != nil {
 		return out, fmt.Errorf("apply configuration: %w", err)
 	}
@@ -180,6 +183,9 @@ func (h *Hub) record(ctx context.Context, old *config.Config, p Proposal, s stor
 		if err := h.endApprovals(ctx, tx, old, p.Config); err != nil {
 			return err
 		}
+		if err := h.Results.PlaceSources(ctx, tx, leaf, sitesOf(p.Config)); err != nil {
+			return err
+		}
 		r = Revision{
 			Number: number, Hash: p.Config.Revision(), AppliedAt: time.UnixMicro(at).UTC(), AppliedBy: p.Who, Reason: p.Reason,
 			ApprovedBy: p.ApprovedBy, Leaf: leaf,
@@ -192,6 +198,15 @@ func (h *Hub) record(ctx context.Context, old *config.Config, p Proposal, s stor
 		return bus.NewTags(h.Vault).Put(ctx, tx, taggedRevisions, number)
 	})
 	return r, err
+}
+
+// sitesOf is to which site each source belongs.
+func sitesOf(c *config.Config) map[string]string {
+	out := map[string]string{}
+	for name, s := range c.Sources {
+		out[name] = s.Site
+	}
+	return out
 }
 
 const revisionColumns = "SELECT number, revision, applied_at, applied_by, reason, approved_by, leaf FROM hub_revisions "

@@ -28,6 +28,7 @@ func (h *Hub) settings(c *config.Config, senders map[string]results.Sender) (*re
 	set := &results.Settings{
 		Revision: c.Revision(),
 		Sources:  map[string]results.Source{},
+		Sites:    map[string]string{},
 		Partners: map[string]*results.Partner{},
 
 		CriticalAfter: c.Alarms.CriticalAfter.Std(),
@@ -42,7 +43,10 @@ func (h *Hub) settings(c *config.Config, senders map[string]results.Sender) (*re
 		if err != nil {
 			return nil, fmt.Errorf("source %s: %w", name, err)
 		}
-		set.Sources[name] = results.Source{Name: name, Window: s.ControlIDWindow.Std(), CriticalAfter: s.CriticalAfter.Std(), Charset: cs, AccessionFields: fields}
+		set.Sources[name] = results.Source{Name: name, Site: s.Site, Window: s.ControlIDWindow.Std(), CriticalAfter: s.CriticalAfter.Std(), Charset: cs, AccessionFields: fields}
+	}
+	for key, s := range c.Sites {
+		set.Sites[key] = s.Name
 	}
 	owns := map[string]results.Belonging{}
 	for key, p := range c.Partners {

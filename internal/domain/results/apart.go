@@ -341,6 +341,12 @@ func (s *Service) ReplayAll(ctx context.Context, cause string, by By, progress f
 
 // ReplayGroup is ReplayAll for what came from one source; empty: from any.
 func (s *Service) ReplayGroup(ctx context.Context, cause, source string, by By, progress func(Replayed)) (Replayed, error) {
+	return s.ReplaySeen(ctx, ApartFilter{Cause: cause, Source: source}, by, progress)
+}
+
+// ReplaySeen is ReplayGroup for those of the sites that f.Sees chooses.
+func (s *Service) ReplaySeen(ctx context.Context, f ApartFilter, by By, progress func(Replayed)) (Replayed, error) {
+	cause, source := f.Cause, f.Source
 	r := Replayed{Still: map[string]int64{}}
 	if err := by.check(); err != nil {
 		return r, err
@@ -350,13 +356,24 @@ func (s *Service) ReplayGroup(ctx context.Context, cause, source string, by By, 
 	if err != nil {
 		return r, fmt.Errorf("count quarantine: %w", err)
 	}
+	if f.Sees != nil {
+		if r.Of, err = s.countSeen(ctx, &f, last); err != nil {
+			return r, err
+		}
+	}
 	for at := int64(-1); ; {
 		var ids []event.ID
-		err := s.db.Query(ctx, `SELECT leaf, id FROM results_quarantine WHERE state = 0 AND cause = $1 AND leaf > $2 AND leaf <= $3
+		read := 0
+		err := s.db.Query(ctx, `SELECT leaf, id, source FROM results_quarantine WHERE state = 0 AND cause = $1 AND leaf > $2 AND leaf <= $3
 			AND ($4 = '' OR source = $4) ORDER BY leaf LIMIT 100`, []any{cause, at, last, source}, func(row store.Scanner) error {
 			var raw []byte
-			if err := row.Scan(&at, &raw); err != nil {
+			var from string
+			if err := row.Scan(&at, &raw, &from); err != nil {
 				return err
+			}
+			read++
+			if f.Sees != nil && !f.Sees(s.SiteOf(from, at)) {
+				return nil
 			}
 			id, err := event.IDFromBytes(raw)
 			ids = append(ids, id)
@@ -365,7 +382,7 @@ func (s *Service) ReplayGroup(ctx context.Context, cause, source string, by By, 
 		if err != nil {
 			return r, fmt.Errorf("read quarantine: %w", err)
 		}
-		if len(ids) == 0 {
+		if read == 0 {
 			return r, nil
 		}
 		for _, id := range ids {

@@ -15,6 +15,8 @@ type ApartFilter struct {
 	Source, Cause string
 	// Decided gives those a person has decided about instead of the open ones.
 	Decided bool
+	// Sees chooses by the site; nil: all.
+	Sees func(site string) bool
 	// Before goes on from an earlier answer; 0 from the newest.
 	Before int64
 	Limit  int // 0 means 50, at most 500
@@ -64,33 +66,51 @@ func (s *Service) QuarantinePage(ctx context.Context, f ApartFilter) (ApartPage,
 	if f.Decided {
 		state = "state <> 0"
 	}
-	leaf := int64(0)
-	err := s.db.Query(ctx, "SELECT "+apartCols+" FROM results_quarantine WHERE "+state+` AND leaf < $1
-		AND ($2 = '' OR source = $2) AND ($3 = '' OR cause = $3) ORDER BY leaf DESC LIMIT $4`,
-		[]any{f.Before, f.Source, f.Cause, int64(f.Limit + 1)}, func(row store.Scanner) error {
-			at, a, err := scanApart(row)
-			if len(out.Messages) == f.Limit {
-				out.Next = leaf
+	for looked := 0; ; {
+		leaf, n := int64(0), 0
+		err := s.db.Query(ctx, "SELECT "+apartCols+" FROM results_quarantine WHERE "+state+` AND leaf < $1
+			AND ($2 = '' OR source = $2) AND ($3 = '' OR cause = $3) ORDER BY leaf DESC LIMIT $4`,
+			[]any{f.Before, f.Source, f.Cause, int64(f.Limit + 1)}, func(row store.Scanner) error {
+				at, a, err := scanApart(row)
+				a.Site = s.SiteOf(a.Source, at)
+				n++
+				switch sees := f.Sees == nil || f.Sees(a.Site); {
+				case err != nil, !sees && len(out.Messages) < f.Limit:
+				case len(out.Messages) == f.Limit:
+					if out.Next == 0 && sees {
+						out.Next = leaf
+					}
+					return nil
+				default:
+					out.Messages = append(out.Messages, a)
+				}
+				leaf = at
 				return err
-			}
-			leaf = at
-			out.Messages = append(out.Messages, a)
-			return err
-		})
-	if err != nil {
-		return out, fmt.Errorf("list quarantine: %w", err)
+			})
+		if err != nil {
+			return out, fmt.Errorf("list quarantine: %w", err)
+		}
+		if n <= f.Limit || out.Next > 0 {
+			return out, nil
+		}
+		// What was read is not all of it, and not all of that may be seen.
+		if looked += n; len(out.Messages) == f.Limit || looked >= scanLimit {
+			out.Next = leaf
+			return out, nil
+		}
+		f.Before = leaf
 	}
-	return out, nil
 }
 
 // ShowQuarantined is what is known of one quarantined message, without its bytes.
 func (s *Service) ShowQuarantined(ctx context.Context, id event.ID) (Apart, error) {
-	_, a, err := scanApart(s.db.QueryRow(ctx, "SELECT "+apartCols+" FROM results_quarantine WHERE id = $1", id[:]))
+	leaf, a, err := scanApart(s.db.QueryRow(ctx, "SELECT "+apartCols+" FROM results_quarantine WHERE id = $1", id[:]))
 	if errors.Is(err, store.ErrNoRows) {
 		return a, fmt.Errorf("quarantined message %s: %w", id, ErrNotFound)
 	}
 	if err != nil {
 		return a, fmt.Errorf("read quarantine: %w", err)
 	}
+	a.Site = s.SiteOf(a.Source, leaf)
 	return a, nil
 }

@@ -52,6 +52,7 @@ type Call struct {
 	Message  event.ID // of the result, or of the quarantined message
 	Delivery int64    // -1 for a quarantined message
 	Source   string
+	Site     string // of what it is about; empty for none
 	Partner  string // empty for a quarantined message
 	// Stopped is what had stopped the result when the task was opened; Now is how
 	// it is at present.
@@ -149,10 +150,18 @@ func (s *Service) readCalls(ctx context.Context, query string, args ...any) ([]C
 // present fills in how the task's result is now.
 func (s *Service) present(ctx context.Context, c *Call) error {
 	if c.Why == CallNotTaken {
-		c.Delivery = -1
+		c.Site, c.Delivery = s.SiteOf(c.Source, c.Delivery/maxPlans), -1
 		f, err := s.apartFate(ctx, s.db, c.Message)
 		c.Now, c.Acknowledged = f.words, f.acked
 		return err
+	}
+	if s.sites.Load().any() {
+		var leaf int64
+		err := s.db.QueryRow(ctx, "SELECT leaf FROM results_messages WHERE id = $1", c.Message[:]).Scan(&leaf)
+		if err != nil && !errors.Is(err, store.ErrNoRows) {
+			return fmt.Errorf("read where a phone task's result came in: %w", err)
+		}
+		c.Site = s.SiteOf(c.Source, leaf)
 	}
 	f, err := s.fateOf(ctx, s.db, c.Delivery)
 	c.Now, c.Acknowledged = f.words, f.acked

@@ -64,6 +64,9 @@ type Flows struct {
 	// have been looked at.
 	Received, Unaccounted int64
 	Arrivals              bool
+
+	bySite map[Place]Flow // only where there are sites
+	set    *Settings
 }
 
 // Known says whether it has been counted.
@@ -116,10 +119,17 @@ func (s *Service) Flows(ctx context.Context, zone *time.Location) (Flows, error)
 		return Flows{}, err
 	}
 	out := Flows{At: snap.at, Received: snap.received, Unaccounted: snap.unaccounted, Arrivals: snap.arrivals}
-	for _, key := range slices.Sorted(maps.Keys(s.settings.Load().Partners)) {
+	out.set = s.settings.Load()
+	sited := len(out.set.Sites) > 0 || s.sites.Load().any()
+	if sited {
+		out.bySite = map[Place]Flow{}
+	}
+	for _, key := range slices.Sorted(maps.Keys(out.set.Partners)) {
 		f := Flow{PartnerStatus: PartnerStatus{Partner: key}, Last: -1}
 		f.Here = s.line(&f.PartnerStatus, stops)
-		if p := snap.partners[key]; p != nil {
+		if sited {
+			f = out.split(f, snap, zone)
+		} else if p := snap.partners[Place{Partner: key}]; p != nil {
 			p.fill(&f, snap, zone)
 		} else if snap.days {
 			f.Days = daysOf(nil, snap, zone)

@@ -110,10 +110,13 @@ type JourneyOptions struct {
 type Sight func(*Delivery) bool
 
 // Narrow keeps the deliveries that may be seen; false where that is none. A
-// message that goes to nobody is for those who see all.
+// message that goes to nobody is for those who see all, or all of its site.
 func (m *Summary) Narrow(sees Sight) bool {
 	if sees == nil {
 		return true
+	}
+	if len(m.Deliveries) == 0 {
+		return sees(&Delivery{Site: m.Site})
 	}
 	m.Deliveries = slices.DeleteFunc(slices.Clone(m.Deliveries), func(d Delivery) bool { return !sees(&d) })
 	return len(m.Deliveries) > 0

@@ -256,11 +256,11 @@ func (l *lab) until(what string, ok func() bool) {
 
 func (l *lab) delivery(seq int64) Delivery {
 	l.t.Helper()
-	ds, err := l.deliveries(context.Background(), seq/maxPlans)
+	page, err := l.withDeliveries(context.Background(), []Summary{{Leaf: seq / maxPlans}})
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	for _, d := range ds {
+	for _, d := range page[0].Deliveries {
 		if d.Seq == seq {
 			return d
 		}

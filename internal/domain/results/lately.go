@@ -76,17 +76,20 @@ func (s *Service) readLatestCounts(ctx context.Context) (map[string]Counted, err
 	return out, nil
 }
 
-// CallsOf counts the phone tasks that are not closed by partner; those about a
-// message that was not taken under "".
-func (s *Service) CallsOf(ctx context.Context) (map[string]CallCount, error) {
-	out := map[string]CallCount{}
+// CallsOf counts the phone tasks that are not closed by partner and site; those
+// about a message that was not taken under no partner.
+func (s *Service) CallsOf(ctx context.Context) (map[Place]CallCount, error) {
+	if s.sites.Load().any() {
+		return s.callsOfSites(ctx)
+	}
+	out := map[Place]CallCount{}
 	err := s.db.Query(ctx, `SELECT partner, count(*), COALESCE(sum(CASE WHEN due_at IS NOT NULL AND due_at <= $1 THEN 1 ELSE 0 END), 0) FROM
 		(SELECT partner, due_at FROM results_calls WHERE state < 2 ORDER BY opened_at LIMIT $2) AS counted GROUP BY partner`,
 		[]any{s.now().UnixMicro(), int64(CountLimit)}, func(row store.Scanner) error {
 			var partner string
 			var c CallCount
 			err := row.Scan(&partner, &c.Open, &c.Overdue)
-			out[partner] = c
+			out[Place{Partner: partner}] = c
 			return err
 		})
 	if err != nil {
@@ -109,15 +112,16 @@ type Open struct {
 func (s *Service) OpenOf(ctx context.Context, partner string, limit int) ([]Open, error) {
 	var out []Open
 	err := s.db.Query(ctx, `SELECT d.seq, d.partner, d.route, d.state, d.attempts, d.reason, d.changed_at, COALESCE(d.next_at, 0),
-		m.id, m.source, m.received_at, m.flags FROM results_deliveries d JOIN results_messages m ON m.leaf = d.message
+		m.id, m.leaf, m.source, m.received_at, m.flags FROM results_deliveries d JOIN results_messages m ON m.leaf = d.message
 		WHERE d.partner = $1 AND d.state < 3 ORDER BY d.seq LIMIT $2`, []any{partner, int64(limit)}, func(row store.Scanner) error {
 		var o Open
 		var id []byte
-		var state, changed, next, received, flags int64
-		err := row.Scan(&o.Seq, &o.Partner, &o.Route, &state, &o.Attempts, &o.Reason, &changed, &next, &id, &o.Source, &received, &flags)
+		var leaf, state, changed, next, received, flags int64
+		err := row.Scan(&o.Seq, &o.Partner, &o.Route, &state, &o.Attempts, &o.Reason, &changed, &next, &id, &leaf, &o.Source, &received, &flags)
 		if err != nil {
 			return err
 		}
+		o.Site = s.SiteOf(o.Source, leaf)
 		o.State, o.ChangedAt, o.ReceivedAt = State(state), time.UnixMicro(changed).UTC(), time.UnixMicro(received).UTC()
 		if next != 0 {
 			o.NextAt = time.UnixMicro(next).UTC()

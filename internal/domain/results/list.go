@@ -15,6 +15,7 @@ type Summary struct {
 	ID         event.ID
 	Leaf       int64
 	Source     string
+	Site       string // the one its source had when it came in; empty for none
 	ReceivedAt time.Time
 	Size       int64
 	Critical   bool
@@ -28,6 +29,7 @@ type Summary struct {
 type Delivery struct {
 	Seq       int64
 	Partner   string
+	Site      string // the message's
 	Route     string
 	State     State
 	Attempts  int64
@@ -113,15 +115,6 @@ func scanDelivery(row store.Scanner) (leaf int64, d Delivery, err error) {
 	return leaf, d, err
 }
 
-// deliveries reads those made at intake and those a person asked for later.
-func (s *Service) deliveries(ctx context.Context, leaf int64) ([]Delivery, error) {
-	page, err := s.withDeliveries(ctx, []Summary{{Leaf: leaf}})
-	if err != nil {
-		return nil, err
-	}
-	return page[0].Deliveries, nil
-}
-
 // Message returns one message with its deliveries and its body. Whoever calls
 // it shows patient data to somebody and must record that.
 func (s *Service) Message(ctx context.Context, id event.ID) (Summary, []byte, error) {
@@ -154,14 +147,18 @@ func (s *Service) summary(ctx context.Context, id event.ID) (m Summary, err erro
 	if m.ID != id {
 		return m, fmt.Errorf("message %s: %w", id, ErrNotFound)
 	}
-	m.Deliveries, err = s.deliveries(ctx, m.Leaf)
-	return m, err
+	page, err := s.withDeliveries(ctx, []Summary{m})
+	if err != nil {
+		return m, err
+	}
+	return page[0], nil
 }
 
 // Apart is one quarantined message. It holds no patient data.
 type Apart struct {
 	ID         event.ID
 	Source     string
+	Site       string // the one its source had when it came in; empty for none
 	ReceivedAt time.Time
 	LastAt     time.Time
 	Times      int64

@@ -153,6 +153,9 @@ const dense = 4 * pageRead
 // in one go where they lie together, as on a page of the list, one by one where
 // a search found them far apart.
 func (s *Service) withDeliveries(ctx context.Context, page []Summary) ([]Summary, error) {
+	for i := range page {
+		page[i].Site = s.SiteOf(page[i].Source, page[i].Leaf)
+	}
 	for i := 0; i < len(page); {
 		n := 1
 		for i+n < len(page) && page[i].Leaf-page[i+n].Leaf < dense {
@@ -166,6 +169,7 @@ func (s *Service) withDeliveries(ctx context.Context, page []Summary) ([]Summary
 		collect := func(row store.Scanner) error {
 			leaf, d, err := scanDelivery(row)
 			if m := at[leaf]; m != nil {
+				d.Site = m.Site
 				m.Deliveries = append(m.Deliveries, d)
 			}
 			return err

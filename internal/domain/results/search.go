@@ -26,6 +26,8 @@ type Query struct {
 	// one to this partner in this state.
 	Partner string
 	State   *State
+	// Site wants what came in for this site.
+	Site string
 	// From and To bound when it was taken, To not included. They are found by
 	// the order of arrival: where a clock was set back by more than an hour,
 	// look further.
@@ -213,6 +215,9 @@ func (s *Service) find(ctx context.Context, lists [][]searchKey) ([]int64, error
 // fits checks what no index answers.
 func (q *Query) fits(m *Summary) bool {
 	if !q.From.IsZero() && m.ReceivedAt.Before(q.From) || !q.To.IsZero() && !m.ReceivedAt.Before(q.To) {
+		return false
+	}
+	if q.Site != "" && m.Site != q.Site {
 		return false
 	}
 	if q.Partner == "" && q.State == nil {

@@ -58,6 +58,7 @@ type Service struct {
 
 	tally  tally // for Flows
 	lately lately
+	sites  atomic.Pointer[sites]
 
 	indexing sync.Mutex // held by whoever writes the search index on this node
 }
@@ -92,7 +93,7 @@ func New(ctx context.Context, db *store.DB, log *bus.Log, v *vault.Vault, now fu
 		return nil, err
 	}
 	s.settings.Store(&Settings{idle: make(chan struct{})})
-	return s, nil
+	return s, s.LoadSites(ctx)
 }
 
 // Settings returns the revision in force.

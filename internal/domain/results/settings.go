@@ -15,6 +15,9 @@ type Settings struct {
 	// events and proofs name it.
 	Revision string
 	Sources  map[string]Source
+	// Sites are the names of the laboratory's sites by their keys; none where the
+	// configuration has no word of them.
+	Sites    map[string]string
 	Partners map[string]*Partner
 	Routes   []Route
 	// CriticalAfter is how long a critical result may go unacknowledged before
@@ -34,6 +37,8 @@ type Settings struct {
 // Source is who sends to us.
 type Source struct {
 	Name string
+	// Site is the one it belongs to now; of what came before, SiteOf knows.
+	Site string
 	// Window is how long a control id is remembered.
 	Window time.Duration
 	// AccessionFields are the OBR fields the site uses as accession number.

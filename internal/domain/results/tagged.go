@@ -52,6 +52,7 @@ var (
 	taggedCopies = &bus.Tagged{Table: "results_copies", Key: "id", Columns: []string{
 		"feed", "received_at", "size", "control", "moment", "tag", "state", there("body"),
 	}}
+	taggedSites    = &bus.Tagged{Table: "results_sites", Key: "source", Many: true, Columns: []string{"since", "site"}}
 	taggedFeeds    = &bus.Tagged{Table: "results_feeds", Key: "feed", Columns: []string{"seq", "began_at"}}
 	taggedCompares = &bus.Tagged{Table: "results_compares", Key: "id", Columns: []string{
 		"feed", "route", "partner", "config", "delivery", "copy", "control", "moment", "began_at", "compared_at", "day", "state", "held", "unexplained", there("detail"),
@@ -72,7 +73,7 @@ func there(column string) string {
 func taggedWhole() []*bus.Tagged {
 	return []*bus.Tagged{
 		taggedApart, taggedHolds, taggedClock, taggedBypassed, taggedTimers, taggedCalls, taggedSteps, taggedSuperseded, taggedStops, taggedCovers,
-		taggedCounts, taggedFound, taggedCopies, taggedFeeds, taggedCompares, taggedGaps, taggedExplanations, taggedApprovals, taggedActs, taggedFailures,
+		taggedCounts, taggedFound, taggedCopies, taggedFeeds, taggedCompares, taggedGaps, taggedExplanations, taggedApprovals, taggedActs, taggedFailures, taggedSites,
 	}
 }
 

@@ -74,7 +74,7 @@ type lane24 struct {
 // counted is a picture of the tally. It is not changed once it is handed out.
 type counted struct {
 	at                    time.Time
-	partners              map[string]*lane24
+	partners              map[Place]*lane24
 	received, unaccounted int64
 	arrivals              bool // all that arrived in these hours has been looked at
 	days                  bool // all days have been counted
@@ -194,9 +194,10 @@ type tallied struct {
 	floor    int64     // where the days begin
 	leaf     int64     // the first message that has not been looked at
 	behind   bool      // there are more messages than were looked at
-	partners map[string]*lane24
-	shown    map[string]*lane24 // copies of those that did not change since
-	open     map[string][]int64 // numbers, ascending
+	sites    *sites    // as it was counted by; with others it begins anew
+	partners map[Place]*lane24
+	shown    map[Place]*lane24  // copies of those that did not change since
+	open     map[Place][]int64  // numbers, ascending
 	day      map[int64]arrivals // by hour of arrival
 }
 
@@ -215,7 +216,7 @@ func (c *tallied) whole() bool { return c.begun && c.low <= c.floor && !c.behind
 // follow reads what has changed since it was called last.
 func (c *tallied) follow(ctx context.Context, s *Service) error {
 	now := s.now()
-	if !c.begun {
+	if !c.begun || c.sites != s.sites.Load() {
 		first, err := s.leafAt(ctx, now.Add(-FlowHours*time.Hour))
 		if err != nil {
 			return err
@@ -225,20 +226,20 @@ func (c *tallied) follow(ctx context.Context, s *Service) error {
 			return err
 		}
 		*c = tallied{
-			page: c.rows(), next: first * maxPlans, low: first * maxPlans, floor: floor * maxPlans, leaf: first,
-			partners: map[string]*lane24{}, shown: map[string]*lane24{}, open: map[string][]int64{}, day: map[int64]arrivals{},
+			page: c.rows(), next: first * maxPlans, low: first * maxPlans, floor: floor * maxPlans, leaf: first, sites: s.sites.Load(),
+			partners: map[Place]*lane24{}, shown: map[Place]*lane24{}, open: map[Place][]int64{}, day: map[int64]arrivals{},
 		}
 	}
 	for behind := !c.begun; ; {
 		for behind {
-			page, err := readTally(ctx, s, "WHERE seq >= $1 ORDER BY seq LIMIT $2", c.next, c.rows())
+			page, err := c.read(ctx, s, "WHERE seq >= $1 ORDER BY seq LIMIT $2", c.next, c.rows())
 			if err != nil {
 				return err
 			}
 			c.fresh(page)
 			behind = int64(len(page)) == c.rows()
 		}
-		l, err := lookTally(ctx, s, c.next, c.leaf, c.rows())
+		l, err := c.look(ctx, s, c.next, c.leaf, c.rows())
 		if err != nil {
 			return err
 		}
@@ -260,7 +261,7 @@ func (c *tallied) fresh(page []delivered24) {
 	for i := range page {
 		d := &page[i]
 		if c.next = d.seq + 1; State(d.state) < Done {
-			c.open[d.partner] = append(c.open[d.partner], d.seq)
+			c.open[d.place] = append(c.open[d.place], d.seq)
 		} else {
 			c.count(d)
 		}
@@ -270,7 +271,7 @@ func (c *tallied) fresh(page []delivered24) {
 // delivered24 is a row as the tally reads it.
 type delivered24 struct {
 	seq, state, level, changed int64
-	partner                    string
+	place                      Place
 }
 
 // count adds a completed delivery to its hour.
@@ -278,7 +279,7 @@ func (c *tallied) count(d *delivered24) {
 	if State(d.state) != Done {
 		return
 	}
-	p := c.partner(d.partner)
+	p := c.partner(d.place)
 	at := p.hours.place(hourOf(d.changed))
 	if channel.Level(d.level) >= channel.Committed {
 		if d.changed > p.replied {
@@ -295,8 +296,8 @@ func (c *tallied) count(d *delivered24) {
 	}
 }
 
-// partner is what is counted of one, to be changed.
-func (c *tallied) partner(key string) *lane24 {
+// partner is what is counted of one at a site, to be changed.
+func (c *tallied) partner(key Place) *lane24 {
 	delete(c.shown, key)
 	p := c.partners[key]
 	if p == nil {
@@ -314,7 +315,7 @@ func (c *tallied) back(ctx context.Context, s *Service) error {
 		c.arrived(page)
 		return err
 	}
-	page, err := readTally(ctx, s, "WHERE seq >= $1 AND seq < $2 ORDER BY seq DESC LIMIT $3", c.floor, c.low, c.rows())
+	page, err := c.read(ctx, s, "WHERE seq >= $1 AND seq < $2 ORDER BY seq DESC LIMIT $3", c.floor, c.low, c.rows())
 	if err != nil {
 		return err
 	}
@@ -322,7 +323,7 @@ func (c *tallied) back(ctx context.Context, s *Service) error {
 		d := &page[i]
 		// One that was open when it was last looked at is counted when it is found
 		// closed.
-		if _, open := slices.BinarySearch(c.open[d.partner], d.seq); !open {
+		if _, open := slices.BinarySearch(c.open[d.place], d.seq); !open {
 			c.count(d)
 		}
 	}
@@ -350,20 +351,20 @@ func (c *tallied) arrived(page []arrived24) {
 // those that are. What waits it sorts by the hour it was taken in, the first of
 // them and all before it together.
 func (c *tallied) stillOpen(ctx context.Context, s *Service, open []delivered24, first int64) error {
-	now := map[string][]int64{}
+	now := map[Place][]int64{}
 	type opened struct {
 		n      [3]int64
 		waits  [FlowHours]int64
 		oldest int64
 	}
-	state := map[string]*opened{}
+	state := map[Place]*opened{}
 	for i := range open {
 		d := &open[i]
-		now[d.partner] = append(now[d.partner], d.seq)
-		o := state[d.partner]
+		now[d.place] = append(now[d.place], d.seq)
+		o := state[d.place]
 		if o == nil {
 			o = &opened{}
-			state[d.partner] = o
+			state[d.place] = o
 		}
 		o.n[d.state]++
 		if State(d.state) == Waiting {
@@ -421,7 +422,7 @@ func (c *tallied) closed(ctx context.Context, s *Service, seqs []int64) error {
 		}
 		some := seqs[:n]
 		seqs = seqs[n:]
-		page, err := readTally(ctx, s, "WHERE seq >= $1 AND seq <= $2 ORDER BY seq", some[0], some[n-1])
+		page, err := c.read(ctx, s, "WHERE seq >= $1 AND seq <= $2 ORDER BY seq", some[0], some[n-1])
 		if err != nil {
 			return err
 		}
@@ -439,7 +440,7 @@ func (c *tallied) closed(ctx context.Context, s *Service, seqs []int64) error {
 
 // picture copies what is counted.
 func (c *tallied) picture() *counted {
-	out := &counted{at: c.at, partners: make(map[string]*lane24, len(c.partners)), days: c.low <= c.floor, arrivals: !c.behind}
+	out := &counted{at: c.at, partners: make(map[Place]*lane24, len(c.partners)), days: c.low <= c.floor, arrivals: !c.behind}
 	for key, p := range c.partners {
 		copied := c.shown[key]
 		if copied == nil {

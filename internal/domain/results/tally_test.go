@@ -157,11 +157,11 @@ func TestFlowsCountOnce(t *testing.T) {
 		l.halt()
 		for _, p := range []string{"north", "south"} {
 			var sum int64
-			for _, n := range c.partners[p].hours.n {
+			for _, n := range c.partners[Place{Partner: p}].hours.n {
 				sum += int64(n.acknowledged)
 			}
-			if sum != all || c.partners[p].open != [3]int64{} {
-				t.Errorf("%s: %d counted, %v open, want %d", p, sum, c.partners[p].open, all)
+			if sum != all || c.partners[Place{Partner: p}].open != [3]int64{} {
+				t.Errorf("%s: %d counted, %v open, want %d", p, sum, c.partners[Place{Partner: p}].open, all)
 			}
 		}
 	})

@@ -21,24 +21,42 @@ type tallyLook struct {
 
 // The parts of a look, read alone and together.
 const (
-	tallyDeliveries = "SELECT seq, partner, state, COALESCE(level, 0) AS level, changed_at FROM results_deliveries "
-	tallyArrived    = `SELECT m.leaf, m.received_at, CASE WHEN EXISTS (SELECT 1 FROM results_deliveries d
+	tallyDeliveries = "SELECT seq, partner, state, COALESCE(level, 0) AS level, changed_at, '' AS source, 0 AS message FROM results_deliveries "
+	// Only where there are sites each delivery's message is looked up too.
+	tallySited = "SELECT seq, partner, state, COALESCE(level, 0) AS level, changed_at, COALESCE((SELECT m.source FROM results_messages m WHERE m.leaf = results_deliveries.message), '') AS source, message FROM results_deliveries "
+
+	tallyArrived = `SELECT m.leaf, m.received_at, CASE WHEN EXISTS (SELECT 1 FROM results_deliveries d
 		WHERE d.seq >= m.leaf * 256 AND d.seq < (m.leaf + 1) * 256) THEN 0 ELSE 1 END AS lost
 		FROM results_messages m WHERE m.leaf >= $1 ORDER BY m.leaf LIMIT $2`
 	// One statement: a page that everybody has open asks this each time, and each
 	// statement is a way to the database and back.
-	tallyAll = "SELECT 0 AS part, seq, partner, state, level, changed_at FROM (" + tallyDeliveries + "WHERE seq >= $3 ORDER BY seq LIMIT $2) AS fresh" +
-		" UNION ALL SELECT 1, leaf, '', lost, 0, received_at FROM (" + tallyArrived + ") AS arrived" +
-		" UNION ALL SELECT 2, seq, partner, state, level, changed_at FROM (" + tallyDeliveries + "WHERE state < 3 ORDER BY partner, seq) AS open"
+	tallyColumns  = ", seq, partner, state, level, changed_at, source, message FROM ("
+	tallyMiddle   = "WHERE seq >= $3 ORDER BY seq LIMIT $2) AS fresh UNION ALL SELECT 1, leaf, '', lost, 0, received_at, '', 0 FROM (" + tallyArrived + ") AS arrived UNION ALL SELECT 2"
+	tallyEnd      = "WHERE state < 3 ORDER BY partner, seq) AS open"
+	tallyAll      = "SELECT 0 AS part" + tallyColumns + tallyDeliveries + tallyMiddle + tallyColumns + tallyDeliveries + tallyEnd
+	tallyAllSited = "SELECT 0 AS part" + tallyColumns + tallySited + tallyMiddle + tallyColumns + tallySited + tallyEnd
 )
 
-// lookTally looks at deliveries from next on and messages from leaf on, rows of
+// scan reads a delivery behind what stands before it.
+func (c *tallied) scan(row store.Scanner, d *delivered24, before ...any) error {
+	var source string
+	var leaf int64
+	err := row.Scan(append(before, &d.seq, &d.place.Partner, &d.state, &d.level, &d.changed, &source, &leaf)...)
+	d.place.Site = c.sites.at(source, leaf)
+	return err
+}
+
+// look looks at deliveries from next on and messages from leaf on, rows of
 // each at most, and at what is open.
-func lookTally(ctx context.Context, s *Service, next, leaf, rows int64) (l tallyLook, err error) {
-	err = s.db.Query(ctx, tallyAll, []any{leaf, rows, next}, func(row store.Scanner) error {
+func (c *tallied) look(ctx context.Context, s *Service, next, leaf, rows int64) (l tallyLook, err error) {
+	query := tallyAll
+	if c.sites.any() {
+		query = tallyAllSited
+	}
+	err = s.db.Query(ctx, query, []any{leaf, rows, next}, func(row store.Scanner) error {
 		var part int64
 		var d delivered24
-		if err := row.Scan(&part, &d.seq, &d.partner, &d.state, &d.level, &d.changed); err != nil {
+		if err := c.scan(row, &d, &part); err != nil {
 			return err
 		}
 		switch part {
@@ -55,17 +73,21 @@ func lookTally(ctx context.Context, s *Service, next, leaf, rows int64) (l tally
 	slices.SortFunc(l.fresh, func(a, b delivered24) int { return cmp.Compare(a.seq, b.seq) })
 	slices.SortFunc(l.arrived, func(a, b arrived24) int { return cmp.Compare(a.leaf, b.leaf) })
 	slices.SortFunc(l.open, func(a, b delivered24) int {
-		return cmp.Or(cmp.Compare(a.partner, b.partner), cmp.Compare(a.seq, b.seq))
+		return cmp.Or(cmp.Compare(a.place.Partner, b.place.Partner), cmp.Compare(a.seq, b.seq))
 	})
 	return l, err
 }
 
-// readTally reads deliveries.
-func readTally(ctx context.Context, s *Service, where string, args ...any) ([]delivered24, error) {
+// read reads deliveries.
+func (c *tallied) read(ctx context.Context, s *Service, where string, args ...any) ([]delivered24, error) {
+	query := tallyDeliveries
+	if c.sites.any() {
+		query = tallySited
+	}
 	var page []delivered24
-	err := s.db.Query(ctx, tallyDeliveries+where, args, func(row store.Scanner) error {
+	err := s.db.Query(ctx, query+where, args, func(row store.Scanner) error {
 		var d delivered24
-		err := row.Scan(&d.seq, &d.partner, &d.state, &d.level, &d.changed)
+		err := c.scan(row, &d)
 		page = append(page, d)
 		return err
 	})

@@ -10,9 +10,11 @@ import (
 )
 
 // ApartGroup is what waits in quarantine from one source for one cause. A count
-// that has reached CountLimit means "at least".
+// that has reached CountLimit means "at least". What came from a source for
+// several sites is counted for each.
 type ApartGroup struct {
 	Source, Cause string
+	Site          string
 	Count         int64
 	Oldest        time.Time
 	Last          time.Time // when one of them was presented last
@@ -20,6 +22,9 @@ type ApartGroup struct {
 
 // ApartGroups tells what waits in quarantine, in the order of source and cause.
 func (s *Service) ApartGroups(ctx context.Context) ([]ApartGroup, error) {
+	if s.sites.Load().any() {
+		return s.apartGroupsOfSites(ctx)
+	}
 	var out []ApartGroup
 	err := s.db.Query(ctx, `SELECT source, cause, count(*), MIN(received_at), MAX(last_at)
 		FROM (SELECT source, cause, received_at, last_at FROM results_quarantine WHERE state = 0 ORDER BY leaf LIMIT $1) AS counted

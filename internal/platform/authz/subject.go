@@ -192,6 +192,29 @@ func within(from, until, now time.Time) bool {
 	return (from.IsZero() || !now.Before(from)) && (until.IsZero() || now.Before(until))
 }
 
+// nowhere is a site that no configuration can name.
+const nowhere = "\x00"
+
+// AtSite is the subject with what they may do at one site and no more: what a page
+// shows that was narrowed to it. It gives nothing that s does not give.
+func (s *Subject) AtSite(site string) *Subject {
+	if s == nil {
+		return nil
+	}
+	out := *s
+	out.Glass, out.Glassed = event.ID{}, nil
+	out.Grants = slices.Clone(s.Grants)
+	for i := range out.Grants {
+		g := &out.Grants[i]
+		if len(g.Sites) > 0 && !slices.Contains(g.Sites, site) {
+			g.Sites = []string{nowhere} // it stays: a role that masks does so everywhere
+			continue
+		}
+		g.Sites = []string{site}
+	}
+	return &out
+}
+
 // Holds says whether the subject has the role now.
 func (s *Subject) Holds(r Role, now time.Time) bool {
 	if s == nil {

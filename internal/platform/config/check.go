@@ -171,6 +171,7 @@ func (d *decoder) refer(at, what, name string, known []string, key bool) {
 func (d *decoder) checkSource(c *Config, name string, taken map[Listen]string) {
 	s, at := c.Sources[name], join("sources", name)
 	m := s.MLLP
+	d.refer(at+".site", "site", s.Site, sorted(c.Sites), false)
 	switch {
 	case d.written(at+".mllp") && d.written(at+".folder"):
 		d.addKey(at+".folder", Error, "write two sources", "a source is exactly one of mllp and folder")

@@ -10,6 +10,7 @@ package config
 type Config struct {
 	Lab       Lab                `yaml:"lab" doc:"Who this laboratory is."`
 	Node      Node               `yaml:"node" doc:"What belongs to this machine alone. It is read from the file at every start and is no part of the applied revision."`
+	Sites     map[string]Site    `yaml:"sites" key:"main" sample:"off" doc:"The sites of the laboratory, or the laboratories this hub serves, by a name of your choice. A source says which it belongs to, and a person's role may be narrowed to some: docs/use/sites.md. Without this section there is one laboratory and no word of sites."`
 	Sources   map[string]Source  `yaml:"sources" key:"lis" rule:"required" doc:"Who sends to us, by a name of your choice (letters, digits, - and _)."`
 	Partners  map[string]Partner `yaml:"partners" key:"riverside" doc:"Who receives results. A partner is its key here for good: deliveries, proofs and history carry it."`
 	Routes    []Route            `yaml:"routes" doc:"Which message goes where. Every route whose from and when hold is taken; a message no route takes is kept in quarantine."`
@@ -39,6 +40,11 @@ type Table map[string]string
 type Lab struct {
 	Name string `yaml:"name" rule:"required" ex:"Millbrook Laboratory" doc:"The laboratory's name as people read it."`
 	ID   string `yaml:"id" rule:"required,name" ex:"millbrook" doc:"Short name: the origin of the ledger and the name of its key. It must not change once results have been carried."`
+}
+
+// Site is a place of the laboratory, or one of several laboratories.
+type Site struct {
+	Name string `yaml:"name" rule:"required" ex:"Main laboratory" doc:"The site's name as people read it."`
 }
 
 // Node is local to one machine.

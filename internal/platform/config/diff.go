@@ -36,7 +36,7 @@ type differ struct{ changes []Change }
 // spot is where the walk stands: the path, and the same as people say it.
 type spot struct{ path, subject, rest string }
 
-var subjects = map[string]string{"partners": "partner", "sources": "source", "routes": "route", "tables": "table", "witnesses": "witness"}
+var subjects = map[string]string{"partners": "partner", "sources": "source", "routes": "route", "sites": "site", "tables": "table", "witnesses": "witness"}
 
 func (s spot) key(key string) spot {
 	out := s

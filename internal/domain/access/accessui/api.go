@@ -143,7 +143,7 @@ type apiInvited struct {
 func (u *ui) apiInvite(r *http.Request, in apiInvite) (out apiInvited, err error) {
 	n := access.NewPerson{Account: in.Account, Name: in.Name, Mail: in.Mail, Starts: in.Starts, Ends: in.Ends}
 	for _, g := range in.Grants {
-		if err := u.knownPartners("partners", g.Partners); err != nil {
+		if err := u.knownPlaces(g.Partners, g.Sites); err != nil {
 			return out, err
 		}
 		n.Grants = append(n.Grants, g.grant())
@@ -193,7 +193,7 @@ func (u *ui) apiGive(r *http.Request, in apiGive) (out apiGrant, err error) {
 	if err != nil {
 		return out, err
 	}
-	if err := u.knownPartners("partners", in.Partners); err != nil {
+	if err := u.knownPlaces(in.Partners, in.Sites); err != nil {
 		return out, err
 	}
 	g, err := u.s.Grant(r.Context(), web.Who(r), id, authz.Grant{Role: authz.Role(in.Role), Partners: in.Partners, Sites: in.Sites, From: in.From, Until: in.Until})

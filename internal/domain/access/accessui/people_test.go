@@ -26,10 +26,17 @@ func TestPeopleByForm(t *testing.T) {
 	want(t, w, 422, "An account begins with")
 	w = x.post("okafor", "/people", "account", "maria", "name", "Maria", "role", "provider", "partners", "elsewhere")
 	want(t, w, 422, "There is no partner with the key elsewhere.")
+	w = x.post("okafor", "/people", "account", "maria", "name", "Maria", "role", "technologist", "sites", "south")
+	want(t, w, 422, "There is no site with the key south.")
+	if n := strings.Count(w.Body.String(), "There is no site with the key south."); n > 2 { // above the form and beside the first box
+		t.Errorf("it is said %d times", n)
+	}
+	w = x.post("okafor", "/people", "account", "maria", "name", "Maria", "role", "nobody", "partners", "northgate", "sites", "main", "sites", "north")
+	want(t, w, 422, `id="f-partners-northgate" name="partners" value="northgate" checked`, `id="f-partners-riverside" name="partners" value="riverside"`, `id="f-sites-main" name="sites" value="main" checked`, `id="f-sites-north" name="sites" value="north" checked`, "Only at Hill Street", "Only for Riverside")
 	w = x.post("okafor", "/people", "account", "maria", "name", "Maria", "role", "auditor")
 	want(t, w, 422, "Auditor needs an end date.")
 
-	w = x.post("okafor", "/people", "account", "maria", "name", "Maria Silva", "role", "technologist", "sites", "main, north", "ends", "2026-12-31")
+	w = x.post("okafor", "/people", "account", "maria", "name", "Maria Silva", "role", "technologist", "sites", "main", "sites", "north", "ends", "2026-12-31")
 	want(t, w, 200, "This is the invitation of Maria Silva.", "shown this once")
 	token := link(t, w)
 	if w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("Set-Cookie") != "" {

@@ -2,8 +2,6 @@ package accessui
 
 import (
 	"net/http"
-	"slices"
-	"strings"
 
 	"github.com/labwarden/labwarden/internal/domain/access"
 	"github.com/labwarden/labwarden/internal/platform/authz"
@@ -30,7 +28,7 @@ func personFields(r *http.Request, p access.Person, fresh bool) []kit.Field {
 	)
 }
 
-// grantFields ask for a role.
+// grantFields ask for a role and where it holds.
 func (u *ui) grantFields(r *http.Request, optional bool) []kit.Field {
 	options := []kit.Option{{Value: "", Text: "Choose a role"}}
 	if optional {
@@ -41,92 +39,29 @@ func (u *ui) grantFields(r *http.Request, optional bool) []kit.Field {
 			options = append(options, kit.Option{Value: string(i.Role), Text: i.Name})
 		}
 	}
-	return []kit.Field{
-		{Name: "role", Label: "Role", Kind: kit.SelectField, Value: r.PostFormValue("role"), Options: options, Optional: optional, Hint: "What each may do stands under Roles."},
-		{Name: "partners", Label: "Only for these partners", Value: r.PostFormValue("partners"), Optional: true, Mono: true, Hint: u.partnersHint()},
-		{Name: "sites", Label: "Only at these sites", Value: r.PostFormValue("sites"), Optional: true, Mono: true, Hint: "Keys, separated by commas. Empty: every site."},
-		{Name: "until", Label: "Last day of the role", Kind: kit.DateField, Narrow: true, Optional: true, Value: r.PostFormValue("until"), Hint: "Auditors and IT partners must have one."},
-	}
+	role := kit.Field{Name: "role", Label: "Role", Kind: kit.SelectField, Value: r.PostFormValue("role"), Options: options, Optional: optional, Hint: "What each may do stands under Roles."}
+	return append([]kit.Field{role}, u.placeFields(r)...)
 }
 
-func (u *ui) partnersHint() string {
-	hint := "Keys of partners as in the configuration, separated by commas. Empty: every partner. A provider must have them."
-	if u.Partners == nil {
-		return hint
-	}
-	var keys []string
-	for _, p := range u.Partners() {
-		keys = append(keys, p.Key)
-	}
-	if len(keys) > 0 && len(keys) <= 12 {
-		hint = "Empty: every partner. A provider must have one or more, separated by commas: " + strings.Join(keys, ", ") + "."
-	}
-	return hint
-}
-
-// partnersField lets partners be ticked; where they are not known, typed by key.
-func (u *ui) partnersField(r *http.Request, only []string, hint string) kit.Field {
-	f := kit.Field{Name: "partners", Label: "Only for these partners", Optional: true, Hint: hint}
-	if u.Partners == nil {
-		f.Value, f.Mono = r.PostFormValue("partners"), true
-		f.Hint += " Keys, separated by commas."
-		return f
-	}
-	f.Kind, f.Values = kit.ChecksField, partnersOf(r)
-	for _, p := range u.Partners() {
-		if len(only) == 0 || slices.Contains(only, p.Key) {
-			f.Options = append(f.Options, kit.Option{Value: p.Key, Text: p.Name})
-		}
-	}
-	for _, key := range only { // no longer in the configuration, and still the account's
-		if !slices.ContainsFunc(f.Options, func(o kit.Option) bool { return o.Value == key }) {
-			f.Options = append(f.Options, kit.Option{Value: key, Text: key})
-		}
-	}
-	if len(f.Options) == 0 {
-		f.Hint = "No partner is configured."
-	}
-	return f
-}
-
-// partnersOf are the partners of a form: those ticked, or typed by key.
-func partnersOf(r *http.Request) []string {
-	_ = r.PostFormValue("partners") // reads the form
-	return commas(strings.Join(r.PostForm["partners"], ","))
+// roleFields are grantFields and until when.
+func (u *ui) roleFields(r *http.Request, optional bool) []kit.Field {
+	return append(u.grantFields(r, optional), kit.Field{Name: "until", Label: "Last day of the role", Kind: kit.DateField, Narrow: true, Optional: true, Value: r.PostFormValue("until"), Hint: "Auditors and IT partners must have one."})
 }
 
 // grantOf reads a role from a form; ok is false where none was chosen.
 func (u *ui) grantOf(r *http.Request) (g authz.Grant, ok bool, err error) {
-	g = authz.Grant{Role: authz.Role(r.PostFormValue("role")), Partners: commas(r.PostFormValue("partners")), Sites: commas(r.PostFormValue("sites"))}
+	g = authz.Grant{Role: authz.Role(r.PostFormValue("role")), Partners: keysOf(r, "partners"), Sites: keysOf(r, "sites")}
 	if g.Role == "" {
 		return g, false, nil
 	}
 	if g.Until, err = lastDay(r, "until"); err != nil {
 		return g, true, err
 	}
-	return g, true, u.knownPartners("partners", g.Partners)
-}
-
-// knownPartners refuses keys that no partner has: a slip of the pen would give a
-// role that reaches nothing.
-func (u *ui) knownPartners(field string, keys []string) error {
-	if u.Partners == nil {
-		return nil
-	}
-	known := map[string]bool{}
-	for _, p := range u.Partners() {
-		known[p.Key] = true
-	}
-	for _, k := range keys {
-		if !known[k] {
-			return &access.Refusal{Kind: access.KindInvalid, Field: field, Text: "There is no partner with the key " + k + "."}
-		}
-	}
-	return nil
+	return g, true, u.knownPlaces(g.Partners, g.Sites)
 }
 
 func (u *ui) newPage(r *http.Request, errs map[string]string, whole string) kit.Page {
-	fields := append(personFields(r, access.Person{}, true), u.grantFields(r, true)...)
+	fields := append(personFields(r, access.Person{}, true), u.roleFields(r, true)...)
 	return kit.Page{
 		Title: "Add somebody", Lead: "Who comes to work with Labwarden?", Rest: "They get a link that works once, for 72 hours.", Crumbs: []kit.Crumb{peopleCrumb, {Name: "Add somebody"}}, Nav: "/people",
 		Body: kit.Sheet(kit.SheetOpts{Title: "The person and their first role", Pad: true, Body: kit.Form(kit.FormOpts{Action: "/people", Fields: kit.WithErrors(fields, errs), Wrong: whole, Submit: "Add and make the link", Cancel: "/people"})}),

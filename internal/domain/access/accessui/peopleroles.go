@@ -133,7 +133,7 @@ func (u *ui) rolePage(r *http.Request, p access.Person, errs map[string]string, 
 	return kit.Page{
 		Title: "Give a role", Lead: "What does " + p.Name + " do here?", Crumbs: []kit.Crumb{peopleCrumb, {Name: p.Name, Href: "/people/" + p.ID.String()}, {Name: "Give a role"}}, Nav: "/people",
 		Body: kit.Sheet(kit.SheetOpts{Title: "The role", Pad: true, Body: kit.Form(kit.FormOpts{
-			Action: "/people/" + p.ID.String() + "/roles/add", Fields: kit.WithErrors(u.grantFields(r, false), errs), Wrong: whole, Submit: "Give the role", Cancel: "/people/" + p.ID.String(),
+			Action: "/people/" + p.ID.String() + "/roles/add", Fields: kit.WithErrors(u.roleFields(r, false), errs), Wrong: whole, Submit: "Give the role", Cancel: "/people/" + p.ID.String(),
 		})}),
 	}
 }

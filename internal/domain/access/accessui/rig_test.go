@@ -97,6 +97,9 @@ func newOffice(t *testing.T) *office {
 		Partners: func() []accessui.Place {
 			return []accessui.Place{{Key: "riverside", Name: "Riverside"}, {Key: "northgate", Name: "Northgate"}}
 		},
+		Sites: func() []accessui.Place {
+			return []accessui.Place{{Key: "main", Name: "Main laboratory"}, {Key: "north", Name: "Hill Street"}}
+		},
 	}
 	x.server = &web.Server{
 		Pace: 1_000_000, // the test asks faster than people do

@@ -28,9 +28,11 @@ type Deps struct {
 	// SignIn knows who waits after wrong tries, and the sign-in provider; nil: neither
 	// is shown.
 	SignIn *signin.Service
+	// Sites are its sites in the same way; none where there is no word of them.
+	Sites func() []Place
 }
 
-// Place is a partner by key and name.
+// Place is a partner or site by key and name.
 type Place struct{ Key, Name string }
 
 // ui draws.

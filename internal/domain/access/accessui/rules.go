@@ -43,12 +43,7 @@ func (u *ui) rulesPage(r *http.Request, errs map[string]string, whole string) (k
 		{Name: "origin", Label: "From", Kind: kit.SelectField, Value: r.PostFormValue("origin"), Options: []kit.Option{{Value: access.OriginOIDC, Text: upperFirst(originNames[access.OriginOIDC])}, {Value: access.OriginSCIM, Text: upperFirst(originNames[access.OriginSCIM])}}},
 		{Name: "word", Label: "Group or role over there", Value: r.PostFormValue("word"), Required: true, Mono: true, Max: 200, Hint: "Exactly as the other system names it."},
 	}
-	for _, f := range grant[:3] {
-		if f.Name == "partners" {
-			f = u.partnersField(r, nil, "None ticked: every partner. A provider must have them.")
-		}
-		ask = append(ask, f)
-	}
+	ask = append(ask, grant...)
 	ask = append(ask, kit.Field{Name: "days", Label: "Ends after (days)", Kind: kit.NumberField, Narrow: true, Optional: true, InputMode: "numeric", Value: r.PostFormValue("days"), Hint: "Auditors and IT partners must have an end."})
 	return kit.Page{
 		Title: "Rules for other systems", Lead: kit.Many(len(all), "group of another system gives a role here.", "groups of other systems give roles here."), Rest: "Without a rule, another system gives nobody a role.", Crumbs: []kit.Crumb{peopleCrumb, {Name: "Rules"}}, Nav: "/people",
@@ -68,8 +63,8 @@ func (u *ui) rules(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (u *ui) makeRule(w http.ResponseWriter, r *http.Request) error {
-	x := access.Rule{Origin: r.PostFormValue("origin"), Word: r.PostFormValue("word"), Role: authz.Role(r.PostFormValue("role")), Partners: partnersOf(r), Sites: commas(r.PostFormValue("sites"))}
-	err := u.knownPartners("partners", x.Partners)
+	x := access.Rule{Origin: r.PostFormValue("origin"), Word: r.PostFormValue("word"), Role: authz.Role(r.PostFormValue("role")), Partners: keysOf(r, "partners"), Sites: keysOf(r, "sites")}
+	err := u.knownPlaces(x.Partners, x.Sites)
 	if text := r.PostFormValue("days"); text != "" && err == nil {
 		if x.Days, err = strconv.ParseInt(text, 10, 64); err != nil {
 			err = &access.Refusal{Kind: access.KindInvalid, Field: "days", Text: "Write a whole number of days."}

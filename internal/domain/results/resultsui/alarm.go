@@ -100,7 +100,7 @@ func (d Deps) alarmList(w http.ResponseWriter, r *http.Request) error {
 		}})
 	}
 	beside := waysSheet(desk.Ways(), now)
-	if len(desk.Ways()) > 0 && mayHere(r, authz.AlarmsAct, "") {
+	if len(desk.Ways()) > 0 && mayHere(r, authz.AlarmsAct, authz.Object{}) {
 		beside = templ.Join(beside, kit.Sheet(kit.SheetOpts{Title: "Try it", Body: kit.Empty("A marked test goes to everybody over every way.",
 			&kit.Action{Text: "Send a test", Href: "/alarms/test", Post: true, Icon: "test"})}))
 	}
@@ -230,7 +230,7 @@ func (d Deps) showAlarm(w http.ResponseWriter, r *http.Request, number int64, wr
 		facts = append(facts, kit.KV{Key: "They wrote", Value: a.Reason})
 	}
 	var parts []templ.Component
-	if a.Live() && mayHere(r, authz.AlarmsAct, "") {
+	if a.Live() && mayHere(r, authz.AlarmsAct, authz.Object{}) {
 		parts = append(parts, alarmForms(&a, wrong, r.PostFormValue("reason")))
 	}
 	p := kit.Page{

@@ -153,7 +153,7 @@ func benchOn(t testing.TB, db *store.DB, partners ...string) *bench {
 		return today.Line{State: kit.Fine, Name: "Keys", Strong: "2", Value: "seals open them"}, nil
 	}})
 	s := &web.Server{
-		Pace: 1_000_000, // the test asks faster than people do
+		Pace:     1_000_000, // the test asks faster than people do
 		Identify: identifyAs(l.now), Now: l.now, Kinds: Kinds, SignIn: "/sign-in", StepUp: "/step-up", Log: quiet,
 		Shell: func(*http.Request, *authz.Subject) kit.Shell { return kit.Shell{Lab: "Millbrook"} },
 	}

@@ -39,7 +39,7 @@ func (d Deps) calls(r *http.Request, all bool) ([]results.Call, error) {
 	}
 	out := []results.Call{}
 	for _, c := range list {
-		if mayHere(r, authz.CallsSee, c.Partner) {
+		if mayHere(r, authz.CallsSee, ofCall(&c)) {
 			out = append(out, c)
 		}
 	}
@@ -144,10 +144,10 @@ func (d Deps) findCall(r *http.Request, p authz.Permission) (results.Call, error
 	if err != nil {
 		return c, err
 	}
-	if err := near(r, authz.CallsSee, c.Partner, noCall); err != nil {
+	if err := near(r, authz.CallsSee, ofCall(&c), noCall); err != nil {
 		return results.Call{}, err
 	}
-	if err := web.May(r, p, authz.Object{Partner: c.Partner}); err != nil {
+	if err := web.May(r, p, ofCall(&c)); err != nil {
 		return results.Call{}, err
 	}
 	return c, nil
@@ -174,7 +174,7 @@ func (d Deps) showCall(w http.ResponseWriter, r *http.Request, c *results.Call, 
 	now := d.clock(r)
 	state, word := callState(c)
 	var parts []templ.Component
-	acts := mayHere(r, authz.CallsAct, c.Partner)
+	acts := mayHere(r, authz.CallsAct, ofCall(c))
 	if c.State != "closed" || view != nil {
 		parts = append(parts, d.callNumbers(c, view, acts))
 	}

@@ -147,6 +147,7 @@ type CallAnswer struct {
 	Message      string     `json:"message" doc:"the result, or the message in quarantine"`
 	Partner      string     `json:"partner,omitempty"`
 	Source       string     `json:"source"`
+	Site         string     `json:"site,omitempty" doc:"the site it came in for"`
 	State        string     `json:"state" doc:"open, taken or closed"`
 	Overdue      bool       `json:"overdue"`
 	Acknowledged bool       `json:"acknowledged" doc:"the partner's system has acknowledged the result meanwhile"`
@@ -159,7 +160,7 @@ type CallAnswer struct {
 
 func callAnswer(c *results.Call) CallAnswer {
 	return CallAnswer{
-		ID: c.ID.String(), Why: c.Why.String(), Message: c.Message.String(), Partner: c.Partner, Source: c.Source, State: c.State, Overdue: c.Overdue,
+		ID: c.ID.String(), Why: c.Why.String(), Message: c.Message.String(), Partner: c.Partner, Source: c.Source, Site: c.Site, State: c.State, Overdue: c.Overdue,
 		Acknowledged: c.Acknowledged, Now: c.Now, Owner: c.Owner, CameAt: c.CameAt, DueAt: moment(c.DueAt),
 	}
 }

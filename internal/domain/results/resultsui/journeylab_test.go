@@ -32,6 +32,7 @@ import (
 
 // lab is the pages on a real service with a SQLite store.
 type lab struct {
+	board *today.Board
 	*results.Service
 	t    testing.TB
 	db   *store.DB
@@ -96,7 +97,7 @@ func newLab(t testing.TB) *lab {
 	}
 	l.Apply(l.set())
 	s := &web.Server{
-		Pace: 1_000_000, // the test asks faster than people do
+		Pace:     1_000_000, // the test asks faster than people do
 		Identify: identify(l), Now: l.now, Kinds: resultsui.Kinds, SignIn: "/sign-in", StepUp: "/step-up", Log: slog.New(slog.NewTextHandler(&l.errs, nil)),
 		Shell: func(_ *http.Request, who *authz.Subject) kit.Shell {
 			sh := kit.Shell{Lab: "Millbrook Laboratory", Nav: []kit.NavItem{{Name: "Today", Href: "/", Icon: "today"}, {Name: "Results", Href: "/results", Icon: "results"}, {Name: "Quarantine", Href: "/quarantine", Icon: "inbox"}}, Clock: "07:40"}
@@ -106,13 +107,14 @@ func newLab(t testing.TB) *lab {
 			return sh
 		},
 	}
-	s.Add(resultsui.Routes(resultsui.Deps{Results: l.Service, Board: &today.Board{Log: slog.New(slog.DiscardHandler)}})...)
+	l.board = &today.Board{Log: slog.New(slog.DiscardHandler)}
+	s.Add(resultsui.Routes(resultsui.Deps{Results: l.Service, Board: l.board})...)
 	l.h = s.Handler()
 	return l
 }
 
-// identify reads X-Role "technologist" or "provider@riverside", X-Hold for the
-// director's delegation.
+// identify reads X-Role "technologist", "provider@riverside" or, narrowed to
+// sites, "technologist@/main,hill"; X-Hold for the director's delegation.
 func identify(l *lab) func(r *http.Request) (*authz.Subject, error) {
 	return func(r *http.Request) (*authz.Subject, error) {
 		role, partner, narrowed := strings.Cut(r.Header.Get("X-Role"), "@")
@@ -120,8 +122,12 @@ func identify(l *lab) func(r *http.Request) (*authz.Subject, error) {
 			return nil, nil
 		}
 		g := authz.Grant{Role: authz.Role(role)}
-		if narrowed {
+		partner, sites, sited := strings.Cut(partner, "/")
+		if narrowed && partner != "" {
 			g.Partners = []string{partner}
+		}
+		if sited {
+			g.Sites = strings.Split(sites, ",")
 		}
 		if info, _ := authz.RoleOf(g.Role); info.Boxed {
 			g.Until = l.now().Add(time.Hour)

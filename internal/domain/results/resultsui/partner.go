@@ -166,25 +166,30 @@ func iso(t time.Time) string {
 // find is one partner as this caller may see it.
 func (d Deps) find(r *http.Request, p authz.Permission) (partnerView, error) {
 	key := r.PathValue("key")
-	if err := near(r, authz.PartnersSee, key, noPartner); err != nil {
-		return partnerView{}, err
-	}
-	if d.Results.Settings().Partners[key] == nil {
+	scope, of := web.Scope(r, authz.PartnersSee), d.ofPartner(key)
+	if scope.Empty() || d.Results.Settings().Partners[key] == nil {
 		return partnerView{}, web.NotFound(noPartner)
-	}
-	if err := web.May(r, p, authz.Object{Partner: key}); err != nil {
-		return partnerView{}, err
 	}
 	f, err := d.Results.Flows(r.Context(), web.Now(r).Location())
 	if err != nil {
 		return partnerView{}, err
 	}
+	f = seenFlows(f, scope)
 	flow, ok := f.Partner(key)
+	if !ok && !some(scope, of) {
+		return partnerView{}, web.NotFound(noPartner)
+	}
+	if p != authz.PartnersSee {
+		if err := mayAll(r, p, of); err != nil {
+			return partnerView{}, err
+		}
+	}
 	if !ok {
 		flow = results.Flow{PartnerStatus: results.PartnerStatus{Partner: key}, Last: -1}
 	}
 	v := d.partnerView(d.conf(), flow, f.At)
-	v.seenBy(web.Scope(r, authz.PartnersSee))
+	v.seenBy(scope, of)
+	v.shared = !every(scope, of)
 	return v, nil
 }
 

@@ -16,8 +16,12 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/web/kit"
 )
 
-// mostOpen is how many open deliveries a partner's page lists.
-const mostOpen = 50
+// mostOpen is how many open deliveries a partner's page lists, mostLooked through
+// how many it goes where not all of them may be seen.
+const (
+	mostOpen   = 50
+	mostLooked = 2000
+)
 
 // partner is one partner's page.
 func (d Deps) partner(w http.ResponseWriter, r *http.Request) error {
@@ -29,13 +33,18 @@ func (d Deps) partner(w http.ResponseWriter, r *http.Request) error {
 	conf := d.conf().Partners[v.Partner]
 	lead, rest := v.sentence(now)
 	parts := []templ.Component{v.last24(now), v.fortnight()}
-	if mayHere(r, authz.ResultsFind, v.Partner) {
-		open, err := d.Results.OpenOf(ctx, v.Partner, mostOpen)
+	if some(web.Scope(r, authz.ResultsFind), d.ofPartner(v.Partner)) {
+		sees, limit := sightOf(web.Scope(r, authz.ResultsFind)), mostOpen
+		if sees != nil {
+			limit = mostLooked // others' may stand before theirs
+		}
+		open, err := d.Results.OpenOf(ctx, v.Partner, limit)
 		if err != nil {
 			return err
 		}
-		if sees := sightOf(web.Scope(r, authz.ResultsFind)); sees != nil {
+		if sees != nil {
 			open = slices.DeleteFunc(open, func(o results.Open) bool { return !sees(&o.Delivery) })
+			open = open[:min(len(open), mostOpen)]
 		}
 		parts = append(parts, openSheet(&v, open, now))
 	}
@@ -47,7 +56,7 @@ func (d Deps) partner(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	beside := []templ.Component{posture.sheet(now), lists, d.routeSheet(&v)}
+	beside := []templ.Component{posture.sheet(now), lists, d.routeSheet(&v, web.Scope(r, authz.PartnersSee))}
 	return web.Render(w, r, kit.Page{
 		Title: v.name, Lead: lead, Rest: rest, Crumbs: []kit.Crumb{{Name: "Partners", Href: "/partners"}, {Name: v.name}}, Nav: "/partners",
 		Tools: d.partnerTools(r, &v), Live: []string{"results", "partner:" + v.Partner},
@@ -59,7 +68,8 @@ func (d Deps) partner(w http.ResponseWriter, r *http.Request) error {
 func (d Deps) partnerTools(r *http.Request, v *partnerView) templ.Component {
 	var out []templ.Component
 	add := func(a kit.Action) { out = append(out, kit.Button(a)) }
-	if mayHere(r, authz.PartnersTest, v.Partner) && len(v.Gates) == 0 {
+	of := d.ofPartner(v.Partner)
+	if every(web.Scope(r, authz.PartnersTest), of) && len(v.Gates) == 0 {
 		add(kit.Action{Text: "Send a test", Href: "/partners/" + v.Partner + "/test", Icon: "test"})
 	}
 	paused := false
@@ -67,7 +77,7 @@ func (d Deps) partnerTools(r *http.Request, v *partnerView) templ.Component {
 		paused = paused || g.Kind == results.TransportStop
 	}
 	switch {
-	case !mayHere(r, authz.TransportStop, v.Partner):
+	case !every(web.Scope(r, authz.TransportStop), of):
 	case paused:
 		add(kit.Action{Text: "Resume", Href: "/stops", Icon: "again"})
 	default:
@@ -169,6 +179,10 @@ func openSheet(v *partnerView, open []results.Open, now time.Time) templ.Compone
 // listSheet is what the partner's own lists said.
 func (d Deps) listSheet(ctx context.Context, v *partnerView) (templ.Component, error) {
 	o := kit.SheetOpts{Title: "Counted against its list", ID: "lists"}
+	if v.shared {
+		o.Body = kit.UnknownState("Its lists name what came from every site, and are shown to who sees them all.")
+		return kit.Sheet(o), nil
+	}
 	lists, err := d.Results.PartnerCounts(ctx, v.Partner, 7)
 	if err != nil {
 		return nil, err
@@ -195,12 +209,13 @@ func (d Deps) listSheet(ctx context.Context, v *partnerView) (templ.Component, e
 	return kit.Sheet(o), nil
 }
 
-// routeSheet names the routes that lead here and how far each is adopted.
-func (d Deps) routeSheet(v *partnerView) templ.Component {
+// routeSheet names the routes that lead here from sites within the scope, and how
+// far each is adopted.
+func (d Deps) routeSheet(v *partnerView, scope authz.Scope) templ.Component {
 	var items []kit.KV
 	seen := map[string]bool{}
 	for _, rt := range d.conf().Routes {
-		if !slices.Contains(rt.To, v.Partner) || seen[rt.Name] {
+		if !slices.Contains(rt.To, v.Partner) || seen[rt.Name] || !some(scope, d.ofRoute(&rt, v.Partner)) {
 			continue
 		}
 		seen[rt.Name] = true

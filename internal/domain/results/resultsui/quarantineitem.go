@@ -49,10 +49,10 @@ func (q *quarantine) item(w http.ResponseWriter, r *http.Request) error {
 		wide = append(wide, kit.Sheet(kit.SheetOpts{Title: "What to do", Pad: true, Body: kit.Prose(c.Do)}))
 	}
 	var buttons []kit.Action
-	if offered(laboratory(r, authz.QuarantineRead)) {
+	if offered(web.May(r, authz.QuarantineRead, ofApart(&a))) {
 		buttons = append(buttons, kit.Action{Text: "Read it (recorded)", Href: path + "/message", Post: true, Icon: "show"})
 	}
-	if a.State == "open" && offered(laboratory(r, authz.QuarantineAct)) {
+	if a.State == "open" && offered(web.May(r, authz.QuarantineAct, ofApart(&a))) {
 		for _, x := range []*apartAct{apartReplay, apartTake, apartRefuse} {
 			if x.fits(&a) {
 				buttons = append(buttons, kit.Action{Text: x.name, Href: path + "/" + x.path})
@@ -80,7 +80,7 @@ func lower(s string) string {
 func (q *quarantine) read(w http.ResponseWriter, r *http.Request) error {
 	a, err := q.apart(r)
 	if err == nil {
-		err = laboratory(r, authz.QuarantineRead)
+		err = web.May(r, authz.QuarantineRead, ofApart(&a))
 	}
 	if err != nil {
 		return err
@@ -145,7 +145,7 @@ var (
 func (q *quarantine) decidable(r *http.Request) (results.Apart, error) {
 	a, err := q.apart(r)
 	if err == nil {
-		err = laboratory(r, authz.QuarantineAct)
+		err = web.May(r, authz.QuarantineAct, ofApart(&a))
 	}
 	return a, err
 }

@@ -3,6 +3,7 @@ package resultsui
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -42,18 +43,46 @@ type quarantine struct {
 	runs *replays
 }
 
-// laboratory asks for p over the whole laboratory: what was not taken belongs to
-// no partner yet, so a grant narrowed to one does not reach it.
+// laboratory asks for p over the whole laboratory: a grant narrowed to a partner
+// or site does not reach it.
 func laboratory(r *http.Request, p authz.Permission) error { return web.May(r, p, authz.Object{}) }
+
+// apartAt asks for p over what was not taken at some site, or at all of them. It
+// belongs to no partner yet, so a grant narrowed to one does not reach it.
+func apartAt(r *http.Request, p authz.Permission) (sees func(site string) bool, err error) {
+	scope := web.Scope(r, p)
+	if scope.All {
+		return nil, web.May(r, p, authz.Object{})
+	}
+	for _, g := range scope.Grants {
+		if len(g.Partners) == 0 && len(g.Sites) > 0 {
+			return atSites(scope), web.May(r, p, authz.Object{Site: g.Sites[0]})
+		}
+	}
+	return nil, web.May(r, p, authz.Object{})
+}
+
+// ofApart is whose a quarantined message is.
+func ofApart(a *results.Apart) authz.Object { return authz.Object{Site: a.Site} }
+
+// apartGroups are the groups within the caller's sites.
+func (q *quarantine) apartGroups(r *http.Request) ([]results.ApartGroup, error) {
+	groups, err := q.Results.ApartGroups(r.Context())
+	scope := web.Scope(r, authz.QuarantineSee)
+	return slices.DeleteFunc(groups, func(g results.ApartGroup) bool { return !scope.Holds(authz.Object{Site: g.Site}) }), err
+}
 
 // apart finds what the address names.
 func (q *quarantine) apart(r *http.Request) (results.Apart, error) {
 	id, err := event.ParseID(r.PathValue("id"))
-	if err != nil || !web.Scope(r, authz.QuarantineSee).All {
+	if err != nil {
 		return results.Apart{}, web.NotFound(noApart)
 	}
 	a, err := q.Results.ShowQuarantined(r.Context(), id)
-	return a, missing(err, noApart)
+	if err != nil {
+		return a, missing(err, noApart)
+	}
+	return a, near(r, authz.QuarantineSee, ofApart(&a), noApart)
 }
 
 func toApart(w http.ResponseWriter, r *http.Request) error {
@@ -61,16 +90,17 @@ func toApart(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (q *quarantine) page(w http.ResponseWriter, r *http.Request) error {
-	if err := laboratory(r, authz.QuarantineSee); err != nil {
+	sees, err := apartAt(r, authz.QuarantineSee)
+	if err != nil {
 		return err
 	}
 	now := q.clock(r)
 	v := r.URL.Query()
-	groups, err := q.Results.ApartGroups(r.Context())
+	groups, err := q.apartGroups(r)
 	if err != nil {
 		return err
 	}
-	f := results.ApartFilter{Source: v.Get("source"), Cause: v.Get("cause"), Decided: v.Get("decided") == "yes", Limit: listSize}
+	f := results.ApartFilter{Source: v.Get("source"), Cause: v.Get("cause"), Decided: v.Get("decided") == "yes", Limit: listSize, Sees: sees}
 	if n, err := strconv.ParseInt(v.Get("before"), 10, 64); err == nil && n > 0 {
 		f.Before = n
 	}
@@ -131,7 +161,6 @@ func tabs(u *url.URL, decided bool) templ.Component {
 }
 
 func (q *quarantine) groups(r *http.Request, groups []results.ApartGroup, now time.Time) []kit.TodoItem {
-	act := offered(laboratory(r, authz.QuarantineAct))
 	var out []kit.TodoItem
 	for _, g := range groups {
 		c := wordsOf(g.Cause)
@@ -140,7 +169,7 @@ func (q *quarantine) groups(r *http.Request, groups []results.ApartGroup, now ti
 			State: kit.Warn, Title: c.Short + ": " + kit.Many(int(g.Count), "message", "messages") + " from " + results.Printable(g.Source, 60),
 			Text: c.Why + " The oldest came at " + kit.Clock(g.Oldest, now) + ".", Action: &kit.Action{Text: "Show them", Href: "/quarantine?" + at},
 		}
-		if act && canReplay(g.Cause) {
+		if mayHere(r, authz.QuarantineAct, authz.Object{Site: g.Site}) && canReplay(g.Cause) {
 			it.Action = &kit.Action{Text: "Replay all", Href: "/quarantine/replay?" + at}
 		}
 		out = append(out, it)

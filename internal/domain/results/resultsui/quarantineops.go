@@ -13,6 +13,7 @@ import (
 type apiApart struct {
 	ID          string     `json:"id"`
 	Source      string     `json:"source"`
+	Site        string     `json:"site,omitempty" doc:"the site it came in for"`
 	Cause       string     `json:"cause"`
 	Words       string     `json:"words" doc:"the cause in words"`
 	Do          string     `json:"do" doc:"what can be done"`
@@ -31,7 +32,7 @@ type apiApart struct {
 func apiApartOf(a *results.Apart) apiApart {
 	c := wordsOf(a.Cause)
 	out := apiApart{
-		ID: a.ID.String(), Source: a.Source, Cause: a.Cause, Words: c.Why, Do: c.Do, Detail: a.Detail, ReceivedAt: a.ReceivedAt, PresentedAt: a.LastAt,
+		ID: a.ID.String(), Source: a.Source, Site: a.Site, Cause: a.Cause, Words: c.Why, Do: c.Do, Detail: a.Detail, ReceivedAt: a.ReceivedAt, PresentedAt: a.LastAt,
 		Times: a.Times, Bytes: a.Size, Kept: a.Kept, State: a.State, DecidedAt: at(a.DecidedAt), DecidedBy: a.DecidedBy,
 	}
 	if isID(a.Became) {
@@ -104,10 +105,11 @@ func quarantineOps(d Deps) []web.Route {
 
 func (q *quarantine) opList(r *http.Request, v apartsIn) (apartsOut, error) {
 	out := apartsOut{Messages: []apiApart{}}
-	if err := laboratory(r, authz.QuarantineSee); err != nil {
+	sees, err := apartAt(r, authz.QuarantineSee)
+	if err != nil {
 		return out, err
 	}
-	p, err := q.Results.QuarantinePage(r.Context(), results.ApartFilter{Source: v.Source, Cause: v.Cause, Decided: v.Decided, Before: v.Before, Limit: v.Limit})
+	p, err := q.Results.QuarantinePage(r.Context(), results.ApartFilter{Source: v.Source, Cause: v.Cause, Decided: v.Decided, Before: v.Before, Limit: v.Limit, Sees: sees})
 	if err != nil {
 		return out, err
 	}
@@ -121,7 +123,7 @@ func (q *quarantine) opList(r *http.Request, v apartsIn) (apartsOut, error) {
 func (q *quarantine) opRead(r *http.Request, v apartReasonIn) (apartMessage, error) {
 	a, err := q.apart(r)
 	if err == nil {
-		err = laboratory(r, authz.QuarantineRead)
+		err = web.May(r, authz.QuarantineRead, ofApart(&a))
 	}
 	if err != nil {
 		return apartMessage{}, err

@@ -27,6 +27,7 @@ const (
 // replay is one replay of a cause, under way or ended.
 type replay struct {
 	id, cause, source, by string
+	whole                 bool // of every site; else of those of who started it
 	began, ended          time.Time
 	so                    results.Replayed
 	err                   bool
@@ -41,15 +42,15 @@ type replays struct {
 func newReplays() *replays { return &replays{} }
 
 // begin registers a run; fresh is false where one of the same is under way.
-func (x *replays) begin(cause, source, by string, now time.Time) (run *replay, fresh bool) {
+func (x *replays) begin(cause, source, by string, whole bool, now time.Time) (run *replay, fresh bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, r := range x.runs {
-		if r.cause == cause && r.source == source && r.ended.IsZero() {
+		if r.cause == cause && r.source == source && r.whole == whole && (whole || r.by == by) && r.ended.IsZero() {
 			return r, false
 		}
 	}
-	run = &replay{id: rand.Text(), cause: cause, source: source, by: by, began: now}
+	run = &replay{id: rand.Text(), cause: cause, source: source, by: by, whole: whole, began: now}
 	x.runs = append(x.runs, run)
 	if i := slices.IndexFunc(x.runs, func(r *replay) bool { return !r.ended.IsZero() }); len(x.runs) > keptRuns && i >= 0 {
 		x.runs = slices.Delete(x.runs, i, i+1)
@@ -91,7 +92,7 @@ func mendable(cause, source string) error {
 }
 
 func (q *quarantine) askAll(w http.ResponseWriter, r *http.Request) error {
-	if err := laboratory(r, authz.QuarantineAct); err != nil {
+	if _, err := apartAt(r, authz.QuarantineAct); err != nil {
 		return err
 	}
 	cause, source, err := group(r.URL.Query())
@@ -125,12 +126,12 @@ func (q *quarantine) drawAskAll(w http.ResponseWriter, r *http.Request, cause, s
 
 // waiting counts the messages of a group; a conflict where there are none.
 func (q *quarantine) waiting(r *http.Request, cause, source string) (n int64, err error) {
-	groups, err := q.Results.ApartGroups(r.Context())
+	groups, err := q.apartGroups(r)
 	if err != nil {
 		return 0, err
 	}
 	for _, g := range groups {
-		if g.Cause == cause && (source == "" || g.Source == source) {
+		if g.Cause == cause && mayHere(r, authz.QuarantineAct, authz.Object{Site: g.Site}) && (source == "" || g.Source == source) {
 			n += g.Count
 		}
 	}
@@ -141,7 +142,8 @@ func (q *quarantine) waiting(r *http.Request, cause, source string) (n int64, er
 }
 
 func (q *quarantine) startAll(w http.ResponseWriter, r *http.Request) error {
-	if err := laboratory(r, authz.QuarantineAct); err != nil {
+	sees, err := apartAt(r, authz.QuarantineAct)
+	if err != nil {
 		return err
 	}
 	reason, wrong := reasonOf(r)
@@ -152,13 +154,13 @@ func (q *quarantine) startAll(w http.ResponseWriter, r *http.Request) error {
 	if wrong != "" || r.PostFormValue("confirm") != "yes" {
 		return q.drawAskAll(w, r, cause, source, reason, wrong)
 	}
-	run := q.start(r, cause, source, as(r, reason).By)
+	run := q.start(r, results.ApartFilter{Cause: cause, Source: source, Sees: sees}, as(r, reason).By)
 	return web.Done(w, r, "/quarantine-replays/"+run.id, "")
 }
 
 // start runs a replay beyond the request that asked for it.
-func (q *quarantine) start(r *http.Request, cause, source string, by results.By) *replay {
-	run, fresh := q.runs.begin(cause, source, by.Who, web.Now(r))
+func (q *quarantine) start(r *http.Request, f results.ApartFilter, by results.By) *replay {
+	run, fresh := q.runs.begin(f.Cause, f.Source, by.Who, f.Sees == nil, web.Now(r))
 	if !fresh {
 		return run
 	}
@@ -171,7 +173,7 @@ func (q *quarantine) start(r *http.Request, cause, source string, by results.By)
 				q.runs.change(func() { run.ended, run.err = web.Now(r), true })
 			}
 		}()
-		_, err := q.Results.ReplayGroup(ctx, cause, source, by, func(so results.Replayed) {
+		_, err := q.Results.ReplaySeen(ctx, f, by, func(so results.Replayed) {
 			so.Still = maps.Clone(so.Still)
 			q.runs.change(func() { run.so = so })
 			if so.Done%50 == 0 {
@@ -186,11 +188,12 @@ func (q *quarantine) start(r *http.Request, cause, source string, by results.By)
 }
 
 func (q *quarantine) progress(w http.ResponseWriter, r *http.Request) error {
-	if err := laboratory(r, authz.QuarantineSee); err != nil {
+	sees, err := apartAt(r, authz.QuarantineSee)
+	if err != nil {
 		return err
 	}
 	run, ok := q.runs.get(r.PathValue("run"))
-	if !ok {
+	if !ok || sees != nil && (run.whole || run.by != web.Who(r).Account) {
 		return web.NotFound("There is no such replay. Those of before the last start are not listed; the quarantine shows what is left.")
 	}
 	now := q.clock(r)

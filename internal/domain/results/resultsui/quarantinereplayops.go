@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/web"
 )
@@ -59,7 +60,8 @@ func (q *quarantine) replayOps() []web.Route {
 }
 
 func (q *quarantine) opReplayAll(r *http.Request, v replayAllIn) (apiReplay, error) {
-	if err := laboratory(r, authz.QuarantineAct); err != nil {
+	sees, err := apartAt(r, authz.QuarantineAct)
+	if err != nil {
 		return apiReplay{}, err
 	}
 	if err := mendable(v.Cause, v.Source); err != nil {
@@ -72,17 +74,18 @@ func (q *quarantine) opReplayAll(r *http.Request, v replayAllIn) (apiReplay, err
 	if _, err := q.waiting(r, v.Cause, v.Source); err != nil {
 		return apiReplay{}, err
 	}
-	run := q.start(r, v.Cause, v.Source, as(r, reason).By)
+	run := q.start(r, results.ApartFilter{Cause: v.Cause, Source: v.Source, Sees: sees}, as(r, reason).By)
 	now, _ := q.runs.get(run.id)
 	return apiReplayOf(&now), nil
 }
 
 func (q *quarantine) opReplayRun(r *http.Request, v replayRunIn) (apiReplay, error) {
-	if err := laboratory(r, authz.QuarantineSee); err != nil {
+	sees, err := apartAt(r, authz.QuarantineSee)
+	if err != nil {
 		return apiReplay{}, err
 	}
 	run, ok := q.runs.get(v.Run)
-	if !ok {
+	if !ok || sees != nil && (run.whole || run.by != web.Who(r).Account) {
 		return apiReplay{}, web.NotFound("there is no such replay on this node since its last start")
 	}
 	return apiReplayOf(&run), nil

@@ -104,7 +104,7 @@ func (d Deps) onWay(r *http.Request, needs authz.Permission) (results.Summary, *
 	if err != nil {
 		return m, nil, err
 	}
-	return m, x, web.May(r, needs, authz.Object{Partner: x.Partner})
+	return m, x, web.May(r, needs, ofDelivery(x))
 }
 
 func (d Deps) askAct(w http.ResponseWriter, r *http.Request, a *act) error {
@@ -184,7 +184,7 @@ func (d Deps) actSheets(r *http.Request, j *results.Journey, m *results.Summary,
 	several := len(latest(m.Deliveries)) > 1
 	for _, x := range latest(m.Deliveries) {
 		for _, a := range acts {
-			if !a.fits(&x) || !mayAt(r, a.needs, x.Partner) || a.path == "resend" && m.Erased {
+			if !a.fits(&x) || !mayAt(r, a.needs, &x) || a.path == "resend" && m.Erased {
 				continue
 			}
 			text := a.name

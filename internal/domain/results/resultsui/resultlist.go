@@ -66,6 +66,10 @@ func (d Deps) asked(r *http.Request, q *results.Query) (map[string]string, resul
 	now := d.clock(r)
 	q.Sees = sightOf(web.Scope(r, authz.ResultsFind))
 	q.Partner = v.Get("partner")
+	var known bool
+	if q.Site, known = siteAsked(r, d.sites(web.Scope(r, authz.ResultsFind))); !known {
+		wrong["site"] = "Choose one of the sites."
+	}
 	var ok bool
 	if q.State, ok = stateNamed(v.Get("state")); !ok {
 		wrong["state"] = "Choose one of the states."
@@ -100,7 +104,7 @@ func (d Deps) partners(r *http.Request) []kit.Option {
 	scope := web.Scope(r, authz.ResultsFind)
 	out := []kit.Option{{Value: "", Text: "Every partner"}}
 	for _, key := range slices.Sorted(maps.Keys(d.Results.Settings().Partners)) {
-		if scope.Holds(authz.Object{Partner: key}) {
+		if some(scope, d.ofPartner(key)) {
 			out = append(out, kit.Option{Value: key, Text: d.partnerName(key)})
 		}
 	}
@@ -171,7 +175,7 @@ func cloned(v url.Values) url.Values { return maps.Clone(v) }
 
 func (l *resultList) lead(r *http.Request, by search, ended bool, h *results.Hits, page results.Page) (lead, rest string) {
 	v := r.URL.Query()
-	narrowed := v.Get("partner") != "" || v.Get("state") != "" || v.Get("from") != "" || v.Get("to") != ""
+	narrowed := v.Get("partner") != "" || v.Get("state") != "" || v.Get("from") != "" || v.Get("to") != "" || v.Get("site") != ""
 	n := len(h.Messages)
 	switch {
 	case ended:
@@ -246,8 +250,19 @@ func (l *resultList) table(r *http.Request, handle string, wrong map[string]stri
 		Caption: "Results, newest first", View: view, Filters: filters, CSV: true, Empty: "Nothing to show.",
 		Columns: []kit.Column{{Name: "Result"}, {Name: "Came in"}, {Name: "From", Wide: true}, {Name: "Where it stands"}},
 	}
+	sites := l.sites(web.Scope(r, authz.ResultsFind))
+	if len(sites) > 0 {
+		t.Columns = slices.Insert(t.Columns, 3, kit.Column{Name: "Site", Wide: true})
+		field := kit.Field{Name: "site", Label: "Site", Kind: kit.SelectField, Value: view.Get("site"), Options: siteOptions(sites)}
+		t.Filters = slices.Insert(t.Filters, 1, kit.WithErrors([]kit.Field{field}, wrong)...)
+	}
 	for i := range h.Messages {
-		t.Rows = append(t.Rows, l.row(&h.Messages[i], said[h.Messages[i].ID.String()], now))
+		m := &h.Messages[i]
+		row := l.row(m, said[m.ID.String()], now)
+		if len(sites) > 0 {
+			row.Cells = slices.Insert(row.Cells, 3, kit.C(l.siteWords(m.Site)))
+		}
+		t.Rows = append(t.Rows, row)
 	}
 	t.Total = len(t.Rows)
 	return t
@@ -349,16 +364,27 @@ func (l *resultList) csv(w http.ResponseWriter, r *http.Request, q results.Query
 		page.Before = h.Next
 	}
 	kit.CSVHead(w.Header(), "results")
-	c, err := kit.NewCSV(w, "result", "received", "source", "partner", "state", "tries", "answer", "changed", "journal line")
+	head := []string{"result", "received", "source", "partner", "state", "tries", "answer", "changed", "journal line"}
+	sited := len(l.sites(web.Scope(r, authz.ResultsFind))) > 0
+	if sited {
+		head = append(head, "site")
+	}
+	c, err := kit.NewCSV(w, head...)
+	line := func(m *results.Summary, cells ...string) error {
+		if sited {
+			cells = append(cells, m.Site)
+		}
+		return c.Row(cells...)
+	}
 	for i := range all {
 		m := &all[i]
 		if len(m.Deliveries) == 0 && err == nil {
-			err = c.Row(m.ID.String(), kit.ISO(m.ReceivedAt), m.Source, "", "goes to nobody", "", "", "", numbered(m.Leaf))
+			err = line(m, m.ID.String(), kit.ISO(m.ReceivedAt), m.Source, "", "goes to nobody", "", "", "", numbered(m.Leaf))
 		}
 		for _, x := range m.Deliveries {
 			if err == nil {
 				_, word := stateOf(&x)
-				err = c.Row(m.ID.String(), kit.ISO(m.ReceivedAt), m.Source, x.Partner, word, numbered(x.Attempts), x.Code, kit.ISO(x.ChangedAt), numbered(m.Leaf))
+				err = line(m, m.ID.String(), kit.ISO(m.ReceivedAt), m.Source, x.Partner, word, numbered(x.Attempts), x.Code, kit.ISO(x.ChangedAt), numbered(m.Leaf))
 			}
 		}
 	}

@@ -15,6 +15,7 @@ type apiResult struct {
 	ID         string        `json:"id"`
 	Leaf       int64         `json:"journal_line"`
 	Source     string        `json:"source"`
+	Site       string        `json:"site,omitempty" doc:"the site it came in for"`
 	ReceivedAt time.Time     `json:"received_at"`
 	Bytes      int64         `json:"bytes"`
 	Critical   bool          `json:"critical" doc:"the LIS flagged it critical"`
@@ -49,7 +50,7 @@ func at(t time.Time) *time.Time {
 
 func (d Deps) apiResult(m *results.Summary, now time.Time) apiResult {
 	out := apiResult{
-		ID: m.ID.String(), Leaf: m.Leaf, Source: m.Source, ReceivedAt: m.ReceivedAt, Bytes: m.Size, Critical: m.Critical, Correction: m.Correction,
+		ID: m.ID.String(), Leaf: m.Leaf, Source: m.Source, Site: m.Site, ReceivedAt: m.ReceivedAt, Bytes: m.Size, Critical: m.Critical, Correction: m.Correction,
 		Erased: m.Erased, Bypassed: m.Bypassed, Sentence: d.verdictOf(m, now).Title, Deliveries: []apiDelivery{},
 	}
 	for i := range m.Deliveries {
@@ -73,6 +74,7 @@ type searchIn struct {
 	LastName  string    `json:"last_name,omitempty" doc:"together with birth_date"`
 	BirthDate string    `json:"birth_date,omitempty" doc:"YYYY-MM-DD"`
 	Partner   string    `json:"partner,omitempty"`
+	Site      string    `json:"site,omitempty" doc:"what came in for this site, by its key"`
 	State     string    `json:"state,omitempty" doc:"waiting, held, needs-person, done, shadow, refused or superseded"`
 	From      time.Time `json:"from,omitzero"`
 	To        time.Time `json:"to,omitzero" doc:"not included"`
@@ -171,7 +173,7 @@ func resultOps(d Deps) []web.Route {
 
 func (d Deps) opSearch(r *http.Request, v searchIn) (searchOut, error) {
 	q := results.Query{
-		Order: v.Order, PatientID: v.Patient, Authority: v.Authority, LastName: v.LastName, BirthDate: v.BirthDate, Partner: v.Partner, From: v.From, To: v.To,
+		Order: v.Order, PatientID: v.Patient, Authority: v.Authority, LastName: v.LastName, BirthDate: v.BirthDate, Partner: v.Partner, Site: v.Site, From: v.From, To: v.To,
 		Sees: sightOf(web.Scope(r, authz.ResultsFind)),
 	}
 	out := searchOut{Results: []apiResult{}}

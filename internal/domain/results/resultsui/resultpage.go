@@ -117,6 +117,9 @@ func (d Deps) facts(r *http.Request, j *results.Journey, m *results.Summary, who
 	default:
 		out = append(out, kit.KV{Key: "Patient", Value: "not shown to your role"})
 	}
+	if len(d.sites(web.Scope(r, authz.ResultsFind))) > 0 {
+		out = append(out, kit.KV{Key: "Site", Value: d.siteWords(m.Site)})
+	}
 	if s := j.Said; s != nil && len(s.Orders) > 0 {
 		if by := s.Orders[0].Provider; by != "" {
 			out = append(out, kit.KV{Key: "Ordered by", Value: by})
@@ -290,7 +293,7 @@ func (d Deps) proofs(r *http.Request, m *results.Summary, now time.Time) (out pr
 			title += " for " + d.partnerName(x.Partner)
 		}
 		path := "/results/" + m.ID.String() + "/deliveries/" + numbered(x.Seq)
-		may := mayAt(r, authz.ResultsProof, x.Partner)
+		may := mayAt(r, authz.ResultsProof, &x)
 		c, err := d.Results.CheckProof(r.Context(), x.Seq)
 		if err != nil {
 			out.sheets = append(out.sheets, kit.Sheet(kit.SheetOpts{Title: title, Pad: true, Body: kit.UnknownState(unproved(err))}))

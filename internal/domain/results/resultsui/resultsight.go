@@ -21,7 +21,7 @@ func sightOf(scope authz.Scope) results.Sight {
 		return nil
 	}
 	return func(d *results.Delivery) bool {
-		o := authz.Object{Partner: d.Partner}
+		o := ofDelivery(d)
 		for _, g := range scope.Grants {
 			if !(authz.Scope{Grants: []authz.Grant{g}}).Holds(o) {
 				continue
@@ -41,12 +41,12 @@ func sightOf(scope authz.Scope) results.Sight {
 // reaches says whether p may be done to the message, by way of one of the
 // deliveries that may be seen; nil, or why not.
 func reaches(r *http.Request, p authz.Permission, m *results.Summary) error {
-	err := web.May(r, p, authz.Object{})
+	err := web.May(r, p, authz.Object{Site: m.Site})
 	for i := range m.Deliveries {
 		if err == nil {
 			return nil
 		}
-		err = web.May(r, p, authz.Object{Partner: m.Deliveries[i].Partner})
+		err = web.May(r, p, ofDelivery(&m.Deliveries[i]))
 	}
 	return err
 }
@@ -57,8 +57,8 @@ func mayReach(r *http.Request, p authz.Permission, m *results.Summary) bool {
 	return offered(reaches(r, p, m))
 }
 
-func mayAt(r *http.Request, p authz.Permission, partner string) bool {
-	return offered(web.May(r, p, authz.Object{Partner: partner}))
+func mayAt(r *http.Request, p authz.Permission, x *results.Delivery) bool {
+	return offered(web.May(r, p, ofDelivery(x)))
 }
 
 // found reads a message and narrows it to what the caller may see.

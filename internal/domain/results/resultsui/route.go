@@ -125,7 +125,7 @@ func (d Deps) showRoute(w http.ResponseWriter, r *http.Request, errs map[string]
 			return err
 		}
 		parts = append(parts, kindsSheet(&s, kinds), comparesSheet(r, &s, list, now))
-		if mayHere(r, authz.RoutesExplain, "") && len(kinds) > 0 {
+		if mayHere(r, authz.RoutesExplain, authz.Object{}) && len(kinds) > 0 {
 			parts = append(parts, explainSheet(r, &s, kinds, errs))
 		}
 	}
@@ -237,7 +237,7 @@ func classWords(class string) string { return strings.ReplaceAll(class, "_", " "
 
 // comparesSheet lists messages that differ.
 func comparesSheet(r *http.Request, s *results.RouteState, list []results.Comparison, now time.Time) templ.Component {
-	reveal, explain := mayHere(r, authz.ResultsReveal, ""), mayHere(r, authz.RoutesExplain, "")
+	reveal, explain := mayHere(r, authz.ResultsReveal, authz.Object{}), mayHere(r, authz.RoutesExplain, authz.Object{})
 	t := kit.Table{
 		Caption: "Messages with an unexplained difference", Total: len(list), Empty: "No message has an unexplained difference.",
 		Columns: []kit.Column{{Name: "Began"}, {Name: "Outcome"}, {Name: "Places"}, {Name: "What to do"}},

@@ -44,7 +44,7 @@ func (d Deps) routeForms(r *http.Request, s *results.RouteState, errs map[string
 	}
 	var out []templ.Component
 	carries := s.Stage == results.Carry.String()
-	if mayHere(r, authz.RoutesApprove, "") && !carries {
+	if mayHere(r, authz.RoutesApprove, authz.Object{}) && !carries {
 		if s.Approval == nil {
 			var fields []kit.Field
 			if s.OldPath == "" {
@@ -63,7 +63,7 @@ func (d Deps) routeForms(r *http.Request, s *results.RouteState, errs map[string
 			out = append(out, form("forward", "Take it one step on", "to "+next, "Take the step", false))
 		}
 	}
-	if d.Move != nil && s.Stage != results.Shadow.String() && mayHere(r, authz.RoutesBack, "") {
+	if d.Move != nil && s.Stage != results.Shadow.String() && mayHere(r, authz.RoutesBack, authz.Object{}) {
 		out = append(out, form("back", "Take it one step back", "takes effect at once", "Go back one step", true))
 	}
 	return out

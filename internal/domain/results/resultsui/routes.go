@@ -49,10 +49,10 @@ func as(r *http.Request, reason string) results.Named {
 	return results.Named{By: results.By{Who: who.Account, Reason: reason, Glass: who.Glass}, Person: name}
 }
 
-// near refuses a thing of a partner the caller may not see as one that does not
-// exist.
-func near(r *http.Request, p authz.Permission, partner, missing string) error {
-	if !mayHere(r, p, partner) {
+// near refuses a thing of a partner or site the caller may not see as one that
+// does not exist.
+func near(r *http.Request, p authz.Permission, of authz.Object, missing string) error {
+	if !mayHere(r, p, of) {
 		return web.NotFound(missing)
 	}
 	return nil
@@ -60,6 +60,6 @@ func near(r *http.Request, p authz.Permission, partner, missing string) error {
 
 // mayHere says whether a button is worth showing: the permission without the
 // question of how fresh the proof of identity is.
-func mayHere(r *http.Request, p authz.Permission, partner string) bool {
-	return web.Scope(r, p).Holds(authz.Object{Partner: partner})
+func mayHere(r *http.Request, p authz.Permission, of authz.Object) bool {
+	return web.Scope(r, p).Holds(of)
 }

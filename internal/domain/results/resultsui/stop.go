@@ -2,6 +2,7 @@ package resultsui
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -61,36 +62,50 @@ func stopRoutes(d Deps) []web.Route {
 	return append(append(out, stopWordRoutes(d)...), stopOps(d)...)
 }
 
-// partnersOf are the partners a stop concerns by its scope; none where that is
-// not said by it (a patient, an order, a test).
-func (d Deps) partnersOf(s *results.Stopped) []string {
+// ofStop is whose a stop is by its scope: for each partner its sites. Where the
+// scope does not say it (a patient, an order, a test) it is the laboratory's.
+func (d Deps) ofStop(s *results.Stopped) [][]authz.Object {
 	switch s.Scope {
 	case results.ScopePartner:
-		return []string{s.Target}
+		return [][]authz.Object{d.ofPartner(s.Target)}
 	case results.ScopeRoute:
 		for _, rt := range d.conf().Routes {
-			if rt.Name == s.Target {
-				return rt.To
+			if rt.Name != s.Target || len(rt.To) == 0 {
+				continue
 			}
+			var out [][]authz.Object
+			for _, partner := range rt.To {
+				out = append(out, d.ofRoute(&rt, partner))
+			}
+			return out
 		}
 	}
-	return nil
+	return [][]authz.Object{{{}}}
 }
 
 // mayStop says whether the caller may do p about a stop: everywhere, or because
-// it is about their partners only.
+// it is about their partners and sites only.
 func (d Deps) mayStop(r *http.Request, p authz.Permission, s *results.Stopped) bool {
-	of := d.partnersOf(s)
-	if len(of) == 0 {
-		return mayHere(r, p, "")
-	}
-	for _, partner := range of {
-		if !mayHere(r, p, partner) {
+	return every(web.Scope(r, p), slices.Concat(d.ofStop(s)...))
+}
+
+// seesStop: whoever sees one of the sites of each of its partners sees the stop.
+// What it keeps is told only to who sees all of them.
+func (d Deps) seesStop(r *http.Request, s *results.Stopped) bool {
+	scope := web.Scope(r, authz.PartnersSee)
+	for _, of := range d.ofStop(s) {
+		if !some(scope, of) {
 			return false
 		}
 	}
+	if !d.mayStop(r, authz.PartnersSee, s) {
+		s.Keeps, s.Oldest = notTold, time.Time{}
+	}
 	return true
 }
+
+// notTold stands for a count that is not for who asks.
+const notTold = -1
 
 func (d Deps) stops(r *http.Request, f results.StopFilter) ([]results.Stopped, error) {
 	list, err := d.Results.Stops(r.Context(), f, mostStops)
@@ -99,7 +114,7 @@ func (d Deps) stops(r *http.Request, f results.StopFilter) ([]results.Stopped, e
 	}
 	out := []results.Stopped{}
 	for i := range list {
-		if d.mayStop(r, authz.PartnersSee, &list[i]) {
+		if d.seesStop(r, &list[i]) {
 			out = append(out, list[i])
 		}
 	}
@@ -147,6 +162,9 @@ func (d Deps) stopList(w http.ResponseWriter, r *http.Request) error {
 		keeps := kit.CNum(int(s.Keeps))
 		if s.Keeps >= results.CountLimit {
 			keeps = kit.C("at least " + kit.Count(int(s.Keeps)))
+		}
+		if s.Keeps == notTold {
+			keeps = kit.C("not told")
 		}
 		if !s.LiftedAt.IsZero() {
 			keeps = kit.C("—")
@@ -248,7 +266,9 @@ func (d Deps) showStop(w http.ResponseWriter, r *http.Request, s *results.Stoppe
 		keeps = "at least " + keeps
 	}
 	text := "It keeps " + keeps + " back, in their order."
-	if s.Keeps == 0 {
+	if s.Keeps == notTold {
+		text = "It concerns other sites too; how many results it keeps back is told to who sees them all."
+	} else if s.Keeps == 0 {
 		text = "It keeps nothing back at this moment."
 	} else if !s.Oldest.IsZero() {
 		text += " The first came in " + kit.Clock(s.Oldest, now) + "."

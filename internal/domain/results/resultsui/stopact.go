@@ -2,6 +2,7 @@ package resultsui
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,14 +54,9 @@ func (d Deps) askStop(w http.ResponseWriter, r *http.Request, k stopKind, f *sto
 // place checks who may stop this and places it.
 func (d Deps) place(r *http.Request, k stopKind, st results.Stop, reason string) (event.ID, error) {
 	st.Kind = k.kind
-	of := d.partnersOf(&results.Stopped{Scope: st.Scope, Target: st.Target})
-	if len(of) == 0 {
-		of = []string{""} // of nobody's in particular: only who may everywhere
-	}
-	for _, partner := range of {
-		if err := web.May(r, k.needs, authz.Object{Partner: partner}); err != nil {
-			return event.ID{}, err
-		}
+	of := d.ofStop(&results.Stopped{Scope: st.Scope, Target: st.Target}) // nobody's in particular: only who may everywhere
+	if err := mayAll(r, k.needs, slices.Concat(of...)); err != nil {
+		return event.ID{}, err
 	}
 	id, err := d.Results.PlaceStop(r.Context(), st, as(r, reason))
 	if err == nil {
@@ -114,14 +110,8 @@ func (d Deps) tend(r *http.Request, k stopKind, act, reason string, more time.Du
 	if s.Kind != k.kind {
 		return "", web.NotFound(noStop)
 	}
-	of := d.partnersOf(s)
-	if len(of) == 0 {
-		of = []string{""}
-	}
-	for _, partner := range of {
-		if err := web.May(r, k.needs, authz.Object{Partner: partner}); err != nil {
-			return "", err
-		}
+	if err := mayAll(r, k.needs, slices.Concat(d.ofStop(s)...)); err != nil {
+		return "", err
 	}
 	by := as(r, reason)
 	var out results.Lift
@@ -146,8 +136,8 @@ func (d Deps) tend(r *http.Request, k stopKind, act, reason string, more time.Du
 		text = "The stop is lifted. What it kept goes out in order."
 	}
 	topics := []web.Topic{"results"}
-	for _, p := range d.partnersOf(s) {
-		topics = append(topics, web.Topic("partner:"+p))
+	for _, of := range d.ofStop(s) {
+		topics = append(topics, web.Topic("partner:"+of[0].Partner))
 	}
 	web.Say(r, topics...)
 	return text, nil
@@ -196,7 +186,7 @@ type StopAnswer struct {
 	LiftAskedBy string     `json:"lift_asked_by,omitempty"`
 	LiftedAt    *time.Time `json:"lifted_at,omitempty"`
 	LiftedBy    string     `json:"lifted_by,omitempty"`
-	Keeps       int64      `json:"keeps" doc:"open deliveries it keeps; 10000 means at least so many"`
+	Keeps       int64      `json:"keeps" doc:"open deliveries it keeps; 10000 means at least so many, -1 that it is not told: it concerns sites outside of the caller's scope"`
 }
 
 func stopAnswer(s *results.Stopped) StopAnswer {

@@ -2,6 +2,7 @@ package resultsui
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/a-h/templ"
@@ -35,12 +36,8 @@ func (d Deps) readableStop(r *http.Request) (*results.Stopped, error) {
 	if err != nil {
 		return nil, err
 	}
-	of := d.partnersOf(s)
-	if len(of) == 0 {
-		of = []string{""}
-	}
-	for _, partner := range of {
-		if err := web.May(r, authz.StopsRead, authz.Object{Partner: partner}); err != nil {
+	for _, o := range slices.Concat(d.ofStop(s)...) {
+		if err := web.May(r, authz.StopsRead, o); err != nil {
 			return nil, err
 		}
 	}

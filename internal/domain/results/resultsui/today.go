@@ -18,27 +18,43 @@ import (
 func todayRoutes(d Deps) []web.Route {
 	return []web.Route{
 		{Pattern: "GET /{$}", Needs: authz.TodaySee, Handle: d.today},
-		web.Op[struct{}, TodayAnswer]{
+		web.Op[todayIn, TodayAnswer]{
 			Pattern: "GET /api/v1/today", Needs: authz.TodaySee, Tag: "Today", Summary: "What needs you now, and what went where in the last 24 hours",
 			Detail: "The same as the page Today shows to this caller: things and partners outside of the caller's scope are left out.",
-			Do:     func(r *http.Request, _ struct{}) (TodayAnswer, error) { return d.todayAnswer(r) },
+			Do:     func(r *http.Request, _ todayIn) (TodayAnswer, error) { return d.todayAnswer(r) },
 		}.Route(),
 	}
+}
+
+type todayIn struct {
+	Site string `query:"site" doc:"only what is of this site, by its key"`
 }
 
 // today is the page one opens in the morning.
 func (d Deps) today(w http.ResponseWriter, r *http.Request) error {
 	now := d.clock(r)
 	ctx := counting(r.Context())
-	g := d.Board.Gather(ctx, web.Who(r), now)
+	who, sites, err := d.todayOf(r)
+	if err != nil {
+		return err
+	}
+	at := r.URL.Query().Get("site")
+	g := d.Board.Gather(ctx, who, now)
 	lead, rest := g.Sentence()
-	parts := []templ.Component{needs(&g, now)}
-	if scope := web.Scope(r, authz.PartnersSee); !scope.Empty() {
+	var parts []templ.Component
+	if len(sites) > 0 {
+		parts = append(parts, siteTabs(sites, at))
+	}
+	parts = append(parts, needs(&g, now))
+	if scope := who.Scope(authz.PartnersSee, web.Now(r)); !scope.Empty() {
 		// What cannot be counted is one thing of several: the source "the partners"
 		// says so above, and the log why.
 		if v, err := d.flowView(ctx, scope, now); err != nil {
 			parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "Results, last 24 hours", Body: kit.UnknownState("What went out could not be counted just now.")}))
 		} else {
+			if len(sites) > 0 && at == "" {
+				parts = append(parts, v.siteSheet(sites))
+			}
 			parts = append(parts, flowSheet(v, !web.Scope(r, authz.ResultsFind).Empty()))
 		}
 	}
@@ -47,7 +63,7 @@ func (d Deps) today(w http.ResponseWriter, r *http.Request) error {
 		beside = protection(g.Lines, now)
 	}
 	return web.Render(w, r, kit.Page{
-		Title: "Today", Lead: lead, Rest: rest, Eyebrow: now.Format("Monday 2 January"), Nav: "/",
+		Title: "Today", Lead: lead, Rest: rest, Eyebrow: d.eyebrow(now, at), Nav: "/",
 		Tools: kit.PrintButton("Morning report"), Live: []string{"results", "alarms"},
 		Body: kit.Columns(templ.Join(parts...), beside),
 	})
@@ -111,6 +127,7 @@ type TodayItem struct {
 	Href    string     `json:"href,omitempty" doc:"the page on which something can be done about it"`
 	Since   *time.Time `json:"since,omitempty"`
 	Partner string     `json:"partner,omitempty"`
+	Site    string     `json:"site,omitempty" doc:"where it is of one site's things alone"`
 }
 
 // TodayCheck is one line of the panel Protection.
@@ -125,14 +142,18 @@ type TodayCheck struct {
 func (d Deps) todayAnswer(r *http.Request) (TodayAnswer, error) {
 	now := web.Now(r)
 	ctx := counting(r.Context())
-	g := d.Board.Gather(ctx, web.Who(r), now)
+	who, _, err := d.todayOf(r)
+	if err != nil {
+		return TodayAnswer{}, err
+	}
+	g := d.Board.Gather(ctx, who, now)
 	lead, rest := g.Sentence()
 	out := TodayAnswer{At: now.UTC(), Sentence: lead, Unknown: append([]string{}, g.Failed...), Items: []TodayItem{}, Checks: []TodayCheck{}, Partners: []PartnerBrief{}}
 	if rest != "" {
 		out.Sentence += " " + rest
 	}
 	for _, it := range g.Items {
-		x := TodayItem{State: stateName(it.State), Title: it.Title, Text: it.Text, Href: it.Action.Href, Partner: it.Partner}
+		x := TodayItem{State: stateName(it.State), Title: it.Title, Text: it.Text, Href: it.Action.Href, Partner: it.Partner, Site: it.Site}
 		if !it.Since.IsZero() {
 			at := it.Since.UTC()
 			x.Since = &at
@@ -146,7 +167,7 @@ func (d Deps) todayAnswer(r *http.Request) (TodayAnswer, error) {
 		}
 		out.Checks = append(out.Checks, TodayCheck{stateName(l.State), l.Name, v, l.Text, l.At.UTC()})
 	}
-	scope := web.Scope(r, authz.PartnersSee)
+	scope := who.Scope(authz.PartnersSee, now)
 	if scope.Empty() {
 		return out, nil
 	}
@@ -193,12 +214,13 @@ func (d Deps) flowView(ctx context.Context, scope authz.Scope, now time.Time) (f
 		return v, err
 	}
 	c := d.conf()
+	v.flows = seenFlows(v.flows, scope)
 	for _, f := range v.flows.Partners {
-		if scope.Holds(authz.Object{Partner: f.Partner}) {
-			p := d.partnerView(c, f, v.flows.At)
-			p.seenBy(scope)
-			v.partners = append(v.partners, p)
-		}
+		p := d.partnerView(c, f, v.flows.At)
+		of := d.ofPartner(f.Partner)
+		p.seenBy(scope, of)
+		p.shared = !every(scope, of)
+		v.partners = append(v.partners, p)
 	}
 	sortPartners(v.partners)
 	return v, nil

@@ -26,6 +26,7 @@ type partnerView struct {
 	limit        time.Duration // how long a result may wait
 	retry        time.Duration // the longest pause between two tries
 	known        bool
+	shared       bool // with sites that are not told of: its lists are of all of them
 	state        kit.State
 }
 
@@ -41,9 +42,11 @@ func (d Deps) partnerView(c *config.Config, f results.Flow, at time.Time) partne
 
 // seenBy leaves out what a practice does not see of itself: what is held may not
 // belong to it (docs/develop/decisions/what-a-result-page-shows.md).
-func (v *partnerView) seenBy(scope authz.Scope) {
+func (v *partnerView) seenBy(scope authz.Scope, of []authz.Object) {
 	sees := sightOf(scope)
-	if sees != nil && !sees(&results.Delivery{Partner: v.Partner, State: results.Held}) {
+	if sees != nil && !slices.ContainsFunc(of, func(o authz.Object) bool {
+		return sees(&results.Delivery{Partner: v.Partner, Site: o.Site, State: results.Held})
+	}) {
 		v.Held = 0
 		v.state = v.judge()
 	}
@@ -299,6 +302,7 @@ func (v *flowView) lists() []templ.Component {
 		p := &v.partners[i]
 		c, gave := v.counts[p.Partner]
 		switch {
+		case p.shared:
 		case !gave:
 			without = append(without, p.name)
 		case c.Missing > 0:

@@ -26,7 +26,7 @@ func Sources(d Deps) []today.Source {
 
 // partnerItems: partners that do not answer, results that wait too long or need a
 // person, and results that nobody accounts for.
-func (d Deps) partnerItems(ctx context.Context, _ *authz.Subject, now time.Time) ([]today.Item, error) {
+func (d Deps) partnerItems(ctx context.Context, who *authz.Subject, now time.Time) ([]today.Item, error) {
 	f, err := d.flows(ctx, now.Location())
 	if err != nil {
 		return nil, err
@@ -46,10 +46,14 @@ func (d Deps) partnerItems(ctx context.Context, _ *authz.Subject, now time.Time)
 			Action: kit.Action{Text: "Find results", Href: "/results"},
 		})
 	}
-	c := d.conf()
-	for _, flow := range f.Partners {
+	c, scope := d.conf(), who.Scope(authz.PartnersSee, now)
+	for _, flow := range seenFlows(f, scope).Partners {
 		v := d.partnerView(c, flow, f.At)
-		out = append(out, v.items(now)...)
+		at := held(scope, d.ofPartner(flow.Partner))
+		for _, it := range v.items(now) {
+			it.Site = at.Site
+			out = append(out, it)
+		}
 	}
 	return out, nil
 }
@@ -115,16 +119,18 @@ func (v *partnerView) doing(now time.Time) string {
 }
 
 // listItems: results that a partner's own list lacks.
-func (d Deps) listItems(ctx context.Context, _ *authz.Subject, _ time.Time) ([]today.Item, error) {
+func (d Deps) listItems(ctx context.Context, who *authz.Subject, now time.Time) ([]today.Item, error) {
 	counts, err := d.Results.LatestCounts(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var out []today.Item
+	scope := who.Scope(authz.PartnersSee, now)
 	for partner, c := range counts {
-		if c.Missing > 0 {
+		of := d.ofPartner(partner)
+		if c.Missing > 0 && every(scope, of) {
 			out = append(out, today.Item{
-				State: kit.Warn, Rank: today.RankPerson, Since: c.AddedAt, Needs: authz.PartnersSee, Partner: partner,
+				State: kit.Warn, Rank: today.RankPerson, Since: c.AddedAt, Needs: authz.PartnersSee, Partner: partner, Site: held(scope, of).Site,
 				Title:  fmt.Sprintf("%s's list lacks %s that we delivered", d.name(partner), kit.Many(int(c.Missing), "result", "results")),
 				Text:   "Their system accepted them on " + day(c.Day) + ", and their own list of that day does not name them. Ask them to look.",
 				Action: kit.Action{Text: "See the list", Href: "/partners/" + partner + "#lists"},
@@ -140,13 +146,16 @@ func (d Deps) callItems(ctx context.Context, who *authz.Subject, now time.Time) 
 	if err != nil {
 		return nil, err
 	}
-	item := func(partner string, c results.CallCount) (out []today.Item) {
+	item := func(of results.Place, c results.CallCount) (out []today.Item) {
 		to := ""
-		if partner != "" {
-			to = " to " + d.name(partner)
+		if of.Partner != "" {
+			to = " to " + d.name(of.Partner)
 		}
-		x := today.Item{Needs: authz.CallsSee, Partner: partner, Action: kit.Action{Text: "Take a call", Href: "/calls"}}
-		if !who.Scope(authz.CallsAct, now).Holds(authz.Object{Partner: partner}) {
+		if of.Site != "" {
+			to += " at " + d.siteWords(of.Site)
+		}
+		x := today.Item{Needs: authz.CallsSee, Partner: of.Partner, Site: of.Site, Action: kit.Action{Text: "Take a call", Href: "/calls"}}
+		if !who.Scope(authz.CallsAct, now).Holds(authz.Object{Partner: of.Partner, Site: of.Site}) {
 			x.Action.Text = "See the calls" // others make them
 		}
 		if c.Overdue > 0 {
@@ -169,12 +178,12 @@ func (d Deps) callItems(ctx context.Context, who *authz.Subject, now time.Time) 
 			all.Open += c.Open
 			all.Overdue += c.Overdue
 		}
-		return item("", all), nil
+		return item(results.Place{}, all), nil
 	}
 	var out []today.Item
-	for partner, c := range by {
-		if partner != "" {
-			out = append(out, item(partner, c)...)
+	for of, c := range by { // those of others the board leaves out
+		if of != (results.Place{}) {
+			out = append(out, item(of, c)...)
 		}
 	}
 	return out, nil
@@ -212,10 +221,14 @@ func (d Deps) quarantineItems(ctx context.Context, who *authz.Subject, now time.
 	if err != nil {
 		return nil, err
 	}
-	n, oldest := int64(0), time.Time{}
+	n, oldest, at := int64(0), time.Time{}, ""
 	var sources []string
+	scope := who.Scope(authz.QuarantineSee, now)
 	for _, g := range groups {
-		n += g.Count
+		if !scope.Holds(authz.Object{Site: g.Site}) {
+			continue
+		}
+		n, at = n+g.Count, g.Site
 		if oldest.IsZero() || g.Oldest.Before(oldest) {
 			oldest = g.Oldest
 		}
@@ -226,6 +239,9 @@ func (d Deps) quarantineItems(ctx context.Context, who *authz.Subject, now time.
 	if n == 0 {
 		return nil, nil
 	}
+	if scope.Holds(authz.Object{}) {
+		at = ""
+	}
 	from := "from " + sources[0]
 	if len(sources) > 1 {
 		from = "from " + numeral(len(sources)) + " sources"
@@ -235,7 +251,7 @@ func (d Deps) quarantineItems(ctx context.Context, who *authz.Subject, now time.
 		act = "Look"
 	}
 	return []today.Item{{
-		State: kit.Warn, Rank: today.RankPerson, Since: oldest, Needs: authz.QuarantineSee,
+		State: kit.Warn, Rank: today.RankPerson, Since: oldest, Needs: authz.QuarantineSee, Site: at,
 		Title:  kit.Many(int(n), "message "+from+" was not taken", "messages "+from+" were not taken"),
 		Text:   fmt.Sprintf("The oldest since %s. None of them is delivered before somebody decides.", kit.Clock(oldest, now)),
 		Action: kit.Action{Text: act, Href: "/quarantine"},
