@@ -136,6 +136,8 @@ func TestBarSigningInWithABrowser(t *testing.T) {
 		{Do: "see", Text: "Now the code."},
 		{Do: "totp", At: "#f-code", Secret: seed},
 		{Do: "press", Key: "Enter"},
+		{Do: "see", Text: "The authenticator app was added to your account."},
+		{Do: "click", At: "button:has-text('Yes, that was me')"},
 		{Do: "see", Text: "You sign in with a password and a code."},
 		{Do: "url", Is: "/me"},
 	}
