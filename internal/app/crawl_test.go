@@ -144,6 +144,8 @@ var unlinked = map[string]string{
 	"GET /me/passkeys/{id}":                         state + "on a passkey",
 	"GET /quarantine-replays/{run}":                 state + "on a replay",
 	"GET /quarantine/{id}/take":                     state + "on a message that can be taken",
+	"GET /problems/{number}":                        state + "on a problem that one has reported",
+	"GET /stops/{id}/words":                         shown,
 	"GET /routes/{name}/differences/{id}":           state + "on a difference to the old path",
 	"GET /results/{id}/deliveries/{number}/again":   state + "on a delivery that needs a person",
 	"GET /results/{id}/deliveries/{number}/proof":   state + "on a delivery that was accepted",

@@ -113,6 +113,7 @@ var said = map[string]string{
 	"stop.reviewed":           "Reviewed a stop",
 	"stop.lift_asked":         "Asked for a stop to be lifted",
 	"stop.lifted":             "Lifted a stop",
+	"stop.words_read":         "Read the words of a stop",
 	"legal_hold.placed":       "Placed a legal hold",
 	"legal_hold.lifted":       "Lifted a legal hold",
 	"partner.counted":         "A partner's count was compared",
