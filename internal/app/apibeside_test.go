@@ -28,6 +28,9 @@ var apiBeside = map[string]string{
 	"POST /results/{id}/deliveries/{number}/proof": "GET /api/v1/results/{id}/deliveries/{number}/proof",
 	"POST /results/{id}/export":                    "POST /api/v1/results/{id}/message",
 	"POST /results/{id}/name":                      "POST /api/v1/results/{id}/message",
+	"POST /routes/{name}/differences/{id}":         "POST /api/v1/routes/{name}/differences/{id}/explain",
+	"POST /results/{id}/legal-hold":                "POST /api/v1/legal-holds",
+	"POST /results/{id}/legal-holds/{hold}/lift":   "POST /api/v1/legal-holds/{hold}/lift",
 	"POST /secrets":                                "PUT /api/v1/secrets/{name}",
 	"POST /secrets/{name}/remove":                  "DELETE /api/v1/secrets/{name}",
 	"POST /setup/partner/{kind}":                   "POST /api/v1/setup/partners",
@@ -75,8 +78,6 @@ var apiLacking = []string{
 	"POST /people/{id}/recover",
 	"POST /people/{id}/return",
 	"POST /quarantine/replay",
-	"POST /results/{id}/legal-hold",
-	"POST /results/{id}/legal-holds/{hold}/lift",
 	"POST /routes/{name}/values/{id}",
 }
 

@@ -15,6 +15,8 @@ import (
 
 	"github.com/labwarden/labwarden/internal/domain/access"
 	"github.com/labwarden/labwarden/internal/domain/access/accounts"
+	"github.com/labwarden/labwarden/internal/domain/setup"
+	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/store"
@@ -151,6 +153,7 @@ var unlinked = map[string]string{
 	"GET /results/{id}/deliveries/{number}/proof":   state + "on a delivery that was accepted",
 	"GET /results/{id}/deliveries/{number}/release": state + "on a delivery that is held",
 	"GET /results/{id}/legal-holds/{hold}/lift":     state + "on a message under a legal hold",
+	"GET /routes/{name}/differences/{id}":           state + "on a route with a message that only one path delivered",
 	"GET /stops/{id} provider":                      state + "on a stop of one of the provider's partners",
 	"GET /witnesses/decide":                         state + "on an alarm of the ledger",
 	"GET /results/{id}/legal-hold counsel":          "counsel may place a hold and not find results: somebody who finds the result sends the address",
@@ -273,5 +276,7 @@ func (d *doors) people() access.Person {
 		}
 	}
 	must(d.h.Access.GatherActs(ctx))
+	_, err = d.h.rooms.setup.ReportProblem(ctx, setup.Problem{Words: "The list jumps back to its top."}, approval.Person{ID: somebody.ID, Account: somebody.Account})
+	must(err)
 	return somebody
 }
