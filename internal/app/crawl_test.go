@@ -153,7 +153,6 @@ var unlinked = map[string]string{
 	"GET /results/{id}/deliveries/{number}/proof":   state + "on a delivery that was accepted",
 	"GET /results/{id}/deliveries/{number}/release": state + "on a delivery that is held",
 	"GET /results/{id}/legal-holds/{hold}/lift":     state + "on a message under a legal hold",
-	"GET /routes/{name}/differences/{id}":           state + "on a route with a message that only one path delivered",
 	"GET /stops/{id} provider":                      state + "on a stop of one of the provider's partners",
 	"GET /witnesses/decide":                         state + "on an alarm of the ledger",
 	"GET /results/{id}/legal-hold counsel":          "counsel may place a hold and not find results: somebody who finds the result sends the address",
