@@ -75,6 +75,7 @@ var apiLacking = []string{
 	"POST /people/tokens",
 	"POST /people/tokens/{id}/certificate",
 	"POST /people/tokens/{id}/end",
+	"POST /people/{id}/provider/unlink",
 	"POST /people/{id}/recover",
 	"POST /people/{id}/return",
 	"POST /quarantine/replay",
