@@ -25,7 +25,7 @@ func invited(account, name, role, partners, until string) []Step {
 		{Do: "select", At: "#f-role", Value: role},
 	}
 	if partners != "" {
-		steps = append(steps, Step{Do: "check", At: "#f-partners-" + partners})
+		steps = append(steps, Step{Do: "check", At: "input[name='partners'][value='" + partners + "']"})
 	}
 	if until != "" {
 		steps = append(steps, Step{Do: "fill", At: "#f-until", Value: until})

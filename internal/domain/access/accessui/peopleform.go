@@ -2,6 +2,7 @@ package accessui
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/labwarden/labwarden/internal/domain/access"
 	"github.com/labwarden/labwarden/internal/platform/authz"
@@ -28,7 +29,7 @@ func personFields(r *http.Request, p access.Person, fresh bool) []kit.Field {
 	)
 }
 
-// grantFields ask for a role and where it holds.
+// grantFields ask for a role.
 func (u *ui) grantFields(r *http.Request, optional bool) []kit.Field {
 	options := []kit.Option{{Value: "", Text: "Choose a role"}}
 	if optional {
@@ -39,8 +40,9 @@ func (u *ui) grantFields(r *http.Request, optional bool) []kit.Field {
 			options = append(options, kit.Option{Value: string(i.Role), Text: i.Name})
 		}
 	}
-	role := kit.Field{Name: "role", Label: "Role", Kind: kit.SelectField, Value: r.PostFormValue("role"), Options: options, Optional: optional, Hint: "What each may do stands under Roles."}
-	return append([]kit.Field{role}, u.placeFields(r)...)
+	out := []kit.Field{{Name: "role", Label: "Role", Kind: kit.SelectField, Value: r.PostFormValue("role"), Options: options, Optional: optional, Hint: "What each may do stands under Roles."}}
+	out = append(out, u.partnersField(r, nil, "None ticked: every partner. A provider must have them."))
+	return append(out, u.sitesField(r)...)
 }
 
 // roleFields are grantFields and until when.
@@ -48,9 +50,39 @@ func (u *ui) roleFields(r *http.Request, optional bool) []kit.Field {
 	return append(u.grantFields(r, optional), kit.Field{Name: "until", Label: "Last day of the role", Kind: kit.DateField, Narrow: true, Optional: true, Value: r.PostFormValue("until"), Hint: "Auditors and IT partners must have one."})
 }
 
+// partnersField lets partners be ticked; where they are not known, typed by key.
+func (u *ui) partnersField(r *http.Request, only []string, hint string) kit.Field {
+	f := kit.Field{Name: "partners", Label: "Only for these partners", Optional: true, Hint: hint}
+	if u.Partners == nil {
+		f.Value, f.Mono = r.PostFormValue("partners"), true
+		f.Hint += " Keys, separated by commas."
+		return f
+	}
+	f.Kind, f.Values = kit.ChecksField, partnersOf(r)
+	for _, p := range u.Partners() {
+		if len(only) == 0 || slices.Contains(only, p.Key) {
+			f.Options = append(f.Options, kit.Option{Value: p.Key, Text: p.Name})
+		}
+	}
+	for _, key := range only { // no longer in the configuration, and still the account's
+		if !slices.ContainsFunc(f.Options, func(o kit.Option) bool { return o.Value == key }) {
+			f.Options = append(f.Options, kit.Option{Value: key, Text: key})
+		}
+	}
+	if len(f.Options) == 0 {
+		f.Hint = "No partner is configured."
+	}
+	return f
+}
+
+// partnersOf are the partners of a form: those ticked, or typed by key.
+func partnersOf(r *http.Request) []string {
+	return keysOf(r, "partners")
+}
+
 // grantOf reads a role from a form; ok is false where none was chosen.
 func (u *ui) grantOf(r *http.Request) (g authz.Grant, ok bool, err error) {
-	g = authz.Grant{Role: authz.Role(r.PostFormValue("role")), Partners: keysOf(r, "partners"), Sites: keysOf(r, "sites")}
+	g = authz.Grant{Role: authz.Role(r.PostFormValue("role")), Partners: partnersOf(r), Sites: keysOf(r, "sites")}
 	if g.Role == "" {
 		return g, false, nil
 	}
@@ -58,6 +90,24 @@ func (u *ui) grantOf(r *http.Request) (g authz.Grant, ok bool, err error) {
 		return g, true, err
 	}
 	return g, true, u.knownPlaces(g.Partners, g.Sites)
+}
+
+// knownPartners refuses keys that no partner has: a slip of the pen would give a
+// role that reaches nothing.
+func (u *ui) knownPartners(field string, keys []string) error {
+	if u.Partners == nil {
+		return nil
+	}
+	known := map[string]bool{}
+	for _, p := range u.Partners() {
+		known[p.Key] = true
+	}
+	for _, k := range keys {
+		if !known[k] {
+			return &access.Refusal{Kind: access.KindInvalid, Field: field, Text: "There is no partner with the key " + k + "."}
+		}
+	}
+	return nil
 }
 
 func (u *ui) newPage(r *http.Request, errs map[string]string, whole string) kit.Page {

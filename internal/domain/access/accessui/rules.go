@@ -63,7 +63,7 @@ func (u *ui) rules(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (u *ui) makeRule(w http.ResponseWriter, r *http.Request) error {
-	x := access.Rule{Origin: r.PostFormValue("origin"), Word: r.PostFormValue("word"), Role: authz.Role(r.PostFormValue("role")), Partners: keysOf(r, "partners"), Sites: keysOf(r, "sites")}
+	x := access.Rule{Origin: r.PostFormValue("origin"), Word: r.PostFormValue("word"), Role: authz.Role(r.PostFormValue("role")), Partners: partnersOf(r), Sites: keysOf(r, "sites")}
 	err := u.knownPlaces(x.Partners, x.Sites)
 	if text := r.PostFormValue("days"); text != "" && err == nil {
 		if x.Days, err = strconv.ParseInt(text, 10, 64); err != nil {

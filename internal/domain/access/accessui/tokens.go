@@ -2,7 +2,6 @@ package accessui
 
 import (
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/a-h/templ"
@@ -143,10 +142,11 @@ func aboutPermissions(errs map[string]string, infos []authz.Info) map[string]str
 }
 
 func (u *ui) serviceNewPage(r *http.Request, errs map[string]string, whole string) kit.Page {
-	fields := slices.Concat([]kit.Field{
+	fields := append([]kit.Field{
 		{Name: "name", Label: "Name of the program", Value: r.PostFormValue("name"), Required: true, Max: 120},
 		{Name: "account", Label: "Account", Value: r.PostFormValue("account"), Required: true, Mono: true, Max: 64, Hint: "Stands in the record with what it does. Small letters, digits and . _ - @"},
-	}, []kit.Field{u.partnersField(r, nil, "None ticked: every partner.")}, permissionFields(r, access.ServiceMay()))
+		u.partnersField(r, nil, "None ticked: every partner."),
+	}, permissionFields(r, access.ServiceMay())...)
 	return kit.Page{
 		Title: "Add a service account", Lead: "What may the program do?", Rest: "Its tokens can do less, never more.", Crumbs: []kit.Crumb{peopleCrumb, tokensCrumb, {Name: "Add"}}, Nav: "/people",
 		Body: kit.Sheet(kit.SheetOpts{Title: "The program", Pad: true, Body: kit.Form(kit.FormOpts{Action: "/people/tokens", Fields: kit.WithErrors(fields, aboutPermissions(errs, access.ServiceMay())), Wrong: whole, Submit: "Add it", Cancel: "/people/tokens"})}),
@@ -158,8 +158,8 @@ func (u *ui) serviceForm(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (u *ui) addService(w http.ResponseWriter, r *http.Request) error {
-	a := access.ServiceAccount{Account: r.PostFormValue("account"), Name: r.PostFormValue("name"), Permissions: chosen(r, access.ServiceMay()), Partners: keysOf(r, "partners")}
-	err := u.knownPlaces(a.Partners, nil)
+	a := access.ServiceAccount{Account: r.PostFormValue("account"), Name: r.PostFormValue("name"), Permissions: chosen(r, access.ServiceMay()), Partners: partnersOf(r)}
+	err := u.knownPartners("partners", a.Partners)
 	if err == nil {
 		a, err = u.s.MakeService(r.Context(), web.Who(r), a)
 	}
@@ -236,10 +236,11 @@ func (u *ui) servicePage(r *http.Request, a access.ServiceAccount, errs map[stri
 }
 
 func (u *ui) tokenForm(r *http.Request, a access.ServiceAccount, base string, errs map[string]string, whole string) templ.Component {
-	fields := slices.Concat([]kit.Field{
+	fields := append([]kit.Field{
 		{Name: "name", Label: "What it is for", Value: r.PostFormValue("name"), Required: true, Max: 120, Hint: "Nightly count, test system …"},
 		{Name: "until", Label: "Last day", Kind: kit.DateField, Narrow: true, Required: true, Value: r.PostFormValue("until"), Hint: "Within a year."},
-	}, []kit.Field{u.partnersField(r, a.Partners, "Of those of the account. None ticked: all of them.")}, permissionFields(r, infosOf(a)))
+		u.partnersField(r, a.Partners, "Of those of the account. None ticked: all of them."),
+	}, permissionFields(r, infosOf(a))...)
 	return kit.Sheet(kit.SheetOpts{Title: "New token", Sub: "nothing ticked: all that the account may", Pad: true, Body: kit.Form(kit.FormOpts{Action: base + "/token", Fields: kit.WithErrors(fields, aboutPermissions(errs, infosOf(a))), Wrong: whole, Submit: "Make the token"})})
 }
 
@@ -270,7 +271,7 @@ func (u *ui) makeToken(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	t := access.Token{Name: r.PostFormValue("name"), Permissions: chosen(r, infosOf(a)), Partners: keysOf(r, "partners")}
+	t := access.Token{Name: r.PostFormValue("name"), Permissions: chosen(r, infosOf(a)), Partners: partnersOf(r)}
 	if t.Until, err = lastDay(r, "until"); err == nil {
 		t, err = u.s.MakeToken(r.Context(), web.Who(r), a.ID, t)
 	}
