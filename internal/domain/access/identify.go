@@ -100,7 +100,7 @@ func (s *Service) bySession(r *http.Request, token string) (*authz.Subject, erro
 	}
 	who := &authz.Subject{
 		Person: k.person, Account: k.account, Name: k.name, Grants: k.grants, Delegations: k.delegations,
-		Level: k.level, FreshAt: k.fresh, Session: k.id,
+		Level: k.level, FreshAt: k.fresh, Session: k.id, Bench: k.bench != "",
 	}
 	if k.glass != (event.ID{}) && within(k.glassFrom, k.glassEnd, now) {
 		who.Glass, who.Glassed = k.glass, k.glassed

@@ -10,6 +10,8 @@ import (
 const (
 	// StepUp is how long a proof of identity counts as fresh.
 	StepUp = 15 * time.Minute
+	// BenchStepUp is the same at a shared bench, from which people walk away.
+	BenchStepUp = 2 * time.Minute
 	// skew is how far the clocks of two nodes may differ: a proof from further in
 	// the future is none (somebody has set a clock back).
 	skew = time.Minute
@@ -58,6 +60,8 @@ type Subject struct {
 	FreshAt time.Time
 	// Session is the session's public number (never its secret).
 	Session event.ID
+	// Bench: the session is at a shared bench, where nothing Apart is done.
+	Bench bool
 	// Only, where not nil, narrows everything to these permissions: a token.
 	Only []Permission
 	// Glass is the break-glass access that is open in this session, zero for none.
@@ -73,6 +77,8 @@ type Denied struct {
 	StepUp bool
 	// Strong: it needs a passkey or hardware key.
 	Strong bool
+	// Bench: it is not done at a shared bench.
+	Bench bool
 }
 
 func (d *Denied) Error() string {
@@ -81,6 +87,8 @@ func (d *Denied) Error() string {
 		what = i.What
 	}
 	switch {
+	case d.Bench:
+		return "this is not done at a shared bench: do it at a device that only you use"
 	case d.Strong:
 		return "to " + what + ", sign in with a passkey or hardware key"
 	case d.StepUp:
@@ -100,6 +108,9 @@ func (s *Subject) May(p Permission, o Object, now time.Time) error {
 	if !allowed {
 		return &Denied{Permission: p}
 	}
+	if c.Apart && s.Bench {
+		return &Denied{Permission: p, Bench: true}
+	}
 	if strong && s.Level < LevelPasskey {
 		return &Denied{Permission: p, Strong: true}
 	}
@@ -110,8 +121,11 @@ func (s *Subject) May(p Permission, o Object, now time.Time) error {
 }
 
 func (s *Subject) fresh(now time.Time) bool {
-	age := now.Sub(s.FreshAt)
-	return age <= StepUp && age >= -skew
+	age, most := now.Sub(s.FreshAt), StepUp
+	if s.Bench {
+		most = BenchStepUp
+	}
+	return age <= most && age >= -skew
 }
 
 // granted says whether a grant, a delegation or open break-glass access gives
@@ -252,7 +266,7 @@ type Scope struct {
 // judge freshness.
 func (s *Subject) Scope(p Permission, now time.Time) Scope {
 	c, ok := known[p]
-	if s == nil || !ok || s.Only != nil && !slices.Contains(s.Only, p) || c.Patient && s.masked(now) {
+	if s == nil || !ok || s.Only != nil && !slices.Contains(s.Only, p) || c.Patient && s.masked(now) || c.Apart && s.Bench {
 		return Scope{}
 	}
 	if s.glassed(&c) {

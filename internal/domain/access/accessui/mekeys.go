@@ -34,6 +34,9 @@ func (s *signing) keysSheet(r *http.Request, e signin.Enrolled) templ.Component 
 			sub = "Also kept by its maker's cloud"
 		}
 		cell := kit.Cell{Text: k.Name, Sub: sub, Href: "/me/passkeys/" + k.ID.String()}
+		if web.Who(r).Bench {
+			cell.Href = ""
+		}
 		if k.Cloned {
 			stopped := kit.Stopped
 			cell.State, cell.Word, cell.Sub = &stopped, "Stopped", "It was copied, so it is no longer taken. Remove it."
@@ -42,7 +45,9 @@ func (s *signing) keysSheet(r *http.Request, e signin.Enrolled) templ.Component 
 	}
 	o := kit.SheetOpts{Title: "Passkeys", Sub: "and security keys"}
 	parts := []templ.Component{kit.DataTable(t)}
-	if err := s.SignIn.PasskeysWork(); err == nil {
+	if err := s.SignIn.PasskeysWork(); err == nil && web.Who(r).Bench {
+		parts = append(parts, kit.Foot(kit.Unknown, "At a shared bench you change nothing about how you sign in: use a device that only you use."))
+	} else if err == nil {
 		o.More = &kit.Action{Text: "Add a passkey", Href: "/me/passkeys/new"}
 	} else {
 		parts = append(parts, kit.Foot(kit.Unknown, sentence(err)))
