@@ -350,13 +350,13 @@ func (s *Service) applyStep(ctx context.Context, tx *store.Tx, by string, st *St
 				return err
 			}
 		}
-		for _, g := range st.take {
-			if err := s.take(ctx, tx, by, g); err != nil {
+		for _, g := range st.give { // first: what is delegated to a role ends with its last grant
+			if _, err := s.give(ctx, tx, by, p.ID, g, OriginCSV); err != nil {
 				return err
 			}
 		}
-		for _, g := range st.give {
-			if _, err := s.give(ctx, tx, by, p.ID, g, OriginCSV); err != nil {
+		for _, g := range st.take {
+			if err := s.take(ctx, tx, by, g); err != nil {
 				return err
 			}
 		}

@@ -274,7 +274,7 @@ func (s *Service) follow(ctx context.Context, tx *store.Tx, by string, p *Person
 			want = append(want, g)
 		}
 	}
-	kept := p.Grants[:0:0]
+	kept, over := p.Grants[:0:0], p.Grants[:0:0]
 	for _, g := range p.Grants {
 		i := slices.IndexFunc(want, func(w authz.Grant) bool { return samePlace(w, g.Grant) })
 		switch {
@@ -284,9 +284,7 @@ func (s *Service) follow(ctx context.Context, tx *store.Tx, by string, p *Person
 			kept = append(kept, g)
 			want = slices.Delete(want, i, i+1)
 		default:
-			if err := s.take(ctx, tx, by, g); err != nil {
-				return err
-			}
+			over = append(over, g)
 		}
 	}
 	for _, g := range want {
@@ -295,6 +293,11 @@ func (s *Service) follow(ctx context.Context, tx *store.Tx, by string, p *Person
 			return err
 		}
 		kept = append(kept, given)
+	}
+	for _, g := range over { // last: what is delegated to a role ends with its last grant
+		if err := s.take(ctx, tx, by, g); err != nil {
+			return err
+		}
 	}
 	p.Grants = kept
 	return nil

@@ -41,6 +41,9 @@ type Grant struct {
 type Delegation struct {
 	Permission  Permission
 	From, Until time.Time
+	// Roles are those it was given to: it works through grants of these alone. Nil:
+	// of any that a clinical act may be delegated to.
+	Roles []Role
 }
 
 // Object is what is acted on. Empty fields: it belongs to no single partner or
@@ -137,11 +140,10 @@ func (s *Subject) granted(c *cell, o Object, now time.Time) (ok, strong bool) {
 	if s.glassed(c) {
 		return true, false
 	}
-	delegated := c.Delegated && s.delegated(c.Permission, now)
 	for i := range s.Grants {
 		g := &s.Grants[i]
 		info := infoOf(g.Role)
-		if !g.counts(info, now) || !g.gives(c, info, delegated) || !g.reaches(c, o) {
+		if !g.counts(info, now) || !s.gives(g, c, info, now) || !g.reaches(c, o) {
 			continue
 		}
 		if !info.Strong {
@@ -157,11 +159,11 @@ func (s *Subject) glassed(c *cell) bool {
 	return c.Glass && s.Glass != (event.ID{}) && slices.Contains(s.Glassed, c.Permission)
 }
 
-// delegated: the director gave it to this person, for now.
-func (s *Subject) delegated(p Permission, now time.Time) bool {
+// delegated: the director gave it to this person in this role, for now.
+func (s *Subject) delegated(p Permission, r Role, now time.Time) bool {
 	for i := range s.Delegations {
 		d := &s.Delegations[i]
-		if d.Permission == p && within(d.From, d.Until, now) {
+		if d.Permission == p && within(d.From, d.Until, now) && (d.Roles == nil || slices.Contains(d.Roles, r)) {
 			return true
 		}
 	}
@@ -178,9 +180,9 @@ func (g *Grant) counts(info *RoleInfo, now time.Time) bool {
 // gives: the matrix, or for a clinical act the director's role or delegation.
 // A delegation is no role: it lives where a grant of the person reaches, and
 // ends with the last of them.
-func (g *Grant) gives(c *cell, info *RoleInfo, delegated bool) bool {
+func (s *Subject) gives(g *Grant, c *cell, info *RoleInfo, now time.Time) bool {
 	if c.Delegated {
-		return g.Role == Director || delegated && info.Delegable
+		return g.Role == Director || info.Delegable && s.delegated(c.Permission, g.Role, now)
 	}
 	return c.roles&info.bit != 0
 }
@@ -272,12 +274,11 @@ func (s *Subject) Scope(p Permission, now time.Time) Scope {
 	if s.glassed(&c) {
 		return Scope{All: true}
 	}
-	delegated := c.Delegated && s.delegated(p, now)
 	var out Scope
 	for i := range s.Grants {
 		g := &s.Grants[i]
 		info := infoOf(g.Role)
-		if !g.counts(info, now) || !g.gives(&c, info, delegated) || info.Strong && s.Level < LevelPasskey {
+		if !g.counts(info, now) || !s.gives(g, &c, info, now) || info.Strong && s.Level < LevelPasskey {
 			continue
 		}
 		switch {

@@ -199,7 +199,7 @@ func endRolePage(p access.Person, g access.Grant, wrong string) kit.Page {
 	return kit.Page{
 		Title: "Take a role away", Lead: "Take " + roleName(g.Role) + " from " + p.Name + "?", Crumbs: []kit.Crumb{peopleCrumb, {Name: p.Name, Href: back}, {Name: "Take a role away"}}, Nav: "/people",
 		Body: join(kit.ErrorSummary(wrong, nil), kit.Confirm(kit.ConfirmOpts{
-			Title: "It is gone with their next click", Text: "Their sessions stay open with what is left of their roles. The role can be given again.",
+			Title: "It is gone with their next click", Text: "Their sessions stay open with what is left of their roles. The role can be given again. What the laboratory director delegated to them in it ends with it, for good.",
 			Facts:  []kit.KV{{Key: "Person", Value: p.Name}, {Key: "Role", Value: grantWords(g.Grant)}},
 			Action: back + "/roles/" + g.ID.String() + "/end", Button: "Take it away", Cancel: back, Bad: true,
 		})),
