@@ -173,6 +173,9 @@ func (s *Service) readSubject(ctx context.Context, id []byte) (Person, []authz.D
 			return p, nil, err
 		}
 	}
+	if err := s.countUntil(ctx, &p); err != nil {
+		return p, nil, err
+	}
 	out, err := s.delegated(ctx, p.ID)
 	return p, out, err
 }

@@ -168,8 +168,9 @@ func sameGrant(a, b authz.Grant) bool {
 	return a.Role == b.Role && slices.Equal(a.Partners, b.Partners) && slices.Equal(a.Sites, b.Sites) && a.From.Equal(b.From) && a.Until.Equal(b.Until)
 }
 
-// EndGrant takes a role away at once. Needs people.change, and never from
-// oneself; the last administrator keeps it.
+// EndGrant takes a role away at once; the rule that gave it, if one did, does not
+// give it again (Unblock). Needs people.change, and never from oneself; the last
+// administrator keeps it.
 func (s *Service) EndGrant(ctx context.Context, who *authz.Subject, grant event.ID) error {
 	if err := who.May(authz.PeopleChange, authz.Object{}, s.now()); err != nil {
 		return err
@@ -185,7 +186,7 @@ func (s *Service) EndGrant(ctx context.Context, who *authz.Subject, grant event.
 		if g.Person == who.Person {
 			return ErrOwn
 		}
-		return s.guarded(ctx, tx, func() error { return s.take(ctx, tx, who.Account, g) })
+		return s.guarded(ctx, tx, func() error { return s.takeByHand(ctx, tx, who.Account, g) })
 	})
 	return wrap("end role", err)
 }

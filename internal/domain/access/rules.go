@@ -251,9 +251,14 @@ func (s *Service) again(ctx context.Context, tx *store.Tx, by string, p Person) 
 	return err
 }
 
-// follow gives and takes roles of the origin by the rules.
+// follow gives and takes roles of the origin by the rules. What a person took away
+// by hand it does not give again.
 func (s *Service) follow(ctx context.Context, tx *store.Tx, by string, p *Person, k Known) error {
 	all, err := rules(ctx, tx)
+	if err != nil {
+		return err
+	}
+	standing, err := s.blocks(ctx, tx, p.ID)
 	if err != nil {
 		return err
 	}
@@ -269,6 +274,9 @@ func (s *Service) follow(ctx context.Context, tx *store.Tx, by string, p *Person
 		g := authz.Grant{Role: r.Role, Partners: r.Partners, Sites: r.Sites}
 		if r.Days > 0 {
 			g.Until = now.AddDate(0, 0, int(r.Days))
+		}
+		if blocked(standing, k.Origin, g) {
+			continue
 		}
 		if !slices.ContainsFunc(want, func(x authz.Grant) bool { return samePlace(x, g) }) {
 			want = append(want, g)
