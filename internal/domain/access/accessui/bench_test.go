@@ -66,3 +66,27 @@ func TestNewWaysWantAProofOfTheLastMinutes(t *testing.T) {
 		b.want(b.json("/me/passkeys/begin", map[string]any{"called": "x"}, nil), http.StatusConflict, "Confirm first")
 	})
 }
+
+// TestLinksDoNotOpenAtABench: a one-time link makes a key and a whole session, and
+// neither belongs to a shared device. The link is not used up by it.
+func TestLinksDoNotOpenAtABench(t *testing.T) {
+	each(t, func(t *testing.T, s *doorway) {
+		s.administrator()
+		const no = "This device is a shared bench."
+		l := s.invite("lena", "Lena Hahn", authz.Technologist)
+		b := s.browser()
+		b.want(b.get(l.Path()), http.StatusSeeOther, "/welcome") // somebody opened it before the pairing
+		b.bench("Chemistry bench")
+		b.want(b.get(l.Path()), http.StatusForbidden, no)
+		b.want(b.get("/welcome"), http.StatusForbidden, no)
+		b.want(b.post("/welcome/password", "password", okPassword), http.StatusForbidden, no)
+		b.want(b.json("/welcome/passkey/begin", map[string]any{"called": "x"}, nil), http.StatusForbidden, no)
+		b.want(b.json("/welcome/passkey/finish", map[string]any{"called": "x"}, nil), http.StatusForbidden, no)
+		if b.cookie(access.Cookie) != "" {
+			t.Fatal("a session was opened")
+		}
+		own := s.browser()
+		own.want(own.get(l.Path()), http.StatusSeeOther, "/welcome")
+		own.want(own.post("/welcome/password", "password", okPassword), http.StatusSeeOther, "/me")
+	})
+}
