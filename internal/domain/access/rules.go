@@ -189,6 +189,11 @@ func (s *Service) Sync(ctx context.Context, tx *store.Tx, by string, k Known) (p
 			return p, err
 		}
 	}
+	if p.State != Ended && k.Words != nil && k.Origin == OriginSCIM {
+		if err := s.keepWords(ctx, tx, p.ID, k.Words); err != nil {
+			return p, err
+		}
+	}
 	if p.State != Ended && k.Words != nil {
 		if err := s.guarded(ctx, tx, func() error { return s.follow(ctx, tx, by, &p, k) }); err != nil {
 			return p, err

@@ -54,7 +54,7 @@ func tagged() []*bus.Tagged {
 	return []*bus.Tagged{
 		taggedPeople, taggedGrants, taggedDelegations, taggedLinks, taggedSessions, taggedBenches, taggedNotices,
 		taggedGlass, taggedServices, taggedTokens, taggedActs, taggedPosition, taggedRules, taggedGone, taggedOutside, taggedMails,
-		taggedBlocks, taggedProvided,
+		taggedBlocks, taggedProvided, taggedWords,
 	}
 }
 
