@@ -35,13 +35,13 @@ func TestABenchGivesNoAccountAway(t *testing.T) {
 		b.want(b.post("/sign-in", "account", "lena", "password", okPassword), http.StatusSeeOther, "/")
 		const no = "not done at a shared bench"
 		me := b.want(b.get("/me"), http.StatusOK, "At a shared bench you change nothing about how you sign in")
-		for _, path := range []string{"/me/password", "/me/app", "/me/recovery", "/me/passkeys/new"} {
+		for _, path := range []string{"/me/password", "/me/app", "/me/recovery", "/me/passkeys/new", "/me/provider"} {
 			if strings.Contains(me.body, `href="`+path+`"`) {
 				t.Errorf("the page offers %s", path)
 			}
 			b.want(b.get(path), http.StatusForbidden, no)
 		}
-		for _, path := range []string{"/me/password", "/me/app", "/me/app/confirm", "/me/recovery", "/me/app/remove", "/me/password/remove"} {
+		for _, path := range []string{"/me/password", "/me/app", "/me/app/confirm", "/me/recovery", "/me/app/remove", "/me/password/remove", "/me/provider", "/me/provider/unlink"} {
 			b.want(b.post(path, "confirm", "yes", "password", okPassword), http.StatusForbidden, no)
 		}
 		b.want(b.json("/me/passkeys/begin", map[string]any{"called": "x"}, nil), http.StatusForbidden, no)

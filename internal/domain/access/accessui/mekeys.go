@@ -64,7 +64,7 @@ func crumbs(here string) []kit.Crumb {
 // confirm first is led there and back by a GET.
 func (s *signing) fresh(h web.Handler) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if err := s.SignIn.MayChange(r.Context(), web.Who(r).Person, proof(r)); err != nil {
+		if err := s.SignIn.MayOffer(r.Context(), web.Who(r).Person, proof(r)); err != nil {
 			return pass(err)
 		}
 		return h(w, r)

@@ -35,10 +35,16 @@ func (s *Service) recent(proof Proof, most time.Duration) *authz.Denied {
 	return nil
 }
 
-// MayChange says whether the proof is enough to change a person's ways, with a
-// minute to spare: what a page asks before it offers to. nil is yes, else
-// authz.Denied.
+// MayChange says whether the proof is enough to change a person's ways now. nil is
+// yes, else authz.Denied.
 func (s *Service) MayChange(ctx context.Context, person event.ID, proof Proof) error {
+	_, _, err := s.allow(ctx, person, proof, ChangeFor)
+	return err
+}
+
+// MayOffer is MayChange with a minute to spare: what a page asks before it offers
+// a change.
+func (s *Service) MayOffer(ctx context.Context, person event.ID, proof Proof) error {
 	_, _, err := s.allow(ctx, person, proof, ChangeFor-typing)
 	return err
 }
