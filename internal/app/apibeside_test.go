@@ -22,6 +22,7 @@ var apiBeside = map[string]string{
 	"POST /people/acts":                            "POST /api/v1/people/acts/review",
 	"POST /people/{id}/roles/add":                  "POST /api/v1/people/{id}/roles",
 	"POST /people/{id}/roles/{grant}/end":          "POST /api/v1/people/roles/{id}/end",
+	"POST /people/{id}/blocks/{block}/lift":        "POST /api/v1/people/blocks/{id}/lift",
 	"POST /record/export":                          "POST /api/v1/record/audit-events",
 	"POST /record/patient/file":                    "POST /api/v1/record/patient",
 	"POST /record/mine":                            "GET /api/v1/record/mine",

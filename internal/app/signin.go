@@ -39,6 +39,16 @@ func (h *Hub) openID() *signin.Provider {
 	return p
 }
 
+// rolesFor is how long roles of its groups count after a sign-in by it; zero where
+// nothing is said.
+func (h *Hub) rolesFor() time.Duration {
+	c := h.inForce()
+	if c == nil || c.SignIn == nil || c.SignIn.OIDC == nil {
+		return 0
+	}
+	return time.Duration(c.SignIn.OIDC.RoleDays) * 24 * time.Hour
+}
+
 // breachedFile is the list of stolen passwords in the data folder.
 const breachedFile = "breached.lw"
 

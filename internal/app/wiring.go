@@ -39,6 +39,7 @@ func (h *Hub) furnish() {
 	})
 	h.Access.ForgetWith(h.rooms.signin)
 	h.Access.MailWith(letters{h})
+	h.Access.ProvideFor(h.rolesFor)
 	h.rooms.approvals = approval.New(h.DB, h.Vault, h.now)
 	port := setupPort{h}
 	h.rooms.setup = setup.New(setup.Deps{

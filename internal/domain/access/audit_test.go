@@ -36,6 +36,15 @@ func TestEveryColumnIsBound(t *testing.T) {
 			_, err = r.s.Start(ctx, access.Start{Person: dir.ID, Level: authz.LevelTwo, Method: "passkey", Device: access.Device{Name: "Third", Network: "203.0.113.9"}})
 			check(t, err)
 		}
+		for _, x := range []string{"w-1", "w-2"} {
+			_, err := r.s.Provision(ctx, scimClient(r), access.Known{External: x, Account: x, Name: x, Words: []string{"bench"}})
+			check(t, err)
+		}
+		for _, x := range []string{"o-1", "o-2"} {
+			p, err := r.s.FromProvider(ctx, access.Said{Issuer: issuer, Subject: x, Account: x, Name: x, Groups: []string{"w"}})
+			check(t, err)
+			check(t, r.s.EndGrant(ctx, who, p.Grants[0].ID))
+		}
 		for _, a := range []string{"lis", "ris"} {
 			svc, err := r.s.MakeService(ctx, who, access.ServiceAccount{Account: a, Name: a, Permissions: []authz.Permission{authz.ResultsFind}, Partners: []string{"p"}})
 			check(t, err)

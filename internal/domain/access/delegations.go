@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -123,12 +124,7 @@ func (s *Service) Revoke(ctx context.Context, who *authz.Subject, id event.ID) e
 		if !d.RevokedAt.IsZero() {
 			return ErrEnded
 		}
-		_, err = s.tags.Exec(ctx, tx, taggedDelegations, id[:], "UPDATE access_delegations SET revoked_at = $1, revoked_by = $2 WHERE id = $3", micro(s.now()), who.Account, id[:])
-		if err != nil {
-			return err
-		}
-		_, err = s.fact(ctx, tx, KindRevoked, who.Account, ledger.Pairs{idPair("delegation", id), idPair("person", d.Person)}, ledger.Pairs{{K: "permission", V: string(d.Permission)}})
-		return err
+		return s.revoke(ctx, tx, who.Account, d, "")
 	})
 	return wrap("revoke delegation", err)
 }
@@ -173,7 +169,6 @@ func (s *Service) Delegations(ctx context.Context, who *authz.Subject) (standing
 			return err
 		}
 		if d.RevokedAt.IsZero() && (d.Until.IsZero() || now.Before(d.Until)) {
-			d.Idle = idle(by[d.Person], now)
 			standing = append(standing, d)
 		} else {
 			past = append(past, d)
@@ -182,6 +177,20 @@ func (s *Service) Delegations(ctx context.Context, who *authz.Subject) (standing
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("list delegations: %w", err)
+	}
+	for i := range standing {
+		d := &standing[i]
+		if d.Idle = idle(by[d.Person], now); d.Idle != "" {
+			continue
+		}
+		history, err := grantsOf(ctx, s.db, d.Person, true)
+		if err != nil {
+			return nil, nil, fmt.Errorf("list delegations: %w", err)
+		}
+		held := stillOf(history, d.GivenAt, now)
+		if !slices.ContainsFunc(by[d.Person].Grants, func(g Grant) bool { return slices.Contains(held, g.Role) && within(g.From, g.Until, now) }) {
+			d.Idle = "They do not have the role it was given to."
+		}
 	}
 	return standing, past, nil
 }

@@ -77,7 +77,7 @@ func TestDelegations(t *testing.T) {
 		check(t, err)
 		check(t, r.s.End(ctx, r.as(r.admin), tech.ID))
 		standing, past, err := r.s.Delegations(ctx, who)
-		if err != nil || len(standing) != 1 || len(past) != 2 || standing[0].Idle == "" || past[1].RevokedBy != "director" {
+		if err != nil || len(standing) != 0 || len(past) != 3 || past[1].RevokedBy != "director" || past[2].RevokedBy != "okafor" {
 			t.Errorf("%+v\n%+v\n%v", standing, past, err)
 		}
 		for _, k := range []string{access.KindDelegated, access.KindRevoked} {

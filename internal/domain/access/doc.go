@@ -11,6 +11,9 @@
 // link works once, however often it is used at the same moment. Who leaves,
 // whose role is taken or whose session is ended is out on every node within one
 // second. A row that was changed behind the program's back gives nobody access.
+// What the director
+// delegated to somebody works through the role they had then, and is over for
+// good when that role or the person ends.
 // Each change is a fact in the ledger, written with it.
 //
 // It does not prove who somebody is (passkeys, passwords and codes are in

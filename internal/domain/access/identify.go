@@ -100,7 +100,7 @@ func (s *Service) bySession(r *http.Request, token string) (*authz.Subject, erro
 	}
 	who := &authz.Subject{
 		Person: k.person, Account: k.account, Name: k.name, Grants: k.grants, Delegations: k.delegations,
-		Level: k.level, FreshAt: k.fresh, Session: k.id,
+		Level: k.level, FreshAt: k.fresh, Session: k.id, Bench: k.bench != "",
 	}
 	if k.glass != (event.ID{}) && within(k.glassFrom, k.glassEnd, now) {
 		who.Glass, who.Glassed = k.glass, k.glassed
@@ -173,26 +173,11 @@ func (s *Service) readSubject(ctx context.Context, id []byte) (Person, []authz.D
 			return p, nil, err
 		}
 	}
-	var ids [][]byte
-	var out []authz.Delegation
-	err = s.db.Query(ctx, "SELECT id, permission, from_at, until_at FROM access_delegations WHERE person = $1 AND revoked_at = 0", []any{id}, func(row store.Scanner) error {
-		var did []byte
-		var permission string
-		var from, until int64
-		err := row.Scan(&did, &permission, &from, &until)
-		ids = append(ids, did)
-		out = append(out, authz.Delegation{Permission: authz.Permission(permission), From: moment(from), Until: moment(until)})
-		return err
-	})
-	if err != nil {
-		return p, nil, fmt.Errorf("read delegations: %w", err)
+	if err := s.countUntil(ctx, &p); err != nil {
+		return p, nil, err
 	}
-	for _, did := range ids {
-		if err := s.genuine(ctx, s.db, taggedDelegations, did); err != nil {
-			return p, nil, err
-		}
-	}
-	return p, out, nil
+	out, err := s.delegated(ctx, p.ID)
+	return p, out, err
 }
 
 func (s *Service) benchHash(ctx context.Context, bench string) (hash []byte, err error) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/labwarden/labwarden/internal/platform/authz"
+	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
 )
@@ -95,9 +96,14 @@ func (s *Service) PlanImport(ctx context.Context, who *authz.Subject, text strin
 	}
 	if complete {
 		for _, p := range people {
-			if p.Origin == OriginCSV && p.State != Ended && !seen[p.Account] {
-				plan.Steps = append(plan.Steps, Step{Account: p.Account, What: ImportEnd, Text: []string{p.Name + " is not in the list any more: ended, with their sessions and roles."}, have: p})
+			if p.Origin != OriginCSV || p.State == Ended || seen[p.Account] {
+				continue
 			}
+			if p.ID == who.Person {
+				plan.Steps = append(plan.Steps, Step{Account: p.Account, What: ImportWrong, Text: []string{"You are not in the list any more. " + ErrOwn.Text}, have: p})
+				continue
+			}
+			plan.Steps = append(plan.Steps, Step{Account: p.Account, What: ImportEnd, Text: []string{p.Name + " is not in the list any more: ended, with their sessions and roles."}, have: p})
 		}
 	}
 	h := sha256.New()
@@ -333,12 +339,12 @@ func (s *Service) applyStep(ctx context.Context, tx *store.Tx, by string, st *St
 	default:
 		return nil
 	}
+	if err := s.claim(ctx, tx, st.have.ID, st.have.Revision); err != nil {
+		return err
+	}
 	p, err := personBy(ctx, tx, "WHERE id = $1", st.have.ID[:])
 	if err != nil {
 		return err
-	}
-	if p.Revision != st.have.Revision {
-		return ErrChanged
 	}
 	return s.guarded(ctx, tx, func() error {
 		if st.What == ImportEnd {
@@ -350,16 +356,31 @@ func (s *Service) applyStep(ctx context.Context, tx *store.Tx, by string, st *St
 				return err
 			}
 		}
+		for _, g := range st.give {
+			// First: what is delegated to a role ends with its last grant.
+			if slices.ContainsFunc(p.Grants, func(have Grant) bool { return sameGrant(have.Grant, g) }) {
+				continue // somebody was faster
+			}
+			if _, err := s.give(ctx, tx, by, p.ID, g, OriginCSV); err != nil {
+				return err
+			}
+		}
 		for _, g := range st.take {
 			if err := s.take(ctx, tx, by, g); err != nil {
 				return err
 			}
 		}
-		for _, g := range st.give {
-			if _, err := s.give(ctx, tx, by, p.ID, g, OriginCSV); err != nil {
-				return err
-			}
-		}
 		return nil
 	})
+}
+
+// claim raises the revision of a person that a plan was made from. Of two that
+// apply the same plan at once one finds another revision: roles alone would not
+// show that they were given meanwhile.
+func (s *Service) claim(ctx context.Context, tx *store.Tx, person event.ID, revision int64) error {
+	n, err := s.tags.Exec(ctx, tx, taggedPeople, person[:], "UPDATE access_people SET revision = revision + 1, changed_at = $1 WHERE id = $2 AND revision = $3", micro(s.now()), person[:], revision)
+	if err == nil && n == 0 {
+		err = ErrChanged
+	}
+	return err
 }

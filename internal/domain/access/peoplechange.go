@@ -105,6 +105,9 @@ func accountTaken(ctx context.Context, q store.Queryer, account string) (bool, e
 
 // give writes a grant in tx.
 func (s *Service) give(ctx context.Context, tx *store.Tx, by string, person event.ID, g authz.Grant, origin string) (Grant, error) {
+	if err := s.lapse(ctx, tx, by, person); err != nil {
+		return Grant{}, err
+	}
 	out := Grant{ID: event.NewID(), Person: person, Grant: g, GivenAt: s.now(), GivenBy: by, Origin: origin}
 	_, err := tx.Exec(ctx, `INSERT INTO access_grants (id, person, role, partners, sites, from_at, until_at, given_at, given_by, origin, ended_at, ended_by)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, '')`,
@@ -130,7 +133,10 @@ func (s *Service) take(ctx context.Context, tx *store.Tx, by string, g Grant) er
 		return ErrEnded
 	}
 	_, err = s.fact(ctx, tx, KindTaken, by, ledger.Pairs{idPair("person", g.Person), idPair("grant", g.ID)}, ledger.Pairs{{K: "role", V: string(g.Role)}})
-	return err
+	if err != nil {
+		return err
+	}
+	return s.lapse(ctx, tx, by, g.Person)
 }
 
 // Grant gives a role. Needs people.change, and never to oneself.
@@ -162,8 +168,9 @@ func sameGrant(a, b authz.Grant) bool {
 	return a.Role == b.Role && slices.Equal(a.Partners, b.Partners) && slices.Equal(a.Sites, b.Sites) && a.From.Equal(b.From) && a.Until.Equal(b.Until)
 }
 
-// EndGrant takes a role away at once. Needs people.change, and never from
-// oneself; the last administrator keeps it.
+// EndGrant takes a role away at once; the rule that gave it, if one did, does not
+// give it again (Unblock). Needs people.change, and never from oneself; the last
+// administrator keeps it.
 func (s *Service) EndGrant(ctx context.Context, who *authz.Subject, grant event.ID) error {
 	if err := who.May(authz.PeopleChange, authz.Object{}, s.now()); err != nil {
 		return err
@@ -179,7 +186,7 @@ func (s *Service) EndGrant(ctx context.Context, who *authz.Subject, grant event.
 		if g.Person == who.Person {
 			return ErrOwn
 		}
-		return s.guarded(ctx, tx, func() error { return s.take(ctx, tx, who.Account, g) })
+		return s.guarded(ctx, tx, func() error { return s.takeByHand(ctx, tx, who.Account, g) })
 	})
 	return wrap("end role", err)
 }
@@ -287,6 +294,9 @@ func (s *Service) end(ctx context.Context, tx *store.Tx, by string, p Person, wh
 	at := micro(s.now())
 	_, err := s.tags.Exec(ctx, tx, taggedPeople, p.ID[:], "UPDATE access_people SET state = 2, ended_at = $1, changed_at = $1, revision = revision + 1 WHERE id = $2", at, p.ID[:])
 	if err != nil {
+		return err
+	}
+	if err := s.revokeAll(ctx, tx, by, p.ID); err != nil {
 		return err
 	}
 	for _, g := range p.Grants {

@@ -34,8 +34,10 @@ const byProvider = "openid"
 // rules. Who was ended here stays ended, whatever the provider says.
 func (s *Service) FromProvider(ctx context.Context, x Said) (p Person, err error) {
 	err = s.write(ctx, func(ctx context.Context, tx *store.Tx) error {
-		p, err = s.fromProvider(ctx, tx, x)
-		return err
+		if p, err = s.fromProvider(ctx, tx, x); err != nil {
+			return err
+		}
+		return s.provided(ctx, tx, &p)
 	})
 	return p, wrap("take over from the OpenID provider", err)
 }

@@ -189,6 +189,11 @@ func (s *Service) Sync(ctx context.Context, tx *store.Tx, by string, k Known) (p
 			return p, err
 		}
 	}
+	if p.State != Ended && k.Words != nil && k.Origin == OriginSCIM {
+		if err := s.keepWords(ctx, tx, p.ID, k.Words); err != nil {
+			return p, err
+		}
+	}
 	if p.State != Ended && k.Words != nil {
 		if err := s.guarded(ctx, tx, func() error { return s.follow(ctx, tx, by, &p, k) }); err != nil {
 			return p, err
@@ -251,9 +256,14 @@ func (s *Service) again(ctx context.Context, tx *store.Tx, by string, p Person) 
 	return err
 }
 
-// follow gives and takes roles of the origin by the rules.
+// follow gives and takes roles of the origin by the rules. What a person took away
+// by hand it does not give again.
 func (s *Service) follow(ctx context.Context, tx *store.Tx, by string, p *Person, k Known) error {
 	all, err := rules(ctx, tx)
+	if err != nil {
+		return err
+	}
+	standing, err := s.blocks(ctx, tx, p.ID)
 	if err != nil {
 		return err
 	}
@@ -270,11 +280,14 @@ func (s *Service) follow(ctx context.Context, tx *store.Tx, by string, p *Person
 		if r.Days > 0 {
 			g.Until = now.AddDate(0, 0, int(r.Days))
 		}
+		if blocked(standing, k.Origin, g) {
+			continue
+		}
 		if !slices.ContainsFunc(want, func(x authz.Grant) bool { return samePlace(x, g) }) {
 			want = append(want, g)
 		}
 	}
-	kept := p.Grants[:0:0]
+	kept, over := p.Grants[:0:0], p.Grants[:0:0]
 	for _, g := range p.Grants {
 		i := slices.IndexFunc(want, func(w authz.Grant) bool { return samePlace(w, g.Grant) })
 		switch {
@@ -284,9 +297,7 @@ func (s *Service) follow(ctx context.Context, tx *store.Tx, by string, p *Person
 			kept = append(kept, g)
 			want = slices.Delete(want, i, i+1)
 		default:
-			if err := s.take(ctx, tx, by, g); err != nil {
-				return err
-			}
+			over = append(over, g)
 		}
 	}
 	for _, g := range want {
@@ -295,6 +306,11 @@ func (s *Service) follow(ctx context.Context, tx *store.Tx, by string, p *Person
 			return err
 		}
 		kept = append(kept, given)
+	}
+	for _, g := range over { // last: what is delegated to a role ends with its last grant
+		if err := s.take(ctx, tx, by, g); err != nil {
+			return err
+		}
 	}
 	p.Grants = kept
 	return nil

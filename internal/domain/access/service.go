@@ -62,6 +62,8 @@ type Service struct {
 	raise  Raiser
 	cache  cache
 
+	provideFor func() time.Duration // nil: RolesFor
+
 	forgetter Forgetter // nil: package signin is not there
 	mailer    Mailer    // nil: there is no mail
 }

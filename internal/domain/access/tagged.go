@@ -54,6 +54,7 @@ func tagged() []*bus.Tagged {
 	return []*bus.Tagged{
 		taggedPeople, taggedGrants, taggedDelegations, taggedLinks, taggedSessions, taggedBenches, taggedNotices,
 		taggedGlass, taggedServices, taggedTokens, taggedActs, taggedPosition, taggedRules, taggedGone, taggedOutside, taggedMails,
+		taggedBlocks, taggedProvided, taggedWords,
 	}
 }
 

@@ -8,7 +8,8 @@
 // as its role asks (without an end, without a partner) gives nothing. A delegated permission (a clinical act) is given only
 // by the director's role or delegation; a delegation reaches where the person's
 // grants reach and ends with the last of them. Break-glass opens only what the
-// catalogue marks for it. May allocates nothing
+// catalogue marks for it. In a session at a shared bench nothing is given that
+// the catalogue marks Apart. May allocates nothing
 // when it allows and takes less than a microsecond.
 //
 // It does not know how somebody proved who they are (domain/access does) and

@@ -74,6 +74,9 @@ type Info struct {
 	What string
 	// Fresh asks for a proof of identity within the last StepUp.
 	Fresh bool
+	// Apart: never at a shared bench, where the next person may sit in the session
+	// of the one before: it gives access, or takes it, or is about keys.
+	Apart bool
 	// Patient: shows or moves patient data. Never for a masked role.
 	Patient bool
 	// Delegated: a clinical act. Only the director, and whom the director
@@ -134,22 +137,22 @@ var matrix = []row{
 	{Info{Permission: Maintenance, What: "open a maintenance window"}, []Role{adm, sec}},
 	{Info{Permission: ConfigSee, What: "read the configuration and its history"}, []Role{adm, sec, com, dir, itp, aud}},
 	{Info{Permission: ConfigDraft, What: "draft a change of the configuration"}, []Role{adm, itp}},
-	{Info{Permission: ConfigApply, What: "apply a draft that somebody else wrote", Fresh: true}, []Role{adm, sec}},
-	{Info{Permission: SecretsSet, What: "set and remove secrets", Fresh: true}, []Role{adm}},
+	{Info{Permission: ConfigApply, What: "apply a draft that somebody else wrote", Fresh: true, Apart: true}, []Role{adm, sec}},
+	{Info{Permission: SecretsSet, What: "set and remove secrets", Fresh: true, Apart: true}, []Role{adm}},
 	{Info{Permission: KeysSee, What: "see what keys there are"}, []Role{adm, sec, com, aud}},
-	{Info{Permission: KeysRotate, What: "rotate keys", Fresh: true}, []Role{adm, sec}},
-	{Info{Permission: LedgerDecide, What: "decide about an alarm of the ledger", Fresh: true}, []Role{sec, com}},
+	{Info{Permission: KeysRotate, What: "rotate keys", Fresh: true, Apart: true}, []Role{adm, sec}},
+	{Info{Permission: LedgerDecide, What: "decide about an alarm of the ledger", Fresh: true, Apart: true}, []Role{sec, com}},
 	{Info{Permission: SupportMake, What: "make a support bundle"}, []Role{adm, sec, itp}},
 	{Info{Permission: ProblemsAnswer, What: "read and answer what people report about Labwarden"}, []Role{adm, sec}},
 
 	{Info{Permission: PeopleSee, What: "see people and their roles"}, []Role{adm, sec, com, dir, aud}},
-	{Info{Permission: PeopleChange, What: "add, change and end people", Fresh: true}, []Role{adm}},
+	{Info{Permission: PeopleChange, What: "add, change and end people", Fresh: true, Apart: true}, []Role{adm}},
 	{Info{Permission: Provision, What: "add, change and end people from another system (SCIM)"}, []Role{Service}},
 	{Info{Permission: DelegationsSee, What: "see the director's delegations"}, []Role{adm, sec, com, dir, tec, aud}},
-	{Info{Permission: Delegate, What: "write the laboratory director's delegations", Fresh: true}, []Role{dir}},
-	{Info{Permission: SessionsEnd, What: "list and end anybody's sessions", Fresh: true}, []Role{adm, sec}},
-	{Info{Permission: BenchesManage, What: "pair and end shared benches", Fresh: true}, []Role{adm}},
-	{Info{Permission: TokensManage, What: "make and revoke tokens of service accounts", Fresh: true}, []Role{adm}},
+	{Info{Permission: Delegate, What: "write the laboratory director's delegations", Fresh: true, Apart: true}, []Role{dir}},
+	{Info{Permission: SessionsEnd, What: "list and end anybody's sessions", Fresh: true, Apart: true}, []Role{adm, sec}},
+	{Info{Permission: BenchesManage, What: "pair and end shared benches", Fresh: true, Apart: true}, []Role{adm}},
+	{Info{Permission: TokensManage, What: "make and revoke tokens of service accounts", Fresh: true, Apart: true}, []Role{adm}},
 	{Info{Permission: BreakGlass, What: "open break-glass access, which others are told of and review", Narrow: true}, []Role{adm, sec, com, dir, tec}},
 	{Info{Permission: ReviewActs, What: "review what administrators and break-glass did; never one's own"}, []Role{sec, com, dir}},
 	{Info{Permission: AccessReview, What: "hold and sign the access review"}, []Role{sec, com}},

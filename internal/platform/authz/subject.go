@@ -10,6 +10,8 @@ import (
 const (
 	// StepUp is how long a proof of identity counts as fresh.
 	StepUp = 15 * time.Minute
+	// BenchStepUp is the same at a shared bench, from which people walk away.
+	BenchStepUp = 2 * time.Minute
 	// skew is how far the clocks of two nodes may differ: a proof from further in
 	// the future is none (somebody has set a clock back).
 	skew = time.Minute
@@ -39,6 +41,9 @@ type Grant struct {
 type Delegation struct {
 	Permission  Permission
 	From, Until time.Time
+	// Roles are those it was given to: it works through grants of these alone. Nil:
+	// of any that a clinical act may be delegated to.
+	Roles []Role
 }
 
 // Object is what is acted on. Empty fields: it belongs to no single partner or
@@ -58,6 +63,8 @@ type Subject struct {
 	FreshAt time.Time
 	// Session is the session's public number (never its secret).
 	Session event.ID
+	// Bench: the session is at a shared bench, where nothing Apart is done.
+	Bench bool
 	// Only, where not nil, narrows everything to these permissions: a token.
 	Only []Permission
 	// Glass is the break-glass access that is open in this session, zero for none.
@@ -73,6 +80,8 @@ type Denied struct {
 	StepUp bool
 	// Strong: it needs a passkey or hardware key.
 	Strong bool
+	// Bench: it is not done at a shared bench.
+	Bench bool
 }
 
 func (d *Denied) Error() string {
@@ -81,6 +90,8 @@ func (d *Denied) Error() string {
 		what = i.What
 	}
 	switch {
+	case d.Bench:
+		return "this is not done at a shared bench: do it at a device that only you use"
 	case d.Strong:
 		return "to " + what + ", sign in with a passkey or hardware key"
 	case d.StepUp:
@@ -100,6 +111,9 @@ func (s *Subject) May(p Permission, o Object, now time.Time) error {
 	if !allowed {
 		return &Denied{Permission: p}
 	}
+	if c.Apart && s.Bench {
+		return &Denied{Permission: p, Bench: true}
+	}
 	if strong && s.Level < LevelPasskey {
 		return &Denied{Permission: p, Strong: true}
 	}
@@ -110,8 +124,11 @@ func (s *Subject) May(p Permission, o Object, now time.Time) error {
 }
 
 func (s *Subject) fresh(now time.Time) bool {
-	age := now.Sub(s.FreshAt)
-	return age <= StepUp && age >= -skew
+	age, most := now.Sub(s.FreshAt), StepUp
+	if s.Bench {
+		most = BenchStepUp
+	}
+	return age <= most && age >= -skew
 }
 
 // granted says whether a grant, a delegation or open break-glass access gives
@@ -123,11 +140,10 @@ func (s *Subject) granted(c *cell, o Object, now time.Time) (ok, strong bool) {
 	if s.glassed(c) {
 		return true, false
 	}
-	delegated := c.Delegated && s.delegated(c.Permission, now)
 	for i := range s.Grants {
 		g := &s.Grants[i]
 		info := infoOf(g.Role)
-		if !g.counts(info, now) || !g.gives(c, info, delegated) || !g.reaches(c, o) {
+		if !g.counts(info, now) || !s.gives(g, c, info, now) || !g.reaches(c, o) {
 			continue
 		}
 		if !info.Strong {
@@ -143,11 +159,11 @@ func (s *Subject) glassed(c *cell) bool {
 	return c.Glass && s.Glass != (event.ID{}) && slices.Contains(s.Glassed, c.Permission)
 }
 
-// delegated: the director gave it to this person, for now.
-func (s *Subject) delegated(p Permission, now time.Time) bool {
+// delegated: the director gave it to this person in this role, for now.
+func (s *Subject) delegated(p Permission, r Role, now time.Time) bool {
 	for i := range s.Delegations {
 		d := &s.Delegations[i]
-		if d.Permission == p && within(d.From, d.Until, now) {
+		if d.Permission == p && within(d.From, d.Until, now) && (d.Roles == nil || slices.Contains(d.Roles, r)) {
 			return true
 		}
 	}
@@ -164,9 +180,9 @@ func (g *Grant) counts(info *RoleInfo, now time.Time) bool {
 // gives: the matrix, or for a clinical act the director's role or delegation.
 // A delegation is no role: it lives where a grant of the person reaches, and
 // ends with the last of them.
-func (g *Grant) gives(c *cell, info *RoleInfo, delegated bool) bool {
+func (s *Subject) gives(g *Grant, c *cell, info *RoleInfo, now time.Time) bool {
 	if c.Delegated {
-		return g.Role == Director || delegated && info.Delegable
+		return g.Role == Director || info.Delegable && s.delegated(c.Permission, g.Role, now)
 	}
 	return c.roles&info.bit != 0
 }
@@ -252,18 +268,17 @@ type Scope struct {
 // judge freshness.
 func (s *Subject) Scope(p Permission, now time.Time) Scope {
 	c, ok := known[p]
-	if s == nil || !ok || s.Only != nil && !slices.Contains(s.Only, p) || c.Patient && s.masked(now) {
+	if s == nil || !ok || s.Only != nil && !slices.Contains(s.Only, p) || c.Patient && s.masked(now) || c.Apart && s.Bench {
 		return Scope{}
 	}
 	if s.glassed(&c) {
 		return Scope{All: true}
 	}
-	delegated := c.Delegated && s.delegated(p, now)
 	var out Scope
 	for i := range s.Grants {
 		g := &s.Grants[i]
 		info := infoOf(g.Role)
-		if !g.counts(info, now) || !g.gives(&c, info, delegated) || info.Strong && s.Level < LevelPasskey {
+		if !g.counts(info, now) || !s.gives(g, &c, info, now) || info.Strong && s.Level < LevelPasskey {
 			continue
 		}
 		switch {

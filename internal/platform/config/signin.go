@@ -21,6 +21,7 @@ type OIDC struct {
 	Scopes    []string `yaml:"scopes" default:"openid, profile" doc:"What we ask for. Some providers give groups only for a scope of their own."`
 	Groups    string   `yaml:"groups" default:"groups" doc:"The claim that names a person's groups. Which group gives which role is a rule on the page People; without a rule nobody new comes in."`
 	Strong    *Strong  `yaml:"strong" sample:"off" doc:"When a sign-in there counts for more than one factor. Without this section it never does, and administrators, security and compliance officers need a passkey of ours."`
+	RoleDays  int      `yaml:"role_days" rule:"min=1,max=366" ex:"30" doc:"For how many days after a sign-in by the provider the roles of its groups count; 30 when absent. Who comes in by a passkey or password of ours for longer has them no more until the provider was asked again."`
 	SCIMIsSub bool     `yaml:"scim_external_id_is_subject" doc:"Whoever SCIM provisioned has this provider's subject as externalId. Say so only if one directory feeds both; who may write an externalId decides then who signs in as whom."`
 	CA        Path     `yaml:"ca" rule:"file" doc:"PEM file of the authorities that may vouch for the provider; the system's when absent."`
 }

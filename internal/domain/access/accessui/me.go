@@ -62,6 +62,9 @@ func (s *signing) me(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if who.Bench {
+		elsewhere = templ.NopComponent // nothing is linked there
+	}
 	var wide []templ.Component
 	var questions []templ.Component
 	for _, n := range notices {

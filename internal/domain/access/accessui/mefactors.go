@@ -45,6 +45,9 @@ func waysSheet(r *http.Request, e signin.Enrolled) templ.Component {
 			codes.State, codes.Word, codes.Text = kit.Warn, "Few", "Make new ones before they run out."
 		}
 	}
+	if web.Who(r).Bench {
+		password.Href, app.Href, codes.Href = "", "", ""
+	}
 	return kit.Sheet(kit.SheetOpts{Title: "Password and codes", Body: kit.Ledger([]kit.LedgerItem{password, app, codes})})
 }
 

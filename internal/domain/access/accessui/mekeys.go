@@ -34,6 +34,9 @@ func (s *signing) keysSheet(r *http.Request, e signin.Enrolled) templ.Component 
 			sub = "Also kept by its maker's cloud"
 		}
 		cell := kit.Cell{Text: k.Name, Sub: sub, Href: "/me/passkeys/" + k.ID.String()}
+		if web.Who(r).Bench {
+			cell.Href = ""
+		}
 		if k.Cloned {
 			stopped := kit.Stopped
 			cell.State, cell.Word, cell.Sub = &stopped, "Stopped", "It was copied, so it is no longer taken. Remove it."
@@ -42,7 +45,9 @@ func (s *signing) keysSheet(r *http.Request, e signin.Enrolled) templ.Component 
 	}
 	o := kit.SheetOpts{Title: "Passkeys", Sub: "and security keys"}
 	parts := []templ.Component{kit.DataTable(t)}
-	if err := s.SignIn.PasskeysWork(); err == nil {
+	if err := s.SignIn.PasskeysWork(); err == nil && web.Who(r).Bench {
+		parts = append(parts, kit.Foot(kit.Unknown, "At a shared bench you change nothing about how you sign in: use a device that only you use."))
+	} else if err == nil {
 		o.More = &kit.Action{Text: "Add a passkey", Href: "/me/passkeys/new"}
 	} else {
 		parts = append(parts, kit.Foot(kit.Unknown, sentence(err)))
@@ -59,7 +64,7 @@ func crumbs(here string) []kit.Crumb {
 // confirm first is led there and back by a GET.
 func (s *signing) fresh(h web.Handler) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if err := s.SignIn.MayChange(r.Context(), web.Who(r).Person, proof(r)); err != nil {
+		if err := s.SignIn.MayOffer(r.Context(), web.Who(r).Person, proof(r)); err != nil {
 			return pass(err)
 		}
 		return h(w, r)

@@ -15,7 +15,7 @@ import (
 
 func (s *signing) providerRoutes(own func(string, web.Handler) web.Route) []web.Route {
 	return []web.Route{
-		own("GET /me/provider", s.ownProvider),
+		own("GET /me/provider", s.fresh(s.ownProvider)),
 		own("POST /me/provider", s.beginLink),
 		own("POST /me/provider/unlink", s.unlinkSelf),
 	}

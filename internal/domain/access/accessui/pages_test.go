@@ -268,6 +268,7 @@ func TestSCIM(t *testing.T) {
 	if p, err = x.s.Person(t.Context(), p.ID); err != nil || len(p.Grants) != 0 {
 		t.Errorf("%+v %v", p.Grants, err)
 	}
+	scimRoles(t, x, admin, patch, p.ID)
 	if code, u := patch(`{"op":"replace","path":"userName","value":"other"}`); code != 400 || u["scimType"] != "mutability" {
 		t.Errorf("%d %v", code, u)
 	}

@@ -194,6 +194,14 @@ func (u *ui) person(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	kept, err := u.blockSheet(r, id, names, changes)
+	if err != nil {
+		return err
+	}
+	provided, err := u.providedFact(r, p)
+	if err != nil {
+		return err
+	}
 	_, _, text := personState(p, now)
 	facts := []kit.KV{
 		{Key: "Account", Value: p.Account, Mono: true},
@@ -204,8 +212,8 @@ func (u *ui) person(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := kit.Page{
 		Title: p.Name, Lead: p.Name + " is " + text + ".", Crumbs: []kit.Crumb{peopleCrumb, {Name: p.Name}}, Nav: "/people", Live: []string{livePeople},
-		Body: kit.Columns(join(waits, u.rolesSheet(p, names, now, changes), historySheet(history, names, now), signInsSheet(past, now)), join(
-			kit.Sheet(kit.SheetOpts{Title: "Person", Body: kit.KeyValues(facts)}), outside, u.personActs(p, changes, elsewhere),
+		Body: kit.Columns(join(waits, u.rolesSheet(p, names, now, changes), kept, historySheet(history, names, now), signInsSheet(past, now)), join(
+			kit.Sheet(kit.SheetOpts{Title: "Person", Body: kit.KeyValues(append(facts, provided...))}), outside, u.personActs(p, changes, elsewhere),
 		)),
 	}
 	if may(r, authz.PeopleChange) && p.State != access.Ended {

@@ -196,10 +196,14 @@ func (u *ui) grant(r *http.Request) (p access.Person, g access.Grant, err error)
 
 func endRolePage(p access.Person, g access.Grant, wrong string) kit.Page {
 	back := "/people/" + p.ID.String()
+	text := "Their sessions stay open with what is left of their roles. The role can be given again. What the laboratory director delegated to them in it ends with it, for good."
+	if g.Origin == access.OriginOIDC || g.Origin == access.OriginSCIM {
+		text += " The rule that gave it does not give it again until somebody lets it, on the page of the person."
+	}
 	return kit.Page{
 		Title: "Take a role away", Lead: "Take " + roleName(g.Role) + " from " + p.Name + "?", Crumbs: []kit.Crumb{peopleCrumb, {Name: p.Name, Href: back}, {Name: "Take a role away"}}, Nav: "/people",
 		Body: join(kit.ErrorSummary(wrong, nil), kit.Confirm(kit.ConfirmOpts{
-			Title: "It is gone with their next click", Text: "Their sessions stay open with what is left of their roles. The role can be given again.",
+			Title: "It is gone with their next click", Text: text,
 			Facts:  []kit.KV{{Key: "Person", Value: p.Name}, {Key: "Role", Value: grantWords(g.Grant)}},
 			Action: back + "/roles/" + g.ID.String() + "/end", Button: "Take it away", Cancel: back, Bad: true,
 		})),

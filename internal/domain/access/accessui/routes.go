@@ -47,7 +47,7 @@ func Routes(d Deps) []web.Route {
 	u := &ui{d, d.Access}
 	return slices.Concat(
 		u.peopleRoutes(), u.rolesRoutes(), u.delegationRoutes(), u.sessionRoutes(), u.tokenRoutes(), u.glassRoutes(), u.actRoutes(),
-		u.importRoutes(), u.ruleRoutes(), u.waitRoutes(), u.outsideRoutes(), u.scimRoutes(), u.apiRoutes(),
+		u.importRoutes(), u.ruleRoutes(), u.blockRoutes(), u.waitRoutes(), u.outsideRoutes(), u.scimRoutes(), u.apiRoutes(),
 	)
 }
 

@@ -55,6 +55,8 @@ type scimAnswer struct {
 	Roles      []scimValue `json:"roles,omitempty"`
 	Active     *scimBool   `json:"active,omitempty"`
 	Meta       *scimMeta   `json:"meta,omitempty"`
+
+	rolesSaid bool // a patch said something about roles
 }
 
 type scimName struct {
@@ -220,7 +222,11 @@ func (u *ui) scimUsers(w http.ResponseWriter, r *http.Request) error {
 	from := min(first-1, len(all))
 	users := []scimAnswer{}
 	for _, p := range all[from:min(from+size, len(all))] {
-		users = append(users, u.scimOf(p))
+		x, err := u.scimWhole(r, p)
+		if err != nil {
+			return err
+		}
+		users = append(users, x)
 	}
 	return scimJSON(w, http.StatusOK, map[string]any{"schemas": []string{scimList}, "totalResults": len(all), "startIndex": first, "itemsPerPage": len(users), "Resources": users})
 }
@@ -259,7 +265,7 @@ func (u *ui) scimCreate(w http.ResponseWriter, r *http.Request) error {
 	}
 	web.Say(r, livePeople)
 	w.Header().Set("Location", u.address()+scimBase+"/Users/"+p.ID.String())
-	return scimJSON(w, http.StatusCreated, u.scimOf(p))
+	return u.scimShow(w, r, http.StatusCreated, p)
 }
 
 func (u *ui) scimFind(r *http.Request) (access.Person, error) {
@@ -284,7 +290,7 @@ func (u *ui) scimGet(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return scimJSON(w, http.StatusOK, u.scimOf(p))
+	return u.scimShow(w, r, http.StatusOK, p)
 }
 
 // scimKeep writes a user that was found and changed.
@@ -299,7 +305,7 @@ func (u *ui) scimKeep(w http.ResponseWriter, r *http.Request, p access.Person, x
 		return err
 	}
 	web.Say(r, livePeople)
-	return scimJSON(w, http.StatusOK, u.scimOf(p))
+	return u.scimShow(w, r, http.StatusOK, p)
 }
 
 func (u *ui) scimReplace(w http.ResponseWriter, r *http.Request) error {

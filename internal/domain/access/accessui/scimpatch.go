@@ -31,18 +31,24 @@ func (u *ui) scimPatch(w http.ResponseWriter, r *http.Request) error {
 	if !slices.Contains(patch.Schemas, scimPatch) || len(patch.Operations) == 0 || len(patch.Operations) > 100 {
 		return &access.Refusal{Kind: access.KindInvalid, Text: "This is not a PatchOp."}
 	}
-	x := u.scimOf(p)
+	x, err := u.scimWhole(r, p)
+	if err != nil {
+		return err
+	}
 	for _, op := range patch.Operations {
 		if err := x.apply(op); err != nil {
 			return err
 		}
+	}
+	if !x.rolesSaid {
+		x.Roles = nil // nothing was said about them
 	}
 	return u.scimKeep(w, r, p, x)
 }
 
 // apply changes one attribute, or, without a path, those of the value.
 func (x *scimAnswer) apply(op scimOp) error {
-	wrong := &access.Refusal{Kind: access.KindInvalid, Text: "This operation is not understood."}
+	wrong := notUnderstood
 	kind := strings.ToLower(op.Op) // sent as "Replace" too
 	if kind != "replace" && kind != "add" && kind != "remove" {
 		return wrong
@@ -61,12 +67,13 @@ func (x *scimAnswer) apply(op scimOp) error {
 	}
 	// emails[type eq "work"].value and the like: there is one of each here.
 	path, _, _ := strings.Cut(strings.ToLower(op.Path), "[")
+	if path == "roles" || path == "roles.value" {
+		return x.applyRoles(kind, op.Path, op.Value)
+	}
 	if kind == "remove" {
 		switch path {
 		case "emails":
 			x.Emails = nil
-		case "roles":
-			x.Roles = []scimValue{}
 		default:
 			return wrong
 		}
@@ -99,16 +106,6 @@ func (x *scimAnswer) apply(op scimOp) error {
 		return nil
 	case "emails":
 		return values(op.Value, &x.Emails, wrong)
-	case "roles":
-		var more []scimValue
-		if err := values(op.Value, &more, wrong); err != nil {
-			return err
-		}
-		if kind == "add" {
-			more = append(x.Roles, more...)
-		}
-		x.Roles = more
-		return nil
 	}
 	// Attributes that are not kept here (title, phone numbers) are none of ours.
 	return nil

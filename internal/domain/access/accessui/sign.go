@@ -158,6 +158,8 @@ func statusOf(e *web.Error) int {
 		return http.StatusConflict
 	case web.KindNotFound:
 		return http.StatusNotFound
+	case web.KindDenied:
+		return http.StatusForbidden
 	}
 	return http.StatusUnprocessableEntity
 }
@@ -187,6 +189,8 @@ func answer(w http.ResponseWriter, v any, err error) error {
 	var denied *authz.Denied
 	switch {
 	case e != nil:
+	case errors.As(err, &denied) && denied.Bench:
+		e = &web.Error{Kind: web.KindDenied, Message: sentence(denied)}
 	case errors.As(err, &denied):
 		e = &web.Error{Kind: web.KindConflict, Message: "Confirm first that it is you: open this page again."}
 	default:
@@ -223,5 +227,5 @@ func read(r *http.Request, into any) error {
 // proof is how well who has proved who they are.
 func proof(r *http.Request) signin.Proof {
 	who := web.Who(r)
-	return signin.Proof{Level: who.Level, FreshAt: who.FreshAt, From: web.From(r), Session: who.Session, Device: access.DeviceOf(r).Name}
+	return signin.Proof{Level: who.Level, FreshAt: who.FreshAt, From: web.From(r), Session: who.Session, Device: access.DeviceOf(r).Name, Bench: who.Bench}
 }

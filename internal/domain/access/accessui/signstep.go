@@ -96,7 +96,10 @@ func (f *flow) draw(w http.ResponseWriter, r *http.Request, bad wrong, account s
 	p := kit.Page{Title: "Sign in", Lead: "Sign in.", Eyebrow: "Every sign-in is recorded.", Bare: true, Status: status}
 	password := true
 	if f.again {
-		p.Title, p.Lead, p.Eyebrow = "Confirm", "Confirm that it is you.", "What you are about to do asks for it. It counts for 15 minutes."
+		p.Title, p.Lead, p.Eyebrow = "Confirm", "Confirm that it is you.", "What you are about to do asks for it. It counts for 15 minutes, for changes of how you sign in for two."
+		if web.Who(r).Bench {
+			p.Eyebrow = "What you are about to do asks for it. At a shared bench it counts for two minutes."
+		}
 		e, err := f.SignIn.Enrolled(r.Context(), web.Who(r).Person)
 		if err != nil {
 			return err

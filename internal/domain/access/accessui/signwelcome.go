@@ -25,7 +25,7 @@ const whyLink = "who comes by a one-time link has no session yet; its token is 2
 
 func (s *signing) welcomeRoutes() []web.Route {
 	open := func(pattern string, h web.Handler) web.Route {
-		return web.Route{Pattern: pattern, Access: web.Open, Why: whyLink, Handle: h, MaxBody: maxAnswer}
+		return web.Route{Pattern: pattern, Access: web.Open, Why: whyLink, Handle: s.awayFromBenches(h), MaxBody: maxAnswer}
 	}
 	return []web.Route{
 		open("GET "+access.LinkPath, s.welcome),

@@ -39,6 +39,8 @@ var said = map[string]string{
 	"people.imported":    "Applied a list of people",
 	"grant.given":        "Gave a role",
 	"grant.ended":        "Took a role away",
+	"grant.blocked":      "Kept a role from coming back from another system",
+	"grant.unblocked":    "Let a role come back from another system",
 	"delegation.given":   "Delegated a clinical act",
 	"delegation.revoked": "Revoked a delegation",
 	"rule.made":          "Added a rule for roles from another system",

@@ -100,7 +100,7 @@ const (
 
 // BeginPasskey draws a challenge for a new passkey.
 func (s *Service) BeginPasskey(ctx context.Context, person event.ID, proof Proof) (Challenge, error) {
-	p, _, err := s.allow(ctx, person, proof)
+	p, _, err := s.allow(ctx, person, proof, ChangeFor)
 	if err != nil {
 		return Challenge{}, err
 	}
@@ -178,7 +178,7 @@ func CheckName(called string) error {
 
 // FinishPasskey takes the browser's answer and enrols the passkey under a name.
 func (s *Service) FinishPasskey(ctx context.Context, person event.ID, proof Proof, token, called string, answer []byte) (Passkey, error) {
-	if _, _, err := s.allow(ctx, person, proof); err != nil {
+	if _, _, err := s.allow(ctx, person, proof, finishFor); err != nil {
 		return Passkey{}, err
 	}
 	m, err := s.ProvedPasskey(ctx, person, proof.ask(), token, called, answer)

@@ -210,7 +210,7 @@ func (s *Service) seconds(ctx context.Context, person event.ID) ([]Way, error) {
 // SetPassword gives a person a password, or another one. The error is BadPassword
 // where it is not good enough, authz.Denied where the proof is not.
 func (s *Service) SetPassword(ctx context.Context, person event.ID, proof Proof, password string) error {
-	p, e, err := s.allow(ctx, person, proof)
+	p, e, err := s.allow(ctx, person, proof, ChangeFor)
 	if err != nil {
 		return err
 	}

@@ -81,7 +81,7 @@ func StateLink(state string) bool { return strings.HasPrefix(state, stateLn) }
 // provider says they are: what FinishProvider returns then is that, and no sign-in.
 // It asks for the proof that any change of a way to sign in asks for.
 func (s *Service) BeginLink(ctx context.Context, person event.ID, proof Proof) (address, token string, err error) {
-	if _, _, err := s.allow(ctx, person, proof); err != nil {
+	if _, _, err := s.allow(ctx, person, proof, ChangeFor); err != nil {
 		return "", "", err
 	}
 	return s.beginProvider(ctx, Ask{From: proof.From, Person: person}, "", true)

@@ -33,7 +33,7 @@ func recoveryPlace(id []byte) vault.Where {
 // NewRecoveryCodes makes ten codes, each good for one second step, and makes the
 // earlier ones worth nothing. They are shown now and never again.
 func (s *Service) NewRecoveryCodes(ctx context.Context, person event.ID, proof Proof) ([]string, error) {
-	if _, _, err := s.allow(ctx, person, proof); err != nil {
+	if _, _, err := s.allow(ctx, person, proof, ChangeFor); err != nil {
 		return nil, err
 	}
 	release, err := s.Hasher.slot(ctx)

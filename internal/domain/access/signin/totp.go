@@ -66,7 +66,7 @@ type Shown struct {
 
 // BeginTOTP draws a seed. Nothing changes before ConfirmTOTP.
 func (s *Service) BeginTOTP(ctx context.Context, person event.ID, proof Proof) (Shown, error) {
-	p, _, err := s.allow(ctx, person, proof)
+	p, _, err := s.allow(ctx, person, proof, ChangeFor)
 	if err != nil {
 		return Shown{}, err
 	}
@@ -126,7 +126,7 @@ func plain(s string) string {
 
 // ConfirmTOTP takes the seed into use once a code proves that the app has it.
 func (s *Service) ConfirmTOTP(ctx context.Context, person event.ID, proof Proof, token, code string) error {
-	if _, _, err := s.allow(ctx, person, proof); err != nil {
+	if _, _, err := s.allow(ctx, person, proof, finishFor); err != nil {
 		return err
 	}
 	w, err := s.peek(ctx, token, stepTOTP)

@@ -23,15 +23,17 @@ type Proof struct {
 	// them, and is not asked in that session.
 	Session event.ID
 	Device  string
+	// Bench: the session is at a shared bench.
+	Bench bool
 }
 
 func (p Proof) ask() Ask { return Ask{From: p.From, Session: p.Session, Device: p.Device} }
 
-// allow says whether a proof is enough to change ways: fresh, and as good as what
-// the change gives power over. Who must use a passkey changes nothing without one,
+// allow says whether a proof is enough to change ways: not older than most, not
+// made at a shared bench, and as good as what the change gives power over. Who must use a passkey changes nothing without one,
 // else a password that was phished would become a passkey (NIST SP 800-63B-4
 // 4.1.2).
-func (s *Service) allow(ctx context.Context, person event.ID, proof Proof) (PersonInfo, Enrolled, error) {
+func (s *Service) allow(ctx context.Context, person event.ID, proof Proof, most time.Duration) (PersonInfo, Enrolled, error) {
 	p, ok, err := s.People.ByID(ctx, person)
 	if err != nil {
 		return p, Enrolled{}, fmt.Errorf("find a person: %w", err)
@@ -50,21 +52,18 @@ func (s *Service) allow(ctx context.Context, person event.ID, proof Proof) (Pers
 	case e.TOTP || e.strong() > 0:
 		least = authz.LevelTwo
 	}
-	age := s.Now().Sub(proof.FreshAt)
+	no := s.recent(proof, most)
 	switch {
+	case no != nil && no.Bench:
+		return p, e, no
 	case proof.Level < least && least == authz.LevelPasskey:
 		return p, e, &authz.Denied{Permission: authz.OwnSecurity, Strong: true}
-	case proof.Level < least, age > authz.StepUp, age < -time.Minute:
+	case proof.Level < least:
 		return p, e, &authz.Denied{Permission: authz.OwnSecurity, StepUp: true}
+	case no != nil:
+		return p, e, no
 	}
 	return p, e, nil
-}
-
-// MayChange says whether the proof is enough to change a person's ways: what a page
-// asks before it offers to. nil is yes, else authz.Denied.
-func (s *Service) MayChange(ctx context.Context, person event.ID, proof Proof) error {
-	_, _, err := s.allow(ctx, person, proof)
-	return err
 }
 
 // Passkey is one passkey or hardware key of a person.
@@ -165,7 +164,7 @@ func (l *LastWay) Error() string {
 // remove takes a way from a person, unless it is the last they can sign in with:
 // that is asked after the removal, in its transaction.
 func (s *Service) remove(ctx context.Context, person event.ID, proof Proof, way Way, id event.ID, gone func(context.Context, *store.Tx) (bool, error)) error {
-	p, _, err := s.allow(ctx, person, proof)
+	p, _, err := s.allow(ctx, person, proof, ChangeFor)
 	if err != nil {
 		return err
 	}
