@@ -282,7 +282,7 @@ func TestReplayOverTheSocketOfARunningHub(t *testing.T) {
 	}, nil); !errors.Is(err, stop) {
 		t.Errorf("ended with %v", err)
 	}
-	raw, err := h.Log.Event(t.Context(), head.Size)
+	raw, err := h.Log.Event(t.Context(), head.Size+1) // behind config.replayed
 	if err != nil {
 		t.Fatal(err)
 	}

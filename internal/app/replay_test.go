@@ -33,6 +33,7 @@ func TestReplayShowsWhatWouldChange(t *testing.T) {
 		}
 		replay := func(src string, o ReplayOptions) (results.ReplaySummary, []results.Difference) {
 			t.Helper()
+			o.Who = "tester"
 			var out []results.Difference
 			sum, err := h.Replay(ctx, s.parse(src), day, o, func(d results.Difference) error { out = append(out, d); return nil })
 			if err != nil {
@@ -55,7 +56,7 @@ func TestReplayShowsWhatWouldChange(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, out = replay(set, ReplayOptions{Reveal: true, Who: "tester"})
+		_, out = replay(set, ReplayOptions{Reveal: true})
 		if out[0].Paths[0].From != "DOE^JANE" || out[0].Paths[0].To != "SMITH^JANE" {
 			t.Errorf("revealed: %+v", out[0].Paths[0])
 		}

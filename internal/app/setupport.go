@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/labwarden/labwarden/internal/app/desk"
 	"github.com/labwarden/labwarden/internal/domain/results"
@@ -155,12 +154,21 @@ func (p setupPort) neverAlone(ctx context.Context) (bool, error) {
 }
 
 // Replay runs a day's messages through a target; places are shown, never values.
-func (p setupPort) Replay(ctx context.Context, by string, day time.Time, to setup.Target, each func(setup.Difference) error, progress func(int64)) (setup.Replayed, error) {
-	t, err := p.target(to)
+func (p setupPort) Replay(ctx context.Context, ask setup.ReplayAsk, each func(setup.Difference) error, progress func(int64)) (setup.Replayed, error) {
+	t, err := p.target(ask.To)
 	if err != nil {
 		return setup.Replayed{}, err
 	}
-	sum, err := p.h.Desk(by).Replay(ctx, desk.ReplayRequest{Day: day, Draft: t}, func(d results.Difference) error {
+	if !ask.Reveal {
+		reads, err := p.Reads(ctx, ask.To)
+		if err != nil {
+			return setup.Replayed{}, err
+		}
+		if len(reads) > 0 {
+			return setup.Replayed{}, setup.ErrReads
+		}
+	}
+	sum, err := p.h.Desk(ask.By).Replay(ctx, desk.ReplayRequest{Day: ask.Day, Draft: t}, func(d results.Difference) error {
 		out := setup.Difference{
 			Message: d.Message.String(), Source: d.Source, ReceivedAt: d.ReceivedAt, Kind: d.Kind, Partner: d.Partner, Was: d.Was, Becomes: d.Becomes,
 		}

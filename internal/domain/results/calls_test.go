@@ -14,9 +14,9 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/store/storetest"
 )
 
-var ann = Named{why, "Ann Example"}
+var ann = Named{By: By{Who: "ann", Reason: why.Reason}, Person: "Ann Example"}
 
-var bea = Named{why, "Bea Example"}
+var bea = Named{By: By{Who: "bea", Reason: why.Reason}, Person: "Bea Example"}
 
 // critical is a result with a value the LIS flagged.
 func critical(control, patient, order string) []byte {
@@ -337,7 +337,7 @@ func TestClosingWithoutACallSaysSo(t *testing.T) {
 		id := l.calls()[0].ID
 		must(t, l.CloseCall(t.Context(), id, true, ann))
 		e := l.events(KindCall + "closed")
-		if len(e) != 1 || e[0].Codes.Get("outcome") != "without_call" || e[0].IDs.Get("by") != "Ann-Example" || e[0].IDs.Get("account") != "a.person" {
+		if len(e) != 1 || e[0].Codes.Get("outcome") != "without_call" || e[0].IDs.Get("by") != "Ann-Example" || e[0].IDs.Get("account") != "ann" {
 			t.Errorf("%+v", e)
 		}
 		all, err := l.Calls(t.Context(), true, 10)

@@ -50,6 +50,8 @@ type Hits struct {
 	// more. It may be set though Messages is short: one call reads a bounded
 	// part of the list.
 	Next int64
+	// Looked is about how many messages were looked at for it.
+	Looked int
 	// Indexed is up to which leaf a search by order, patient or name can find.
 	Indexed int64
 }
@@ -105,7 +107,7 @@ func (s *Service) Search(ctx context.Context, q Query, p Page) (Hits, error) {
 			next = s.waiting(q, lo)
 		}
 	}
-	for looked := 0; len(h.Messages) <= p.Limit; {
+	for len(h.Messages) <= p.Limit {
 		batch, at, err := next(ctx, p.Before)
 		if err != nil {
 			return h, err
@@ -121,12 +123,12 @@ func (s *Service) Search(ctx context.Context, q Query, p Page) (Hits, error) {
 				h.Messages = append(h.Messages, m)
 			}
 		}
-		looked += pageRead
+		h.Looked += pageRead
 		if at == 0 {
 			p.Before = 0
 			break
 		}
-		if p.Before = at; looked >= scanLimit {
+		if p.Before = at; h.Looked >= scanLimit {
 			break
 		}
 	}

@@ -76,7 +76,9 @@ func TestBulkReleaseTakesTwoPeople(t *testing.T) {
 		if x.Lifted || !x.Waits {
 			t.Fatalf("%+v", x)
 		}
-		_, err = l.ConfirmLift(t.Context(), id, ClinicalStop, Named{why, " ann  EXAMPLE "})
+		renamed := ann
+		renamed.Person = "Bea Example"
+		_, err = l.ConfirmLift(t.Context(), id, ClinicalStop, renamed)
 		wantErr(t, err, ErrConflict)
 		pass(time.Minute)
 		if got := l.north(); len(got) != 1 {

@@ -27,6 +27,7 @@ type standingStop struct {
 	kind           StopKind
 	scope          Scope
 	target, liftBy string
+	liftAccount    string
 	expires        int64
 	every          int64
 	lifted         bool
@@ -37,8 +38,8 @@ func readStop(ctx context.Context, tx *store.Tx, id event.ID) (*standingStop, er
 	var kind int64
 	var scope string
 	var lifted *int64
-	err := tx.QueryRow(ctx, "SELECT kind, scope, target, lift_by, expires_at, impact_every, lifted_at FROM results_stops WHERE id = $1", id[:]).
-		Scan(&kind, &scope, &st.target, &st.liftBy, &st.expires, &st.every, &lifted)
+	err := tx.QueryRow(ctx, "SELECT kind, scope, target, lift_by, lift_account, expires_at, impact_every, lifted_at FROM results_stops WHERE id = $1", id[:]).
+		Scan(&kind, &scope, &st.target, &st.liftBy, &st.liftAccount, &st.expires, &st.every, &lifted)
 	if errors.Is(err, store.ErrNoRows) {
 		return nil, fmt.Errorf("stop %s: %w", id, ErrNotFound)
 	}
@@ -78,19 +79,8 @@ func (st *standingStop) frees(ctx context.Context, tx *store.Tx) (n int64, err e
 	return n, nil
 }
 
-// LiftStop lifts a stop of the kind the person acts for. What keeps more than one
-// result is only asked for: it is lifted when another person confirms.
-func (s *Service) LiftStop(ctx context.Context, id event.ID, kind StopKind, by Named) (Lift, error) {
-	return s.lift(ctx, id, kind, by, false)
-}
-
-// ConfirmLift lifts a stop that another person asked to lift. The two names must
-// differ.
-func (s *Service) ConfirmLift(ctx context.Context, id event.ID, kind StopKind, by Named) (Lift, error) {
-	return s.lift(ctx, id, kind, by, true)
-}
-
-func (s *Service) lift(ctx context.Context, id event.ID, kind StopKind, by Named, confirm bool) (out Lift, err error) {
+// lift lifts a stop or asks for it; see LiftStop and ConfirmLift.
+func (s *Service) lift(ctx context.Context, id event.ID, kind StopKind, by Named, who asker, confirm bool) (out Lift, err error) {
 	if err := by.check(); err != nil {
 		return out, err
 	}
@@ -112,7 +102,7 @@ func (s *Service) lift(ctx context.Context, id event.ID, kind StopKind, by Named
 		switch {
 		case confirm && st.liftBy == "":
 			return fmt.Errorf("nobody has asked to lift stop %s: %w", id, ErrConflict)
-		case confirm && samePerson(st.liftBy, by.Person):
+		case confirm && who.is(asker{st.liftBy, st.liftAccount}):
 			return fmt.Errorf("stop %s: who asked to lift it cannot confirm it: %w", id, ErrConflict)
 		case !confirm && out.Frees > 1:
 			out.Waits = true
@@ -120,7 +110,7 @@ func (s *Service) lift(ctx context.Context, id event.ID, kind StopKind, by Named
 				return err
 			}
 			_, err = s.tags.Exec(ctx, tx, taggedStops, id[:], "UPDATE results_stops SET lift_by = $1, lift_account = $2, lift_reason = $3, lift_at = $4 WHERE id = $5",
-				by.Person, by.Who, ledger.Code(by.Reason), now, id[:])
+				by.Person, who.account, ledger.Code(by.Reason), now, id[:])
 			return err
 		}
 		out.Lifted = true
@@ -143,7 +133,7 @@ func (s *Service) lift(ctx context.Context, id event.ID, kind StopKind, by Named
 func (s *Service) endStop(ctx context.Context, tx *store.Tx, st *standingStop, now int64, by Named) error {
 	ev := stopEvent(KindStopLifted, now, st, by)
 	if st.liftBy != "" {
-		ev.IDs = append(ev.IDs, ledger.Pair{K: "asked_by", V: ledger.Code(st.liftBy)})
+		ev.IDs = append(ev.IDs, ledger.Pair{K: "asked_by", V: ledger.Code(st.liftBy)}, ledger.Pair{K: "asked_account", V: ledger.Code(st.liftAccount)})
 	}
 	if _, err := bus.Publish(ctx, tx, ev); err != nil {
 		return err

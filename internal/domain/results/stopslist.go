@@ -22,6 +22,7 @@ type Stopped struct {
 	ImpactAt             time.Time // when somebody must look at its effect on patients
 	ImpactDue            bool
 	LiftAskedBy          string // waits for another person
+	liftAccount          string // of whom; see asker
 	LiftAskedAt          time.Time
 	LiftedAt             time.Time
 	LiftedBy             string
@@ -45,7 +46,7 @@ func (s *Service) Stops(ctx context.Context, f StopFilter, limit int) ([]Stopped
 	}
 	var out []Stopped
 	err := s.db.Query(ctx, `SELECT id, kind, scope, target, reason, basis, owner, placed_by, placed_at, expires_at, impact_at,
-		lift_by, COALESCE(lift_at, 0), COALESCE(lifted_at, 0), lifted_by FROM results_stops WHERE `+where+`
+		lift_by, lift_account, COALESCE(lift_at, 0), COALESCE(lifted_at, 0), lifted_by FROM results_stops WHERE `+where+`
 		ORDER BY CASE WHEN lifted_at IS NOT NULL THEN 2 WHEN expires_at <= $2 THEN 0 ELSE 1 END, placed_at LIMIT $3`,
 		[]any{now.Add(-f.Over).UnixMicro(), now.UnixMicro(), int64(limit)}, func(row store.Scanner) error {
 			var x Stopped
@@ -53,7 +54,7 @@ func (s *Service) Stops(ctx context.Context, f StopFilter, limit int) ([]Stopped
 			var kind, placed, expires, impact, asked, lifted int64
 			var scope string
 			err := row.Scan(&id, &kind, &scope, &x.Target, &x.Reason, &x.Basis, &x.Owner, &x.PlacedBy, &placed, &expires, &impact,
-				&x.LiftAskedBy, &asked, &lifted, &x.LiftedBy)
+				&x.LiftAskedBy, &x.liftAccount, &asked, &lifted, &x.LiftedBy)
 			if err != nil {
 				return err
 			}

@@ -10,13 +10,6 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/approval"
 )
 
-// Replayer runs the messages of a day through a target instead of the
-// configuration in force. Nothing is sent and nothing changes; values of
-// messages are not given out.
-type Replayer interface {
-	Replay(ctx context.Context, by string, day time.Time, to Target, each func(Difference) error, progress func(done int64)) (Replayed, error)
-}
-
 // Difference is one thing that would change for one stored message. It holds no
 // patient data: places, never values.
 type Difference struct {
@@ -50,9 +43,18 @@ type Run struct {
 	Done    int64     `json:"done" doc:"messages so far"`
 	Ended   time.Time `json:"ended,omitzero"`
 	Replayed
-	// Differences are the first maxDifferences, More counts the others.
+	// Reads is what of the patient's the draft's rules read; Reveal, that who asked
+	// may see any patient's identity and values.
+	Reads  []string `json:"reads,omitempty" doc:"what of the patient's the draft's rules read"`
+	Reveal bool     `json:"-"`
+	// Groups count what would change. Withheld: they are not for who looks.
+	Groups   []Group `json:"groups" doc:"what would change, and for how many messages"`
+	Withheld bool    `json:"withheld,omitempty" doc:"what came of it is for who asked: the rules read the patient's"`
+	// Differences are the first maxDifferences, More counts the others. Listed:
+	// they are for who looks; see Shown.
+	Listed      bool         `json:"listed" doc:"differences are listed: for who asked, if they may see any patient's identity and values"`
 	Differences []Difference `json:"differences"`
-	More        int64        `json:"more" doc:"differences that are not listed"`
+	More        int64        `json:"more" doc:"differences beyond those that are listed"`
 	Problem     string       `json:"problem,omitempty"` // why it did not end
 }
 
@@ -85,6 +87,8 @@ type replays struct {
 	mu   sync.Mutex
 	runs map[int64]*Run
 	next chan int64
+	// asks are the questions of each person within the last hour.
+	asks map[string][]time.Time
 	// changed is told of a draft whose replay went on; it must not block.
 	changed func(draft int64)
 }
@@ -103,8 +107,9 @@ func (s *Service) OnReplay(f func(draft int64)) {
 	s.replays.changed = f
 }
 
-// StartReplay asks for a replay of a day (UTC) against a draft. Run works it off.
-func (s *Service) StartReplay(ctx context.Context, number int64, day time.Time, by approval.Person) error {
+// StartReplay asks for a replay of a day (UTC) against a draft; reveal says that
+// the person may see any patient's identity and values. Run works it off.
+func (s *Service) StartReplay(ctx context.Context, number int64, day time.Time, by approval.Person, reveal bool) error {
 	d, err := s.Draft(ctx, number)
 	if err != nil {
 		return err
@@ -121,11 +126,18 @@ func (s *Service) StartReplay(ctx context.Context, number int64, day time.Time, 
 			return ErrProblems
 		}
 	}
+	reads, err := s.asking(ctx, &d, reveal)
+	if err != nil {
+		return err
+	}
 	r := &s.replays
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if old := r.runs[number]; old != nil && (old.State == RunWaits || old.State == RunGoes) {
 		return ErrBusy
+	}
+	if err := r.often(by.Account, s.clock()); err != nil {
+		return err
 	}
 	select {
 	case r.next <- number:
@@ -135,7 +147,7 @@ func (s *Service) StartReplay(ctx context.Context, number int64, day time.Time, 
 	if len(r.runs) >= maxRuns {
 		r.forget()
 	}
-	r.runs[number] = &Run{Draft: number, Version: d.Version, Day: day, By: by.Account, Asked: s.clock()}
+	r.runs[number] = &Run{Draft: number, Version: d.Version, Day: day, By: by.Account, Asked: s.clock(), Reads: reads, Reveal: reveal}
 	return nil
 }
 
@@ -152,7 +164,8 @@ func (r *replays) forget() {
 	}
 }
 
-// Replay returns a draft's replay as it is now; ErrNoReplay where there is none.
+// Replay returns a draft's replay as it is now, all of it: Run.Shown says what of it
+// is for whom. ErrNoReplay where there is none.
 func (s *Service) Replay(number int64) (Run, error) {
 	r := &s.replays
 	r.mu.Lock()
@@ -163,6 +176,7 @@ func (s *Service) Replay(number int64) (Run, error) {
 	}
 	out := *x
 	out.Differences = append([]Difference(nil), x.Differences...)
+	out.Groups = append([]Group(nil), x.Groups...)
 	return out, nil
 }
 
@@ -192,9 +206,11 @@ func (s *Service) runOne(ctx context.Context, number int64) {
 			told(number)
 		}
 	}
-	var day time.Time
-	var by string
-	change(func(x *Run) { x.State, day, by = RunGoes, x.Day, x.By })
+	var ask ReplayAsk
+	var version int64
+	change(func(x *Run) {
+		x.State, version, ask = RunGoes, x.Version, ReplayAsk{By: x.By, Day: x.Day, Reveal: x.Reveal}
+	})
 	sum, err := func() (sum Replayed, err error) {
 		defer func() {
 			if p := recover(); p != nil {
@@ -205,26 +221,30 @@ func (s *Service) runOne(ctx context.Context, number int64) {
 		if err != nil {
 			return sum, err
 		}
-		return s.replayer.Replay(ctx, by, day, d.target(""), func(x Difference) error {
+		if d.Version != version {
+			return sum, ErrEdited // it may read now what it did not when it was asked for
+		}
+		ask.To = d.target("")
+		return s.replayer.Replay(ctx, ask, func(x Difference) error {
 			s.replays.mu.Lock()
 			defer s.replays.mu.Unlock()
 			if r := s.replays.runs[number]; r != nil {
-				if len(r.Differences) < maxDifferences {
-					r.Differences = append(r.Differences, x)
-				} else {
-					r.More++
-				}
+				r.add(x)
 			}
 			return nil
 		}, func(done int64) { change(func(x *Run) { x.Done = done }) })
 	}()
-	if err != nil {
+	problem := "The replay did not come to its end; the log says why."
+	switch {
+	case errors.Is(err, ErrEdited), errors.Is(err, ErrReads):
+		problem = "The draft or the configuration was changed before its turn came."
+	case err != nil:
 		s.slog.Error("a replay did not end", "draft", number, "error", err)
 	}
 	change(func(x *Run) {
 		x.Ended, x.Replayed, x.State = s.clock(), sum, RunEnded
 		if err != nil {
-			x.State, x.Problem = RunFailed, "The replay did not come to its end; the log says why."
+			x.State, x.Problem = RunFailed, problem
 		}
 	})
 }

@@ -18,9 +18,9 @@ func TestADayIsReplayedAgainstADraft(t *testing.T) {
 		d := r.draft(ann, "name: North", "name: N2")
 		_, err := r.service.Replay(d.Number)
 		r.want(err, setup.ErrNoReplay)
-		r.want(r.service.StartReplay(ctx, d.Number, r.now.Add(48*time.Hour), ann), setup.ErrDay)
-		r.must(r.service.StartReplay(ctx, d.Number, r.now, ann))
-		r.want(r.service.StartReplay(ctx, d.Number, r.now, ann), setup.ErrBusy)
+		r.want(r.service.StartReplay(ctx, d.Number, r.now.Add(48*time.Hour), ann, false), setup.ErrDay)
+		r.must(r.service.StartReplay(ctx, d.Number, r.now, ann, false))
+		r.want(r.service.StartReplay(ctx, d.Number, r.now, ann, false), setup.ErrBusy)
 		told := make(chan int64, 1000)
 		r.service.OnReplay(func(n int64) { told <- n })
 		run, stop := context.WithCancel(ctx)
@@ -44,7 +44,7 @@ func TestADayIsReplayedAgainstADraft(t *testing.T) {
 			t.Fatalf("%+v", x)
 		}
 		r.lab.Fail = errors.New("disk")
-		r.must(r.service.StartReplay(ctx, d.Number, r.now, ann))
+		r.must(r.service.StartReplay(ctx, d.Number, r.now, ann, false))
 		if x = ended(); x.State != setup.RunFailed || x.Problem == "" {
 			t.Fatalf("%+v", x)
 		}

@@ -36,6 +36,7 @@ const (
 	Maintenance  Permission = "maintenance.open"
 	ConfigSee    Permission = "config.see"
 	ConfigDraft  Permission = "config.draft"
+	ConfigReplay Permission = "config.replay" // asks stored messages; see setup.ReplayAsk for what is shown to whom
 	ConfigApply  Permission = "config.apply"
 	SecretsSet   Permission = "secrets.set"
 	KeysSee      Permission = "keys.see"
@@ -137,6 +138,7 @@ var matrix = []row{
 	{Info{Permission: Maintenance, What: "open a maintenance window"}, []Role{adm, sec}},
 	{Info{Permission: ConfigSee, What: "read the configuration and its history"}, []Role{adm, sec, com, dir, itp, aud}},
 	{Info{Permission: ConfigDraft, What: "draft a change of the configuration"}, []Role{adm, itp}},
+	{Info{Permission: ConfigReplay, What: "try a day's messages on a draft, recorded"}, []Role{adm, dir, itp}},
 	{Info{Permission: ConfigApply, What: "apply a draft that somebody else wrote", Fresh: true, Apart: true}, []Role{adm, sec}},
 	{Info{Permission: SecretsSet, What: "set and remove secrets", Fresh: true, Apart: true}, []Role{adm}},
 	{Info{Permission: KeysSee, What: "see what keys there are"}, []Role{adm, sec, com, aud}},

@@ -180,7 +180,8 @@ func (l *bench) run() {
 	})
 }
 
-// identifyAs: X-Role names the role, X-Partner narrows it, X-Name is the person.
+// identifyAs: X-Role names the role, X-Partner narrows it, X-Name is the person,
+// X-Account their account; without it their first name is.
 func identifyAs(now func() time.Time) func(*http.Request) (*authz.Subject, error) {
 	return func(r *http.Request) (*authz.Subject, error) {
 		role := r.Header.Get("X-Role")
@@ -195,7 +196,11 @@ func identifyAs(now func() time.Time) func(*http.Request) (*authz.Subject, error
 		if name == "" {
 			name = "Dana Reyes"
 		}
-		return &authz.Subject{Account: strings.ToLower(strings.Fields(name)[0]), Name: name, Grants: []authz.Grant{g}, Level: authz.LevelPasskey, FreshAt: now()}, nil
+		account := r.Header.Get("X-Account")
+		if account == "" {
+			account = strings.ToLower(strings.Fields(name)[0])
+		}
+		return &authz.Subject{Account: account, Name: name, Grants: []authz.Grant{g}, Level: authz.LevelPasskey, FreshAt: now()}, nil
 	}
 }
 

@@ -21,7 +21,7 @@ import (
 
 // resultRoutes are the list, the search and the page of a result.
 func resultRoutes(d Deps) []web.Route {
-	l := &resultList{d, newSearches()}
+	l := &resultList{Deps: d, open: newSearches()}
 	return []web.Route{
 		{Pattern: "GET /results", Needs: authz.ResultsFind, Handle: l.page},
 		{Pattern: "POST /results/search", Needs: authz.ResultsFind, Handle: l.search},
@@ -31,7 +31,8 @@ func resultRoutes(d Deps) []web.Route {
 
 type resultList struct {
 	Deps
-	open *searches
+	open  *searches
+	files oneEach
 }
 
 const listSize = 50
@@ -345,24 +346,19 @@ func marksOf(m *results.Summary) string {
 	return strings.Join(out, ", ")
 }
 
-const maxCSV = 5000
-
 // csv gives the list as a file: where each result stands, and nothing that names
 // a patient or an order.
 func (l *resultList) csv(w http.ResponseWriter, r *http.Request, q results.Query, page results.Page) error {
-	page.Limit = 500
-	var all []results.Summary
-	for len(all) < maxCSV {
-		h, err := l.Results.Search(r.Context(), q, page)
-		if err != nil {
-			return err
-		}
-		all = append(all, h.Messages...)
-		if h.Next == 0 {
-			break
-		}
-		page.Before = h.Next
+	end, ok := l.files.begin(web.Who(r).Account)
+	if !ok {
+		return errMaking
 	}
+	defer end()
+	found, err := gather(r.Context(), l.Results.Search, q, page)
+	if err != nil {
+		return err
+	}
+	all := found.messages
 	kit.CSVHead(w.Header(), "results")
 	head := []string{"result", "received", "source", "partner", "state", "tries", "answer", "changed", "journal line"}
 	sited := len(l.sites(web.Scope(r, authz.ResultsFind))) > 0
@@ -387,6 +383,9 @@ func (l *resultList) csv(w http.ResponseWriter, r *http.Request, q results.Query
 				err = line(m, m.ID.String(), kit.ISO(m.ReceivedAt), m.Source, x.Partner, word, numbered(x.Attempts), x.Code, kit.ISO(x.ChangedAt), numbered(m.Leaf))
 			}
 		}
+	}
+	if found.stopped != "" && err == nil {
+		err = c.Row(found.stopped)
 	}
 	if err == nil {
 		err = c.Close()

@@ -150,7 +150,7 @@ func (d Deps) approve(r *http.Request, noOldPath bool, reason string) (results.A
 		return results.Approval{}, err
 	}
 	by := as(r, reason)
-	a, err := d.Results.Approve(r.Context(), s.Candidate, by.Person, noOldPath, by.By)
+	a, err := d.Results.Approve(r.Context(), s.Candidate, by.Who, noOldPath, by.By) // the account: a name can be changed
 	if err == nil {
 		web.Say(r, "results")
 	}
@@ -183,7 +183,7 @@ func (d Deps) move(r *http.Request, forward bool, reason string) (string, error)
 	by := as(r, reason)
 	director := ""
 	if forward {
-		director = by.Person
+		director = by.Who
 	}
 	stage, err := d.Move(r.Context(), s.Route, forward, director, by.Who, reason)
 	if err == nil {

@@ -338,7 +338,7 @@ func stopForms(r *http.Request, k stopKind, s *results.Stopped, errs map[string]
 	switch {
 	case s.LiftAskedBy == "":
 		out = append(out, form("lift", "Lift it", "more than one result takes a second person", "Lift the stop", true))
-	case sameName(s.LiftAskedBy, as(r, "").Person):
+	case s.LiftBarred(as(r, "")):
 		out = append(out, kit.Sheet(kit.SheetOpts{Title: "Lift it", Body: kit.UnknownState("You asked to lift it. More than one result would go, so another person confirms.")}))
 	default:
 		out = append(out, form("confirm", "Confirm that it is lifted", s.LiftAskedBy+" asked for it", "Confirm: lift the stop", true))
@@ -350,10 +350,6 @@ func stopForms(r *http.Request, k stopKind, s *results.Stopped, errs map[string]
 		}),
 	)
 	return templ.Join(out...)
-}
-
-func sameName(a, b string) bool {
-	return strings.EqualFold(strings.Join(strings.Fields(a), " "), strings.Join(strings.Fields(b), " "))
 }
 
 func hours(text string) (time.Duration, bool) {

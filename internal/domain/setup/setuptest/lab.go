@@ -4,7 +4,6 @@ package setuptest
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/labwarden/labwarden/internal/domain/setup"
 	"github.com/labwarden/labwarden/internal/platform/approval"
@@ -35,6 +34,7 @@ type Lab struct {
 	Approved  map[string]string // route -> by
 	Holding   map[authz.Permission][]approval.Person
 	Fail      error
+	Patients  []string // what of patients' the draft is said to read
 	Never     bool
 }
 
@@ -155,15 +155,24 @@ func (l *Lab) Holders(_ context.Context, p authz.Permission) ([]approval.Person,
 	return l.Holding[p], nil
 }
 
+// Reads implements setup.Replayer.
+func (l *Lab) Reads(_ context.Context, to setup.Target) ([]string, error) {
+	must(l.text(to))
+	return l.Patients, nil
+}
+
 // Replay implements setup.Replayer: three differences for each message.
-func (l *Lab) Replay(ctx context.Context, _ string, day time.Time, to setup.Target, each func(setup.Difference) error, progress func(int64)) (setup.Replayed, error) {
+func (l *Lab) Replay(ctx context.Context, ask setup.ReplayAsk, each func(setup.Difference) error, progress func(int64)) (setup.Replayed, error) {
 	if l.Fail != nil {
 		return setup.Replayed{}, l.Fail
 	}
-	must(l.text(to))
+	must(l.text(ask.To))
+	if len(l.Patients) > 0 && !ask.Reveal {
+		return setup.Replayed{}, setup.ErrReads
+	}
 	for i := range 100 {
 		for range 3 {
-			if err := each(setup.Difference{Kind: "bytes", Partner: "north", ReceivedAt: day}); err != nil {
+			if err := each(setup.Difference{Kind: "bytes", Partner: "north", ReceivedAt: ask.Day}); err != nil {
 				return setup.Replayed{}, err
 			}
 		}

@@ -122,8 +122,9 @@ func (d Deps) readAPI() []web.Route {
 			},
 		}.Route(),
 		web.Op[numbered, setup.Run]{
-			Pattern: "GET /api/v1/config/drafts/{number}/replay", Needs: authz.ConfigDraft, Tag: tag, Summary: "The last replay of a day against the draft",
-			Do: func(r *http.Request, in numbered) (setup.Run, error) { return d.Setup.Replay(in.Number) },
+			Pattern: "GET /api/v1/config/drafts/{number}/replay", Needs: authz.ConfigReplay, Tag: tag, Summary: "The last replay of a day against the draft",
+			Detail: "Which messages, and when they came, is told to who asked for it, if they may see any patient's identity and values. Others see counts, and none where the draft's rules read the patient's.",
+			Do:     func(r *http.Request, in numbered) (setup.Run, error) { return d.replayFor(r, in.Number) },
 		}.Route(),
 	}
 }
@@ -236,16 +237,16 @@ func (d Deps) writeAPI() []web.Route {
 			return d.Setup.Refuse(r.Context(), in.Number, person(r), in.Reason)
 		}),
 		web.Op[replaying, setup.Run]{
-			Pattern: "POST /api/v1/config/drafts/{number}/replay", Needs: authz.ConfigDraft, Tag: tag, Summary: "Replay a day's messages against it",
+			Pattern: "POST /api/v1/config/drafts/{number}/replay", Needs: authz.ConfigReplay, Tag: tag, Summary: "Replay a day's messages against it; it is recorded",
 			Do: func(r *http.Request, in replaying) (setup.Run, error) {
 				day, err := time.Parse(time.DateOnly, in.Day)
 				if err != nil {
 					return setup.Run{}, setup.ErrDay
 				}
-				if err := d.Setup.StartReplay(r.Context(), in.Number, day, person(r)); err != nil {
+				if err := d.Setup.StartReplay(r.Context(), in.Number, day, person(r), reveals(r)); err != nil {
 					return setup.Run{}, err
 				}
-				return d.Setup.Replay(in.Number)
+				return d.replayFor(r, in.Number)
 			},
 		}.Route(),
 	}

@@ -159,6 +159,24 @@ func TestTheAPIOfDrafts(t *testing.T) {
 	})
 }
 
+// run works off one replay.
+func run(r *rig) {
+	r.t.Helper()
+	told := make(chan int64, 1000)
+	r.service.OnReplay(func(n int64) { told <- n })
+	ctx, stop := context.WithCancel(r.t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.service.Run(ctx) }()
+	for {
+		<-told
+		if x, err := r.service.Replay(1); err == nil && !x.Ended.IsZero() {
+			break
+		}
+	}
+	stop()
+	r.must(<-done)
+}
+
 // TestReplayOnAPage: asked for, worked off, shown.
 func TestReplayOnAPage(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
@@ -168,20 +186,39 @@ func TestReplayOnAPage(t *testing.T) {
 		r.post("ann", "/config/drafts/1/replay", "day", "soon").says(422, "Write a day")
 		r.post("ann", "/config/drafts/1/replay", "day", "2026-11-20").goes("/config/drafts/1/replay")
 		r.get("ann", "/config/drafts/1/replay").says(200, "It waits for another replay")
-		told := make(chan int64, 1000)
-		r.service.OnReplay(func(n int64) { told <- n })
-		ctx, stop := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- r.service.Run(ctx) }()
-		for {
-			<-told
-			if x, err := r.service.Replay(1); err == nil && !x.Ended.IsZero() {
-				break
-			}
+		run(r)
+		// An administrator sees counts, never which messages or when they came.
+		p := r.get("ann", "/config/drafts/1/replay").says(200, "100 messages of 100 would fare otherwise.", "Other bytes would go to north", "For how many", "300 messages")
+		if strings.Contains(p.body, "Received") {
+			t.Error("when they came is shown")
 		}
-		stop()
-		r.must(<-done)
-		r.get("ann", "/config/drafts/1/replay").says(200, "100 messages of 100 would fare otherwise.", "100 more differences are not shown", "Other bytes would go to north")
+		if p := r.api("ann", "GET", "/config/drafts/1/replay", "").says(200, `"listed":false`, `"differences":[]`); strings.Contains(p.body, "received_at") {
+			t.Error("the API says when they came")
+		}
+		r.get("sam", "/config/drafts/1/replay").says(403)
+
+		// Rules that read the patient's are for those who may see patients' data, and
+		// what came of it for who asked.
+		r.lab.Patients = []string{"route a reads PID-5.1"}
+		r.get("ann", "/config/drafts/1/replay").says(200, "Ask the laboratory director", "Route a reads PID-5.1.")
+		r.post("ann", "/config/drafts/1/replay", "day", "2026-11-20").says(422)
+		r.api("ann", "POST", "/config/drafts/1/replay", `{"day":"2026-11-20"}`).says(403, "patients")
+		r.get("dr-lee", "/config/drafts/1/replay").says(200, "recorded in your name", "Try it")
+		r.post("dr-lee", "/config/drafts/1/replay", "day", "2026-11-20").goes("/config/drafts/1/replay")
+		run(r)
+		r.get("dr-lee", "/config/drafts/1/replay").says(200, "100 messages of 100", "100 more differences are not shown", "Received")
+		p = r.get("ann", "/config/drafts/1/replay").says(200, "What came of it is for who asked.", "Asked by dr-lee")
+		if strings.Contains(p.body, "Received") || strings.Contains(p.body, "Other bytes") {
+			t.Error("somebody else sees what fits")
+		}
+		// Somebody of another company sees counts, whatever else they are.
+		r.lab.Patients = nil
+		r.people["paul"].Grants = append(r.people["paul"].Grants, authz.Grant{Role: authz.Technologist})
+		r.post("paul", "/config/drafts/1/replay", "day", "2026-11-20").goes("/config/drafts/1/replay")
+		run(r)
+		if p = r.get("paul", "/config/drafts/1/replay").says(200, "For how many"); strings.Contains(p.body, "Received") {
+			t.Error("the IT partner sees when they came")
+		}
 	})
 }
 

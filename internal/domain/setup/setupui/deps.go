@@ -51,8 +51,8 @@ func Kinds(err error) *web.Error {
 			setup.ErrEnded, setup.ErrEdited, setup.ErrMoved, setup.ErrReviewed, setup.ErrDirector, setup.ErrWindowOver, setup.ErrProblemAnswered, setup.ErrProblemTaken,
 			approval.ErrDecided, approval.ErrExpired, approval.ErrChanged, approval.ErrMissing, approval.ErrDamaged,
 		},
-		web.KindDenied: {setup.ErrNotAlone, setup.ErrNever, approval.ErrOwn},
-		web.KindBusy:   {setup.ErrBusy, setup.ErrBundleBusy, setup.ErrProblemMany},
+		web.KindDenied: {setup.ErrNotAlone, setup.ErrNever, setup.ErrReads, approval.ErrOwn},
+		web.KindBusy:   {setup.ErrBusy, setup.ErrBundleBusy, setup.ErrProblemMany, setup.ErrOften},
 		web.KindInvalid: {
 			setup.ErrUnchanged, setup.ErrProblems, setup.ErrStatement, setup.ErrTooLong, setup.ErrTitle, setup.ErrDirecting, setup.ErrNote, setup.ErrDay,
 			setup.ErrWindowWhat, setup.ErrWindowWhen, setup.ErrWindowLong, setup.ErrWindowReason, setup.ErrProblemWords, setup.ErrProblemAnswer, setup.ErrProblemPage,

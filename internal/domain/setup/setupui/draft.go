@@ -312,7 +312,7 @@ func (d Deps) draftFacts(r *http.Request, l *setup.Look) templ.Component {
 		facts = append(facts, kit.KV{Key: "It is", Value: fmt.Sprintf("revision %d again", l.Of)})
 	}
 	o := kit.SheetOpts{Title: "This draft", Body: kit.KeyValues(facts), Pad: true}
-	if l.Ready() && may(r, authz.ConfigDraft) {
+	if l.Ready() && may(r, authz.ConfigReplay) {
 		o.More = &kit.Action{Text: "Try a day's messages on it", Href: draftPath(l.Number) + "/replay"}
 	}
 	return kit.Sheet(o)

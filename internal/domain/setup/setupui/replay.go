@@ -3,7 +3,6 @@ package setupui
 import (
 	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/a-h/templ"
@@ -17,8 +16,8 @@ import (
 
 func (d Deps) replayRoutes() []web.Route {
 	return []web.Route{
-		{Pattern: "GET /config/drafts/{number}/replay", Needs: authz.ConfigDraft, Handle: func(w http.ResponseWriter, r *http.Request) error { return d.drawReplay(w, r, "", "") }},
-		{Pattern: "POST /config/drafts/{number}/replay", Needs: authz.ConfigDraft, Handle: d.startReplay},
+		{Pattern: "GET /config/drafts/{number}/replay", Needs: authz.ConfigReplay, Handle: func(w http.ResponseWriter, r *http.Request) error { return d.drawReplay(w, r, "", "") }},
+		{Pattern: "POST /config/drafts/{number}/replay", Needs: authz.ConfigReplay, Handle: d.startReplay},
 	}
 }
 
@@ -32,7 +31,7 @@ func (d Deps) drawReplay(w http.ResponseWriter, r *http.Request, day, wrong stri
 		day = now.AddDate(0, 0, -1).Format(time.DateOnly)
 	}
 	p := kit.Page{
-		Title: "Try a day's messages", Nav: nav, Lead: "How would a day's messages fare under this draft?", Rest: "Nothing is sent and nothing changes.",
+		Title: "Try a day's messages", Nav: nav, Lead: "How would a day's messages fare under this draft?", Rest: "Nothing is sent and nothing changes. That you ask is recorded.",
 		Crumbs: []kit.Crumb{{Name: "Configuration", Href: "/config"}, {Name: l.Title, Href: draftPath(l.Number)}}, Live: []string{"config"},
 	}
 	if wrong != "" {
@@ -43,7 +42,10 @@ func (d Deps) drawReplay(w http.ResponseWriter, r *http.Request, day, wrong stri
 			Name: "day", Label: "Day", Kind: kit.DateField, Value: day, Error: wrong, Narrow: true, Hint: "A day as UTC counts it, from midnight to midnight.",
 		}},
 	})})
-	run, err := d.Setup.Replay(l.Number)
+	if form, err = d.offered(r, l.Number, form); err != nil {
+		return err
+	}
+	run, err := d.replayFor(r, l.Number)
 	switch {
 	case errors.Is(err, setup.ErrNoReplay):
 		p.Body = form
@@ -60,6 +62,8 @@ func (d Deps) drawReplay(w http.ResponseWriter, r *http.Request, day, wrong stri
 
 func replayLead(x setup.Run) (lead, rest string) {
 	switch {
+	case x.Withheld:
+		return "What came of it is for who asked.", "The rules of this draft read what belongs to patients."
 	case x.State == setup.RunFailed:
 		return "The replay did not come to its end.", "Nothing was changed by it."
 	case x.Messages == 0:
@@ -67,7 +71,7 @@ func replayLead(x setup.Run) (lead, rest string) {
 	case x.Changed == 0:
 		return "Nothing would change for " + things(int(x.Messages), "message", "messages") + " of that day.", ""
 	}
-	return things(int(x.Changed), "message", "messages") + " of " + kit.Count(int(x.Messages)) + " would fare otherwise.", "Nothing was sent."
+	return sentence(howMany(x.Changed, x.Listed) + " of " + kit.Count(int(x.Messages)) + " would fare otherwise."), "Nothing was sent."
 }
 
 func (d Deps) replaySheet(l *setup.Look, x setup.Run, now time.Time) templ.Component {
@@ -80,20 +84,14 @@ func (d Deps) replaySheet(l *setup.Look, x setup.Run, now time.Time) templ.Compo
 	case setup.RunFailed:
 		return kit.Verdict(kit.Stopped, x.Problem, "Nothing was changed. Try it again, or another day.", nil)
 	}
+	if x.Withheld {
+		return kit.Verdict(kit.Unknown, "It was tried on "+day, "Asked by "+x.By+", "+kit.Clock(x.Ended.In(d.zone()), now)+". The ledger has it.", nil)
+	}
 	old := x.Version != l.Version
-	rows := make([]kit.Row, 0, len(x.Differences))
-	for _, f := range x.Differences {
-		rows = append(rows, kit.Row{Cells: []kit.Cell{
-			{Text: kit.Second(f.ReceivedAt.In(d.zone()), now), Mono: true}, kit.C(f.Source), kit.C(diffWords(f)), kit.C(strings.Join(f.Places, ", ")),
-		}})
-	}
-	t := kit.Table{
-		Caption: "What would be different", View: kit.View{Path: draftPath(l.Number) + "/replay"}, Total: len(rows), Rows: rows, Empty: "Nothing.",
-		Columns: []kit.Column{{Name: "Received"}, {Name: "Source"}, {Name: "What"}, {Name: "Places in the message", Wide: true}},
-	}
+	t := d.replayTable(l, x, now)
 	foot := kit.Foot(kit.Fine, "Looked at "+things(int(x.Messages), "message", "messages")+" of "+day+", "+kit.Clock(x.Ended.In(d.zone()), now)+".")
 	if x.Unreadable > 0 {
-		foot = join(foot, kit.Foot(kit.Unknown, things(int(x.Unreadable), "message was", "messages were")+" erased, damaged or kept in part, and not judged."))
+		foot = join(foot, kit.Foot(kit.Unknown, sentence(howMany(x.Unreadable, x.Listed)+" could not be judged: erased, damaged or kept in part.")))
 	}
 	if x.More > 0 {
 		foot = join(foot, kit.Foot(kit.Unknown, kit.Count(int(x.More))+" more differences are not shown."))
@@ -132,7 +130,10 @@ func (d Deps) startReplay(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return d.drawReplay(w, r, text, "Write a day, like 2026-11-20.")
 	}
-	err = d.Setup.StartReplay(r.Context(), n, day, person(r))
+	err = d.Setup.StartReplay(r.Context(), n, day, person(r), reveals(r))
+	if errors.Is(err, setup.ErrOften) || errors.Is(err, setup.ErrReads) {
+		return d.drawReplay(w, r, text, sentence(err.Error()))
+	}
 	if errors.Is(err, setup.ErrDay) {
 		return d.drawReplay(w, r, text, "Choose a day that is over, or today.")
 	}
