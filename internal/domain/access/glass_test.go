@@ -97,7 +97,7 @@ func TestBreakGlass(t *testing.T) {
 		check(t, r.s.Tick(ctx))
 		g, err = r.s.Glass(ctx, g.ID)
 		check(t, err)
-		if g.Closed.IsZero() || g.ClosedBy != "labwarden" || strings.Count(r.kinds(), access.KindGlassClosed) != 1 {
+		if g.Closed.IsZero() || g.ClosedBy != ledger.Program || strings.Count(r.kinds(), access.KindGlassClosed) != 1 {
 			t.Errorf("%+v", g)
 		}
 		acts, more, err := r.s.GlassEvents(ctx, g, 100)

@@ -26,7 +26,7 @@ const (
 
 // Names of those who act without being a person.
 const (
-	byJob     = "labwarden"
+	byJob     = ledger.Program
 	byConsole = "console"
 )
 
@@ -65,14 +65,10 @@ func (s *Service) add(ctx context.Context, tx *store.Tx, by string, n NewPerson,
 		ID: event.NewID(), Account: n.Account, Name: n.Name, Mail: n.Mail, State: state, Starts: n.Starts, Ends: n.Ends,
 		Origin: n.Origin, External: n.External, Made: s.now(), MadeBy: by, Changed: s.now(), Revision: 1,
 	}
-	taken, err := accountTaken(ctx, tx, n.Account)
-	if err != nil {
+	if err := s.freeAccount(ctx, tx, n.Account); err != nil {
 		return p, err
 	}
-	if taken {
-		return p, errTaken
-	}
-	_, err = tx.Exec(ctx, `INSERT INTO access_people (id, account, name, mail, state, starts_at, ends_at, origin, external, made_at, made_by, changed_at, ended_at, revision)
+	_, err := tx.Exec(ctx, `INSERT INTO access_people (id, account, name, mail, state, starts_at, ends_at, origin, external, made_at, made_by, changed_at, ended_at, revision)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, 1)`,
 		p.ID[:], p.Account, p.Name, p.Mail, int64(p.State), micro(p.Starts), micro(p.Ends), p.Origin, p.External, micro(p.Made), p.MadeBy, micro(p.Changed))
 	if err != nil {
@@ -92,15 +88,6 @@ func (s *Service) add(ctx context.Context, tx *store.Tx, by string, n NewPerson,
 		p.Grants = append(p.Grants, given)
 	}
 	return p, nil
-}
-
-// errTaken: people and programs share one list of accounts.
-var errTaken = &Refusal{KindConflict, "account", "This account exists, or existed once: accounts are never given again."}
-
-func accountTaken(ctx context.Context, q store.Queryer, account string) (bool, error) {
-	var n int64
-	err := q.QueryRow(ctx, "SELECT (SELECT count(*) FROM access_people WHERE account = $1) + (SELECT count(*) FROM access_services WHERE account = $1)", account).Scan(&n)
-	return n > 0, err
 }
 
 // give writes a grant in tx.

@@ -128,15 +128,11 @@ func (s *Service) MakeService(ctx context.Context, who *authz.Subject, a Service
 		return out, err
 	}
 	err = s.write(ctx, func(ctx context.Context, tx *store.Tx) error {
-		taken, err := accountTaken(ctx, tx, a.Account)
-		if err != nil {
+		if err := s.freeAccount(ctx, tx, a.Account); err != nil {
 			return err
 		}
-		if taken {
-			return errTaken
-		}
 		out = ServiceAccount{ID: event.NewID(), Account: a.Account, Name: a.Name, Permissions: a.Permissions, Partners: a.Partners, Made: s.now(), MadeBy: who.Account}
-		_, err = tx.Exec(ctx, `INSERT INTO access_services (id, account, name, permissions, partners, key, key_until, made_at, made_by, ended_at, ended_by)
+		_, err := tx.Exec(ctx, `INSERT INTO access_services (id, account, name, permissions, partners, key, key_until, made_at, made_by, ended_at, ended_by)
 			VALUES ($1, $2, $3, $4, $5, '', 0, $6, $7, 0, '')`, out.ID[:], out.Account, out.Name, list(words(out.Permissions)), list(out.Partners), micro(out.Made), out.MadeBy)
 		if err != nil {
 			return err

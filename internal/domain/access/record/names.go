@@ -15,7 +15,7 @@ type Names map[string]string
 
 // NewNames knows those who act without being a person.
 func NewNames() Names {
-	return Names{"labwarden": "Labwarden", "hub": "Labwarden", "console": "the console", "openid": "the sign-in provider"}
+	return Names{ledger.Program: "Labwarden", "labwarden": "Labwarden", "hub": "Labwarden", "console": "the console", "openid": "the sign-in provider"}
 }
 
 // Add makes a person known.
@@ -53,7 +53,7 @@ func (n Names) Who(v string) string {
 }
 
 func (n Names) program(v string) bool {
-	return v == "labwarden" || v == "hub" || v == "console" || v == "openid"
+	return v == ledger.Program || v == "labwarden" || v == "hub" || v == "console" || v == "openid"
 }
 
 // Brief keeps the end of a long identifier: of ours the beginning is the time; of
