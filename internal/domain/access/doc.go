@@ -11,7 +11,10 @@
 // link works once, however often it is used at the same moment. Who leaves,
 // whose role is taken or whose session is ended is out on every node within one
 // second. A row that was changed behind the program's back gives nobody access.
-// Each change is a fact in the ledger, written with it.
+// Each change is a fact in the ledger, written with it. Nobody alone makes a way
+// into an account that holds a role of weight, nor gives such a role to whom they
+// let in anew; and whoever brought somebody in is not the other of two people with
+// them (OneHand) until somebody else has confirmed them.
 //
 // It does not prove who somebody is (passkeys, passwords and codes are in
 // package signin) and sends no mail.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
@@ -93,6 +94,9 @@ func (s *Service) add(ctx context.Context, tx *store.Tx, by string, n NewPerson,
 // give writes a grant in tx.
 func (s *Service) give(ctx context.Context, tx *store.Tx, by string, person event.ID, g authz.Grant, origin string) (Grant, error) {
 	out := Grant{ID: event.NewID(), Person: person, Grant: g, GivenAt: s.now(), GivenBy: by, Origin: origin}
+	if err := s.trusted(ctx, tx, person, g.Role); err != nil {
+		return out, err
+	}
 	_, err := tx.Exec(ctx, `INSERT INTO access_grants (id, person, role, partners, sites, from_at, until_at, given_at, given_by, origin, ended_at, ended_by)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, '')`,
 		out.ID[:], person[:], string(g.Role), list(g.Partners), list(g.Sites), micro(g.From), micro(g.Until), micro(out.GivenAt), by, origin)
@@ -304,6 +308,7 @@ func (s *Service) Return(ctx context.Context, who *authz.Subject, person event.I
 	if err := s.mayChange(who, person); err != nil {
 		return l, err
 	}
+	account := ""
 	err = s.write(ctx, func(ctx context.Context, tx *store.Tx) error {
 		p, err := personBy(ctx, tx, "WHERE id = $1", person[:])
 		if err != nil {
@@ -323,8 +328,16 @@ func (s *Service) Return(ctx context.Context, who *authz.Subject, person event.I
 		if _, err := s.fact(ctx, tx, KindReturned, who.Account, ledger.Pairs{idPair("person", p.ID), {K: "account", V: p.Account}}, nil); err != nil {
 			return err
 		}
+		if err := s.doubt(ctx, tx, p.ID, who.Account); err != nil {
+			return err
+		}
 		l, err = s.makeLink(ctx, tx, who.Account, LinkInvite, p.ID)
+		account = p.Account
 		return err
 	})
+	if err == nil {
+		s.tell(ctx, "access.returned", account, alarm.Note, who.Account+" let "+account+" in again, who had been ended.",
+			"A second person confirms on the page of that person that it is them: until then they get no role that asks for a passkey, nor the laboratory director's.")
+	}
 	return l, wrap("let in again", err)
 }

@@ -47,6 +47,7 @@ const (
 
 	PeopleSee      Permission = "people.see"
 	PeopleChange   Permission = "people.change"
+	PeopleConfirm  Permission = "people.confirm"   // the second person of what one alone must not do about people
 	Provision      Permission = "people.provision" // joiners, movers and leavers from another system
 	Delegate       Permission = "delegations.write"
 	DelegationsSee Permission = "delegations.see"
@@ -144,6 +145,7 @@ var matrix = []row{
 
 	{Info{Permission: PeopleSee, What: "see people and their roles"}, []Role{adm, sec, com, dir, aud}},
 	{Info{Permission: PeopleChange, What: "add, change and end people", Fresh: true}, []Role{adm}},
+	{Info{Permission: PeopleConfirm, What: "confirm that an account is in its person's hands, and allow a recovery link that somebody else asks for", Fresh: true}, []Role{adm, sec, com}},
 	{Info{Permission: Provision, What: "add, change and end people from another system (SCIM)"}, []Role{Service}},
 	{Info{Permission: DelegationsSee, What: "see the director's delegations"}, []Role{adm, sec, com, dir, tec, aud}},
 	{Info{Permission: Delegate, What: "write the laboratory director's delegations", Fresh: true}, []Role{dir}},

@@ -150,7 +150,7 @@ func TestActsByForm(t *testing.T) {
 	x.join("sec", role(authz.SecurityOfficer))
 	check(t, x.s.Tick(t.Context()))
 	w := x.get("sec", "/people/acts")
-	want(t, w, 200, "6 acts wait for a review.", "Added a person")
+	want(t, w, 200, "7 acts wait for a review.", "Added a person")
 	var form []string
 	for _, m := range regexp.MustCompile(`name="act" value="(\d+)"`).FindAllStringSubmatch(w.Body.String(), -1) {
 		form = append(form, "act", m[1])

@@ -46,7 +46,7 @@ type ui struct {
 func Routes(d Deps) []web.Route {
 	u := &ui{d, d.Access}
 	return slices.Concat(
-		u.peopleRoutes(), u.rolesRoutes(), u.delegationRoutes(), u.sessionRoutes(), u.tokenRoutes(), u.glassRoutes(), u.actRoutes(),
+		u.peopleRoutes(), u.standingRoutes(), u.rolesRoutes(), u.delegationRoutes(), u.sessionRoutes(), u.tokenRoutes(), u.glassRoutes(), u.actRoutes(),
 		u.importRoutes(), u.ruleRoutes(), u.waitRoutes(), u.outsideRoutes(), u.scimRoutes(), u.apiRoutes(),
 	)
 }

@@ -36,6 +36,7 @@ var said = map[string]string{
 	"person.returned":    "Let a person in again",
 	"person.linked":      "Linked a person to the sign-in provider",
 	"person.unlinked":    "Unlinked a person from the sign-in provider",
+	"person.confirmed":   "Confirmed that an account is in its person's hands",
 	"people.imported":    "Applied a list of people",
 	"grant.given":        "Gave a role",
 	"grant.ended":        "Took a role away",

@@ -51,7 +51,7 @@ func Kinds(err error) *web.Error {
 			setup.ErrEnded, setup.ErrEdited, setup.ErrMoved, setup.ErrReviewed, setup.ErrDirector, setup.ErrWindowOver, setup.ErrProblemAnswered, setup.ErrProblemTaken,
 			approval.ErrDecided, approval.ErrExpired, approval.ErrChanged, approval.ErrMissing, approval.ErrDamaged,
 		},
-		web.KindDenied: {setup.ErrNotAlone, setup.ErrNever, approval.ErrOwn},
+		web.KindDenied: {setup.ErrNotAlone, setup.ErrNever, approval.ErrOwn, approval.ErrHand},
 		web.KindBusy:   {setup.ErrBusy, setup.ErrBundleBusy, setup.ErrProblemMany},
 		web.KindInvalid: {
 			setup.ErrUnchanged, setup.ErrProblems, setup.ErrStatement, setup.ErrTooLong, setup.ErrTitle, setup.ErrDirecting, setup.ErrNote, setup.ErrDay,
