@@ -23,7 +23,7 @@ const KindReviewed = "acts.reviewed"
 var actKinds = []string{
 	"config.", "secret.", "keys.", "ledger.alarm_decided", "date.extended", "maintenance.", "bypass.",
 	KindInvited, KindPerson, KindEnded, KindReturned, KindConfirmed, KindGranted, KindTaken, KindLinkMade,
-	KindServiceMade, KindServiceEnded, KindKeySet, KindTokenMade, KindTokenRevoked, KindPaired, KindUnpaired,
+	KindServiceMade, KindServiceEnded, KindKeySet, KindTokenMade, KindProgramAllowed, KindTokenRevoked, KindPaired, KindUnpaired,
 	KindRuleMade, KindRuleEnded, KindImported, KindLinked, KindUnlinked,
 }
 

@@ -17,6 +17,14 @@ import (
 // account is in the hands of its person.
 const KindConfirmed = "person.confirmed"
 
+// Kinds of alarms about who was let in anew.
+const (
+	AlarmReturned  = "access.returned"
+	AlarmConfirmed = "access.confirmed"
+	AlarmAsked     = "access.recovery"
+	AlarmRecovered = "access.recovered"
+)
+
 // weightFor is how long somebody counts as who holds a role of weight after it was
 // taken from them: else it would be taken to get around what guards it.
 const weightFor = 30 * 24 * time.Hour
@@ -211,7 +219,7 @@ func (s *Service) ConfirmAtConsole(ctx context.Context, account, operator string
 		return s.sure(ctx, tx, p, byConsole+":"+operator)
 	})
 	if err == nil {
-		s.tell(ctx, "access.confirmed", account, alarm.Note, operator+" confirmed "+account+" at the console of the machine: whoever let them in counts as another person from now on.",
+		s.tell(ctx, AlarmConfirmed, account, alarm.Note, operator+" confirmed "+account+" at the console of the machine: whoever let them in counts as another person from now on.",
 			"Nothing is to be done if that person is who they should be. Else end the account, and read in the record what it did.")
 	}
 	return wrap("confirm person", err)

@@ -336,7 +336,7 @@ func (s *Service) Return(ctx context.Context, who *authz.Subject, person event.I
 		return err
 	})
 	if err == nil {
-		s.tell(ctx, "access.returned", account, alarm.Note, who.Account+" let "+account+" in again, who had been ended.",
+		s.tell(ctx, AlarmReturned, account, alarm.Note, who.Account+" let "+account+" in again, who had been ended.",
 			"A second person confirms on the page of that person that it is them: until then they get no role that asks for a passkey, nor the laboratory director's.")
 	}
 	return l, wrap("let in again", err)

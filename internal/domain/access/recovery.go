@@ -83,7 +83,7 @@ func (s *Service) AskRecovery(ctx context.Context, who *authz.Subject, person ev
 		return err
 	})
 	if err == nil {
-		s.tell(ctx, "access.recovery", account, alarm.Warning, who.Account+" asks for a recovery link for "+account+".",
+		s.tell(ctx, AlarmAsked, account, alarm.Warning, who.Account+" asks for a recovery link for "+account+".",
 			"Ask that person, not by mail, whether they lost every way to sign in. A second person then makes the link on their page, or says no.")
 	}
 	return wrap("ask for a recovery link", refusal(err))
@@ -191,6 +191,6 @@ func (s *Service) mayConfirm(who *authz.Subject, person event.ID) error {
 }
 
 func (s *Service) tellRecovery(ctx context.Context, account, sentence string) {
-	s.tell(ctx, "access.recovered", account, alarm.Warning, sentence,
+	s.tell(ctx, AlarmRecovered, account, alarm.Warning, sentence,
 		"Ask that person whether they lost every way to sign in. If not, end their sessions and their account at once, and read in the record what was done with it.")
 }

@@ -205,6 +205,11 @@ func (s *Service) SetKey(ctx context.Context, who *authz.Subject, id event.ID, c
 		if n == 0 {
 			return ErrNotFound
 		}
+		if key != "" {
+			if err := s.askYes(ctx, tx, who, id); err != nil {
+				return err
+			}
+		}
 		codes := ledger.Pairs{{K: "key", V: ledger.Code(key)}}
 		_, err = s.fact(ctx, tx, KindKeySet, who.Account, ledger.Pairs{idPair("service", id)}, codes, ledger.Number{K: "until", N: micro(until)})
 		return err
@@ -221,7 +226,8 @@ func keyOf(c *x509.Certificate) string {
 
 // MakeToken makes a token, whose secret is in the answer and nowhere else: for
 // some of the account's permissions and partners (none named: all of them), with
-// an end within a year. Needs tokens.manage.
+// an end within a year. Where it reads patient data or brings people in it works
+// once somebody has said yes (AllowProgram). Needs tokens.manage.
 func (s *Service) MakeToken(ctx context.Context, who *authz.Subject, service event.ID, t Token) (out Token, err error) {
 	now := s.now()
 	if err := who.May(authz.TokensManage, authz.Object{}, now); err != nil {
@@ -268,6 +274,9 @@ func (s *Service) MakeToken(ctx context.Context, who *authz.Subject, service eve
 			return err
 		}
 		if err := s.tags.Put(ctx, tx, taggedTokens, out.ID[:]); err != nil {
+			return err
+		}
+		if err := s.askYes(ctx, tx, who, out.ID); err != nil {
 			return err
 		}
 		_, err = s.fact(ctx, tx, KindTokenMade, who.Account, ledger.Pairs{idPair("service", service), idPair("token", out.ID)},

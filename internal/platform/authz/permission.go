@@ -54,6 +54,7 @@ const (
 	SessionsEnd    Permission = "sessions.end"   // anybody's
 	BenchesManage  Permission = "benches.manage" // shared benches
 	TokensManage   Permission = "tokens.manage"
+	TokensAllow    Permission = "tokens.allow" // say yes to programs that read patient data or bring people in
 	BreakGlass     Permission = "break_glass.open"
 	ReviewActs     Permission = "acts.review"     // break-glass and administrators' acts
 	AccessReview   Permission = "access.review"   // quarterly
@@ -152,6 +153,7 @@ var matrix = []row{
 	{Info{Permission: SessionsEnd, What: "list and end anybody's sessions", Fresh: true}, []Role{adm, sec}},
 	{Info{Permission: BenchesManage, What: "pair and end shared benches", Fresh: true}, []Role{adm}},
 	{Info{Permission: TokensManage, What: "make and revoke tokens of service accounts", Fresh: true}, []Role{adm}},
+	{Info{Permission: TokensAllow, What: "say yes to a program that reads patient data or brings people in; never one's own", Fresh: true}, []Role{com, dir}},
 	{Info{Permission: BreakGlass, What: "open break-glass access, which others are told of and review", Narrow: true}, []Role{adm, sec, com, dir, tec}},
 	{Info{Permission: ReviewActs, What: "review what administrators and break-glass did; never one's own"}, []Role{sec, com, dir}},
 	{Info{Permission: AccessReview, What: "hold and sign the access review"}, []Role{sec, com}},

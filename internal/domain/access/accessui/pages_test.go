@@ -215,6 +215,9 @@ func TestSCIM(t *testing.T) {
 	check(t, err)
 	tok, err := x.s.MakeToken(t.Context(), admin, svc.ID, access.Token{Name: "hr", Until: x.clock.now().Add(time.Hour)})
 	check(t, err)
+	x.join("silva", role(authz.Director))
+	want(t, x.get("silva", "/people/programs"), 200, "The token hr of HR", "add, change and end people from another system")
+	want(t, x.post("silva", "/people/programs/"+tok.ID.String()+"/yes"), 303)
 	_, err = x.s.MakeRule(t.Context(), admin, access.Rule{Origin: access.OriginSCIM, Word: "Bench", Role: authz.Technologist})
 	check(t, err)
 	send := func(method, path, body string) (int, map[string]any) {

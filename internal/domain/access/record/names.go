@@ -29,6 +29,13 @@ func (n Names) Add(id event.ID, account, name string) {
 	n[code] = name
 }
 
+// AddProgram makes a service account known, with who made it: what it sees, they
+// let it see.
+func (n Names) AddProgram(account, name, maker string) {
+	text := name + ", a program that " + n.Of(maker) + " made"
+	n[account], n[ledger.Code(account)] = text, text
+}
+
 // Of is the name of whom v means; v where nobody is known by it.
 func (n Names) Of(v string) string {
 	if name := n[v]; name != "" {

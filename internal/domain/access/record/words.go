@@ -49,6 +49,7 @@ var said = map[string]string{
 	"service.made":       "Added a service account",
 	"service.ended":      "Ended a service account",
 	"service.key_set":    "Set the certificate of a service account",
+	"service.allowed":    "Said yes to a program",
 	"token.made":         "Made a token",
 	"token.revoked":      "Revoked a token",
 	"glass.opened":       "Opened break-glass access",
