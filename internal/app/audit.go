@@ -224,7 +224,7 @@ func (h *Hub) auditOnce(ctx context.Context, progress func(done, total int64) er
 		return
 	}
 	h.heardAudit(ctx, a)
-	if err := h.recordAudit(ctx, "labwarden", a); err != nil && ctx.Err() == nil {
+	if err := h.recordAudit(ctx, ledger.Program, a); err != nil && ctx.Err() == nil {
 		h.slog.Error("that the stored rows were audited could not be written down", "error", err)
 	}
 }

@@ -43,5 +43,11 @@ func (c console) Recover(ctx context.Context, account, by string) (control.Acces
 	return c.link(c.h.Access.RecoverAtConsole(ctx, account, by))
 }
 
+// Confirm implements control.Access.
+func (c console) Confirm(ctx context.Context, account, by string) error {
+	_, err := c.link(access.Link{}, c.h.Access.ConfirmAtConsole(ctx, account, by))
+	return err
+}
+
 // Root implements control.Access.
 func (c console) Root(ctx context.Context) ([]byte, error) { return c.h.PagesRoot(ctx, c.c) }

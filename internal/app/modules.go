@@ -75,7 +75,7 @@ func (h *Hub) modules(c *config.Config) []Module {
 	books := accountsui.Deps{
 		Accounts: h.rooms.accounts, Record: h.rooms.record,
 		Hub:      func() record.Hub { return record.Hub{Lab: lab(), Host: strings.TrimPrefix(public(), "https://")} },
-		Partners: func() [][2]string { return h.places(c) }, Zone: time.Local,
+		Partners: func() [][2]string { return h.places(c) }, Zone: time.Local, Programs: h.recordPrograms,
 	}
 	recorded, reviewed := apart(accountsui.Routes(books), "/record", "/api/v1/record")
 	all := []Module{

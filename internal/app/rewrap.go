@@ -177,7 +177,7 @@ func (w *rewrapper) retire(ctx context.Context, id vault.KeyID) error {
 	err = w.h.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 		_, err := bus.Publish(ctx, tx, ledger.Event{
 			Kind: KindKeyDestroyed, At: w.h.now().UnixMicro(),
-			IDs: ledger.Pairs{{K: "by", V: "labwarden"}, {K: "key", V: id.String()}},
+			IDs: ledger.Pairs{{K: "by", V: ledger.Program}, {K: "key", V: id.String()}},
 		})
 		return err
 	})

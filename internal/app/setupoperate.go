@@ -14,6 +14,7 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/vault"
+	"github.com/labwarden/labwarden/internal/platform/web/kit"
 )
 
 // Keys tells what keys there are.
@@ -117,6 +118,16 @@ func (h *Hub) setupPages() setupui.Deps {
 		Setup: h.rooms.setup, Config: p, Facts: p.Facts, FactsLately: setup.Lately(p.Facts, time.Minute, h.now), Keys: p, Secrets: p, Dates: p, Witnessing: p,
 		Bundles: &setup.BundleJob{Make: p.bundle, Done: func() { h.live.Say("support") }, Now: h.now, Log: h.slog},
 		Zone:    func() *time.Location { return time.Local },
+		Sites: func() (out []kit.Option) {
+			c := h.inForce()
+			if c == nil {
+				return nil
+			}
+			for _, key := range sorted(c.Sites) {
+				out = append(out, kit.Option{Value: key, Text: c.Sites[key].Name})
+			}
+			return out
+		},
 	}
 }
 

@@ -12,14 +12,14 @@ import (
 func accessCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "access",
-		Short: "Let the first administrator in, or one who lost every way in",
+		Short: "Let the first administrator in, or somebody who lost every way in",
 		Long: `What about people can only be done on the hub's own machine. Everything else
 (people, roles, sessions, tokens) is done on the pages.
 
 There is no default password: the first administrator comes in by a link that
 works once, and enrols a passkey.`,
 	}
-	c.AddCommand(accessFirstCommand(), accessRecoverCommand(), accessRootCommand(), accessPasswordsCommand())
+	c.AddCommand(accessFirstCommand(), accessRecoverCommand(), accessConfirmCommand(), accessRootCommand(), accessPasswordsCommand())
 	return c
 }
 
@@ -55,10 +55,10 @@ refused once there is an administrator; a new link ends an older one.`,
 func accessRecoverCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "recover ACCOUNT",
-		Short: "Let an administrator in again who lost every way in",
-		Long: `Make a one-time link for an administrator who lost every passkey and recovery
-code. It is recorded with your name, everybody responsible is told, and the
-administrator enrols a new passkey.`,
+		Short: "Let somebody in again who lost every way in",
+		Long: `Make a one-time link for somebody who lost every passkey and recovery code: an
+administrator, an officer, the laboratory director, anybody. It is recorded with
+your name, everybody responsible is told, and the person enrols a new passkey.`,
 		Args: cobra.ExactArgs(1),
 	}
 	f := addHubFlags(c)
@@ -73,6 +73,32 @@ administrator enrols a new passkey.`,
 			return err
 		}
 		return f.show(c, l, func(w io.Writer) { showLink(w, l) })
+	}
+	return c
+}
+
+func accessConfirmCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "confirm ACCOUNT",
+		Short: "Confirm that an account is in the hands of its person",
+		Long: `Whoever one person let in, gave a role of weight or made a link for counts as
+that person's hand where an act takes two people, until somebody else confirms
+them on the page of that person. Where there is nobody else, you do it here: be
+sure that it is them. It is recorded with your name and everybody responsible is
+told.`,
+		Args: cobra.ExactArgs(1),
+	}
+	f := addHubFlags(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		client, err := f.client(c)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		if err := client.ConfirmPerson(c.Context(), args[0]); err != nil {
+			return err
+		}
+		return f.show(c, struct{}{}, func(w io.Writer) { fmt.Fprintf(w, "%s is confirmed.\n", args[0]) })
 	}
 	return c
 }

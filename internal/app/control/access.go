@@ -11,8 +11,10 @@ type Access interface {
 	// First makes the one-time link by which the first administrator comes in; it
 	// is refused once there is one.
 	First(ctx context.Context, by string) (AccessLink, error)
-	// Recover makes a one-time link for an administrator who lost every way in.
+	// Recover makes a one-time link for somebody who lost every way in.
 	Recover(ctx context.Context, account, by string) (AccessLink, error)
+	// Confirm says that an account is in the hands of its person.
+	Confirm(ctx context.Context, account, by string) error
 	// Root is the certificate that browsers must trust, as PEM.
 	Root(ctx context.Context) ([]byte, error)
 }
@@ -23,7 +25,7 @@ type AccessLink struct {
 	Until time.Time `json:"until"`
 }
 
-// RecoverAccount names whose way in is made anew.
+// RecoverAccount names whose way in is made anew, or who is confirmed.
 type RecoverAccount struct {
 	Account string `json:"account"`
 }
@@ -47,6 +49,13 @@ func (s *Server) accessRoutes(all map[string]route) map[string]route {
 		}
 		return s.Access.Recover(r.Context(), q.Account, by(r, "").Who)
 	}
+	all["POST /v1/access/confirm"] = func(r *http.Request) (any, error) {
+		var q RecoverAccount
+		if err := read(r, &q); err != nil {
+			return nil, err
+		}
+		return struct{}{}, s.Access.Confirm(r.Context(), q.Account, by(r, "").Who)
+	}
 	all["GET /v1/access/root"] = func(r *http.Request) (any, error) {
 		b, err := s.Access.Root(r.Context())
 		return PagesRoot{string(b)}, err
@@ -62,6 +71,12 @@ func (c *Client) FirstAdministrator(ctx context.Context) (AccessLink, error) {
 // RecoverAdministrator makes a one-time link for an administrator.
 func (c *Client) RecoverAdministrator(ctx context.Context, account string) (AccessLink, error) {
 	return ask[AccessLink](ctx, c, "/v1/access/recover", RecoverAccount{account})
+}
+
+// ConfirmPerson says that an account is in the hands of its person.
+func (c *Client) ConfirmPerson(ctx context.Context, account string) error {
+	_, err := ask[struct{}](ctx, c, "/v1/access/confirm", RecoverAccount{account})
+	return err
 }
 
 // PagesRoot returns the certificate that browsers must trust.

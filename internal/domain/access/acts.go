@@ -22,8 +22,8 @@ const KindReviewed = "acts.reviewed"
 // all below it.
 var actKinds = []string{
 	"config.", "secret.", "keys.", "ledger.alarm_decided", "date.extended", "maintenance.", "bypass.",
-	KindInvited, KindPerson, KindEnded, KindReturned, KindGranted, KindTaken, KindLinkMade,
-	KindServiceMade, KindServiceEnded, KindKeySet, KindTokenMade, KindTokenRevoked, KindPaired, KindUnpaired,
+	KindInvited, KindPerson, KindEnded, KindReturned, KindConfirmed, KindGranted, KindTaken, KindLinkMade,
+	KindServiceMade, KindServiceEnded, KindKeySet, KindTokenMade, KindProgramAllowed, KindTokenRevoked, KindPaired, KindUnpaired,
 	KindRuleMade, KindRuleEnded, KindImported, KindLinked, KindUnlinked,
 }
 
@@ -198,6 +198,9 @@ func (s *Service) ReviewActs(ctx context.Context, who *authz.Subject, leaves []i
 			}
 			if !asked[a.Account] {
 				if err := s.anotherRole(ctx, tx, who, a.Account); err != nil {
+					return err
+				}
+				if err := s.twoHands(ctx, tx, who.Account, a.Account); err != nil {
 					return err
 				}
 				asked[a.Account] = true

@@ -50,6 +50,11 @@ func TestEveryColumnIsBound(t *testing.T) {
 			check(t, err)
 			_, err = r.s.MakeToken(ctx, who, svc.ID, access.Token{Name: "t", Until: start.Add(time.Hour)})
 			check(t, err)
+			read, err := r.s.MakeService(ctx, who, access.ServiceAccount{Account: a + "-ehr", Name: a, Permissions: []authz.Permission{authz.ResultsReveal}})
+			check(t, err)
+			tok, err := r.s.MakeToken(ctx, who, read.ID, access.Token{Name: "t", Until: start.Add(time.Hour)})
+			check(t, err)
+			check(t, r.s.AllowProgram(ctx, r.as(dir), tok.ID))
 		}
 		for _, x := range []string{"e-1", "e-2"} {
 			p, err := r.s.Provision(ctx, r.hr(), access.Known{External: x, Account: x, Name: x})

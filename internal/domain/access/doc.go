@@ -14,7 +14,12 @@
 // What the director
 // delegated to somebody works through the role they had then, and is over for
 // good when that role or the person ends.
-// Each change is a fact in the ledger, written with it.
+// Each change is a fact in the ledger, written with it. Nobody alone makes a way
+// into an account that holds a role of weight, nor gives such a role to whom they
+// let in anew; and whoever brought somebody in is not the other of two people with
+// them (OneHand) until somebody else has confirmed them. A program reads patient data,
+// or brings people in, only by a token or key that an officer who made none of it said
+// yes to.
 //
 // It does not prove who somebody is (passkeys, passwords and codes are in
 // package signin) and sends no mail.

@@ -219,6 +219,9 @@ func (s *Service) ReviewGlass(ctx context.Context, who *authz.Subject, id event.
 		if err := s.anotherRole(ctx, tx, who, g.Account); err != nil {
 			return err
 		}
+		if err := s.twoHands(ctx, tx, who.Account, g.Account); err != nil {
+			return err
+		}
 		if g.Closed.IsZero() {
 			if err := s.closeGlass(ctx, tx, byJob, id); err != nil {
 				return err

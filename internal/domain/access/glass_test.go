@@ -97,7 +97,7 @@ func TestBreakGlass(t *testing.T) {
 		check(t, r.s.Tick(ctx))
 		g, err = r.s.Glass(ctx, g.ID)
 		check(t, err)
-		if g.Closed.IsZero() || g.ClosedBy != "labwarden" || strings.Count(r.kinds(), access.KindGlassClosed) != 1 {
+		if g.Closed.IsZero() || g.ClosedBy != ledger.Program || strings.Count(r.kinds(), access.KindGlassClosed) != 1 {
 			t.Errorf("%+v", g)
 		}
 		acts, more, err := r.s.GlassEvents(ctx, g, 100)
@@ -176,11 +176,11 @@ func TestActsAreReviewed(t *testing.T) {
 				mine = append(mine, a.Leaf)
 			}
 		}
-		// console: link, invited, granted; okafor: invited, granted, link / invited, granted, granted, link; both: invited, link.
-		if len(mine) != 10 || len(theirs) != 2 {
+		// console: link, invited, granted; okafor: invited, granted, link / invited, granted, granted, link; console: confirmed, confirmed; both: invited, link.
+		if len(mine) != 12 || len(theirs) != 2 {
 			t.Fatalf("%d and %d: %+v", len(mine), len(theirs), acts)
 		}
-		if n, err := r.s.OpenActs(ctx, who); err != nil || n != 12 {
+		if n, err := r.s.OpenActs(ctx, who); err != nil || n != 14 {
 			t.Errorf("%d wait, %v", n, err)
 		}
 		refused(t, r.s.ReviewActs(ctx, r.as(both), theirs, access.VerdictFine, ""), access.ErrOwnReview)

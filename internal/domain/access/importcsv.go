@@ -217,6 +217,8 @@ func (s *Service) stepOf(l listLine, have map[string]Person, who *authz.Subject)
 	p, there := have[n.Account]
 	st.have = p
 	switch {
+	case !there && reserved(n.Account):
+		return wrong(errReserved)
 	case !there:
 		st.What, st.give = ImportAdd, n.Grants
 		st.Text = append([]string{n.Name + " is added and gets an invitation."}, describe("gets", n.Grants, here)...)

@@ -123,8 +123,9 @@ func (s *Service) NewLink(ctx context.Context, who *authz.Subject, person event.
 }
 
 // RecoveryLink makes a link for somebody who lost every way to sign in. Needs
-// people.change, never one's own; who holds a role that asks for a passkey is
-// recovered at the console.
+// people.change, never one's own; who holds a role of weight, or did within the
+// last 30 days, is recovered at the console, or by AskRecovery. Until a second
+// person has confirmed whoever got one, they get no role of weight.
 func (s *Service) RecoveryLink(ctx context.Context, who *authz.Subject, person event.ID) (l Link, err error) {
 	if err := s.mayChange(who, person); err != nil {
 		return l, err
@@ -137,8 +138,15 @@ func (s *Service) RecoveryLink(ctx context.Context, who *authz.Subject, person e
 		if p.State != Active {
 			return &Refusal{Kind: KindConflict, Text: "Only somebody who has come in and has not left can be recovered."}
 		}
-		if strong(p.Grants, s.now()) {
-			return &Refusal{Kind: KindConflict, Text: "They hold a role that asks for a passkey: recover them at the console of the machine, with labwarden access recover."}
+		weighs, err := s.weighs(ctx, tx, p.ID)
+		if err == nil && weighs {
+			err = errWeighty
+		}
+		if err == nil {
+			err = s.doubt(ctx, tx, p.ID, who.Account)
+		}
+		if err != nil {
+			return err
 		}
 		if l, err = s.makeLink(ctx, tx, who.Account, LinkRecover, person); err != nil {
 			return err
@@ -198,17 +206,10 @@ func (s *Service) RecoverAtConsole(ctx context.Context, account, operator string
 		}
 		return s.Changed(ctx, tx, WayChange{Person: p.ID, What: RecoveryMade, By: by})
 	})
-	return l, wrap("make recovery link", err)
-}
-
-// strong says whether a grant in force asks for a passkey.
-func strong(grants []Grant, now time.Time) bool {
-	for _, g := range grants {
-		if info, ok := authz.RoleOf(g.Role); ok && info.Strong && within(g.From, g.Until, now) {
-			return true
-		}
+	if err == nil {
+		s.tellRecovery(ctx, account, operator+" made a recovery link for "+account+" at the console of the machine.")
 	}
-	return false
+	return l, wrap("make recovery link", err)
 }
 
 // LookLink says what a link is for, without using it: mail programs open links

@@ -110,6 +110,7 @@ func TestSyncFollowsTheRules(t *testing.T) {
 		check(t, err)
 		tok, err := r.s.MakeToken(ctx, who, svc.ID, access.Token{Name: "hr", Until: start.Add(time.Hour)})
 		check(t, err)
+		check(t, r.s.AllowProgram(ctx, r.as(r.join("yes", role(authz.Director))), tok.ID))
 		q := request("/api/scim/v2/Users")
 		q.Header.Set("Authorization", "Bearer "+tok.Secret)
 		hr, err := r.s.Identify(q)

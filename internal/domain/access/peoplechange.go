@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
@@ -26,7 +27,7 @@ const (
 
 // Names of those who act without being a person.
 const (
-	byJob     = "labwarden"
+	byJob     = ledger.Program
 	byConsole = "console"
 )
 
@@ -65,14 +66,10 @@ func (s *Service) add(ctx context.Context, tx *store.Tx, by string, n NewPerson,
 		ID: event.NewID(), Account: n.Account, Name: n.Name, Mail: n.Mail, State: state, Starts: n.Starts, Ends: n.Ends,
 		Origin: n.Origin, External: n.External, Made: s.now(), MadeBy: by, Changed: s.now(), Revision: 1,
 	}
-	taken, err := accountTaken(ctx, tx, n.Account)
-	if err != nil {
+	if err := s.freeAccount(ctx, tx, n.Account); err != nil {
 		return p, err
 	}
-	if taken {
-		return p, errTaken
-	}
-	_, err = tx.Exec(ctx, `INSERT INTO access_people (id, account, name, mail, state, starts_at, ends_at, origin, external, made_at, made_by, changed_at, ended_at, revision)
+	_, err := tx.Exec(ctx, `INSERT INTO access_people (id, account, name, mail, state, starts_at, ends_at, origin, external, made_at, made_by, changed_at, ended_at, revision)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, 1)`,
 		p.ID[:], p.Account, p.Name, p.Mail, int64(p.State), micro(p.Starts), micro(p.Ends), p.Origin, p.External, micro(p.Made), p.MadeBy, micro(p.Changed))
 	if err != nil {
@@ -94,21 +91,15 @@ func (s *Service) add(ctx context.Context, tx *store.Tx, by string, n NewPerson,
 	return p, nil
 }
 
-// errTaken: people and programs share one list of accounts.
-var errTaken = &Refusal{KindConflict, "account", "This account exists, or existed once: accounts are never given again."}
-
-func accountTaken(ctx context.Context, q store.Queryer, account string) (bool, error) {
-	var n int64
-	err := q.QueryRow(ctx, "SELECT (SELECT count(*) FROM access_people WHERE account = $1) + (SELECT count(*) FROM access_services WHERE account = $1)", account).Scan(&n)
-	return n > 0, err
-}
-
 // give writes a grant in tx.
 func (s *Service) give(ctx context.Context, tx *store.Tx, by string, person event.ID, g authz.Grant, origin string) (Grant, error) {
 	if err := s.lapse(ctx, tx, by, person); err != nil {
 		return Grant{}, err
 	}
 	out := Grant{ID: event.NewID(), Person: person, Grant: g, GivenAt: s.now(), GivenBy: by, Origin: origin}
+	if err := s.trusted(ctx, tx, person, g.Role); err != nil {
+		return out, err
+	}
 	_, err := tx.Exec(ctx, `INSERT INTO access_grants (id, person, role, partners, sites, from_at, until_at, given_at, given_by, origin, ended_at, ended_by)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, '')`,
 		out.ID[:], person[:], string(g.Role), list(g.Partners), list(g.Sites), micro(g.From), micro(g.Until), micro(out.GivenAt), by, origin)
@@ -327,6 +318,7 @@ func (s *Service) Return(ctx context.Context, who *authz.Subject, person event.I
 	if err := s.mayChange(who, person); err != nil {
 		return l, err
 	}
+	account := ""
 	err = s.write(ctx, func(ctx context.Context, tx *store.Tx) error {
 		p, err := personBy(ctx, tx, "WHERE id = $1", person[:])
 		if err != nil {
@@ -346,8 +338,16 @@ func (s *Service) Return(ctx context.Context, who *authz.Subject, person event.I
 		if _, err := s.fact(ctx, tx, KindReturned, who.Account, ledger.Pairs{idPair("person", p.ID), {K: "account", V: p.Account}}, nil); err != nil {
 			return err
 		}
+		if err := s.doubt(ctx, tx, p.ID, who.Account); err != nil {
+			return err
+		}
 		l, err = s.makeLink(ctx, tx, who.Account, LinkInvite, p.ID)
+		account = p.Account
 		return err
 	})
+	if err == nil {
+		s.tell(ctx, AlarmReturned, account, alarm.Note, who.Account+" let "+account+" in again, who had been ended.",
+			"A second person confirms on the page of that person that it is them: until then they get no role that asks for a passkey, nor the laboratory director's.")
+	}
 	return l, wrap("let in again", err)
 }

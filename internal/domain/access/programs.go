@@ -115,6 +115,9 @@ func (s *Service) readToken(ctx context.Context, hash []byte) (*program, error) 
 	if err := s.genuine(ctx, s.db, taggedServices, a.ID[:]); err != nil {
 		return nil, err
 	}
+	if waits, err := s.Waits(ctx, t.ID, "", t.Permissions); err != nil || waits {
+		return nil, err
+	}
 	return s.programOf(a, t.ID, t.Permissions, t.Partners, t.Until, t.Used), nil
 }
 
@@ -127,6 +130,9 @@ func (s *Service) readKey(ctx context.Context, key string) (*program, error) {
 		return nil, fmt.Errorf("read service account: %w", err)
 	}
 	if err := s.genuine(ctx, s.db, taggedServices, a.ID[:]); err != nil {
+		return nil, err
+	}
+	if waits, err := s.Waits(ctx, a.ID, a.Key, a.Permissions); err != nil || waits {
 		return nil, err
 	}
 	return s.programOf(a, a.ID, a.Permissions, a.Partners, time.Time{}, a.KeyUsed), nil

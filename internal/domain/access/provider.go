@@ -90,6 +90,7 @@ func (s *Service) newcomer(ctx context.Context, tx *store.Tx, k Known) (Person, 
 	if _, err := cleanName(k.Name); err != nil {
 		k.Name = k.Account
 	}
+	k.Account = unreserved(k.Account)
 	return s.Sync(ctx, tx, byProvider, k)
 }
 

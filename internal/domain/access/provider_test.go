@@ -94,6 +94,7 @@ func TestFromProviderProvisioned(t *testing.T) {
 		check(t, err)
 		tok, err := r.s.MakeToken(ctx, who, svc.ID, access.Token{Name: "hr", Until: start.Add(time.Hour)})
 		check(t, err)
+		check(t, r.s.AllowProgram(ctx, r.as(r.join("yes", role(authz.Director))), tok.ID))
 		q := request("/api/scim/v2/Users")
 		q.Header.Set("Authorization", "Bearer "+tok.Secret)
 		scim, err := r.s.Identify(q)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/labwarden/labwarden/internal/domain/access"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
+	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
@@ -72,6 +74,13 @@ func (b *bell) Raise(_ context.Context, a alarm.Alarm) {
 
 func (b *bell) Over(context.Context, alarm.Key) {}
 
+// hush forgets the alarms of a kind.
+func (b *bell) hush(kind string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.got = slices.DeleteFunc(b.got, func(a alarm.Alarm) bool { return a.Kind == kind })
+}
+
 func (b *bell) kinds() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -110,7 +119,7 @@ func newRig(t *testing.T, open storetest.Opener) *rig {
 	t.Helper()
 	r := &rig{t: t, clock: &clock{t: start}, bell: &bell{}}
 	r.db = open(store.Options{})
-	check(t, r.db.Migrate(t.Context(), bus.Migrations(), access.Migrations()))
+	check(t, r.db.Migrate(t.Context(), bus.Migrations(), access.Migrations(), approval.Migrations()))
 	var err error
 	r.log, err = bus.New("test")
 	check(t, err)
@@ -169,7 +178,20 @@ func (r *rig) join(account string, grants ...authz.Grant) access.Person {
 	r.t.Helper()
 	_, l, err := r.s.Invite(r.t.Context(), r.as(r.admin), access.NewPerson{Account: account, Name: strings.ToUpper(account[:1]) + account[1:], Grants: grants})
 	check(r.t, err)
-	return r.use(l.Token, access.NewPerson{})
+	p := r.use(l.Token, access.NewPerson{})
+	r.confirm(p)
+	return p
+}
+
+// confirm has somebody of weight confirmed at the console: in a laboratory with one
+// administrator everybody comes in by the same hand.
+func (r *rig) confirm(p access.Person) {
+	r.t.Helper()
+	if w, err := r.s.Weighs(r.t.Context(), p.ID); err != nil || w {
+		check(r.t, err)
+		check(r.t, r.s.ConfirmAtConsole(r.t.Context(), p.Account, "ngozi"))
+		r.bell.hush("access.confirmed")
+	}
 }
 
 const firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"

@@ -302,6 +302,9 @@ func (s *Service) follow(ctx context.Context, tx *store.Tx, by string, p *Person
 	}
 	for _, g := range want {
 		given, err := s.give(ctx, tx, by, p.ID, g, k.Origin)
+		if errors.Is(err, errDoubt) {
+			continue // it comes with the next sync after a second person has confirmed them
+		}
 		if err != nil {
 			return err
 		}

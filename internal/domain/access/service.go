@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/labwarden/labwarden/internal/platform/alarm"
+	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
@@ -59,6 +60,7 @@ type Service struct {
 	tags   *bus.Tags
 	now    func() time.Time
 	slog   *slog.Logger
+	desk   *approval.Desk
 	raise  Raiser
 	cache  cache
 
@@ -70,7 +72,10 @@ type Service struct {
 
 // New returns the service on an opened, migrated store.
 func New(d Deps) *Service {
-	return &Service{db: d.DB, ledger: d.Ledger, tags: bus.NewTags(d.Keys), now: d.Now, slog: d.Log, raise: d.Raise, cache: newCache()}
+	s := &Service{db: d.DB, ledger: d.Ledger, tags: bus.NewTags(d.Keys), now: d.Now, slog: d.Log, raise: d.Raise, cache: newCache()}
+	s.desk = approval.New(d.DB, d.Keys, d.Now)
+	s.desk.Hands(s)
+	return s
 }
 
 // Hint is the word that nodes tell each other after a change; whoever hears it

@@ -128,15 +128,11 @@ func (s *Service) MakeService(ctx context.Context, who *authz.Subject, a Service
 		return out, err
 	}
 	err = s.write(ctx, func(ctx context.Context, tx *store.Tx) error {
-		taken, err := accountTaken(ctx, tx, a.Account)
-		if err != nil {
+		if err := s.freeAccount(ctx, tx, a.Account); err != nil {
 			return err
 		}
-		if taken {
-			return errTaken
-		}
 		out = ServiceAccount{ID: event.NewID(), Account: a.Account, Name: a.Name, Permissions: a.Permissions, Partners: a.Partners, Made: s.now(), MadeBy: who.Account}
-		_, err = tx.Exec(ctx, `INSERT INTO access_services (id, account, name, permissions, partners, key, key_until, made_at, made_by, ended_at, ended_by)
+		_, err := tx.Exec(ctx, `INSERT INTO access_services (id, account, name, permissions, partners, key, key_until, made_at, made_by, ended_at, ended_by)
 			VALUES ($1, $2, $3, $4, $5, '', 0, $6, $7, 0, '')`, out.ID[:], out.Account, out.Name, list(words(out.Permissions)), list(out.Partners), micro(out.Made), out.MadeBy)
 		if err != nil {
 			return err
@@ -209,6 +205,11 @@ func (s *Service) SetKey(ctx context.Context, who *authz.Subject, id event.ID, c
 		if n == 0 {
 			return ErrNotFound
 		}
+		if key != "" {
+			if err := s.askYes(ctx, tx, who, id); err != nil {
+				return err
+			}
+		}
 		codes := ledger.Pairs{{K: "key", V: ledger.Code(key)}}
 		_, err = s.fact(ctx, tx, KindKeySet, who.Account, ledger.Pairs{idPair("service", id)}, codes, ledger.Number{K: "until", N: micro(until)})
 		return err
@@ -225,7 +226,8 @@ func keyOf(c *x509.Certificate) string {
 
 // MakeToken makes a token, whose secret is in the answer and nowhere else: for
 // some of the account's permissions and partners (none named: all of them), with
-// an end within a year. Needs tokens.manage.
+// an end within a year. Where it reads patient data or brings people in it works
+// once somebody has said yes (AllowProgram). Needs tokens.manage.
 func (s *Service) MakeToken(ctx context.Context, who *authz.Subject, service event.ID, t Token) (out Token, err error) {
 	now := s.now()
 	if err := who.May(authz.TokensManage, authz.Object{}, now); err != nil {
@@ -272,6 +274,9 @@ func (s *Service) MakeToken(ctx context.Context, who *authz.Subject, service eve
 			return err
 		}
 		if err := s.tags.Put(ctx, tx, taggedTokens, out.ID[:]); err != nil {
+			return err
+		}
+		if err := s.askYes(ctx, tx, who, out.ID); err != nil {
 			return err
 		}
 		_, err = s.fact(ctx, tx, KindTokenMade, who.Account, ledger.Pairs{idPair("service", service), idPair("token", out.ID)},

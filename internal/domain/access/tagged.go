@@ -47,13 +47,15 @@ var (
 	taggedGone    = &bus.Tagged{Table: "access_gone", Key: "person", Columns: []string{"origin", "at"}}
 	taggedOutside = &bus.Tagged{Table: "access_outside", Key: "id", Columns: []string{"person", "issuer", "subject", "made_at", "made_by", "ended_at", "ended_by"}}
 	taggedMails   = &bus.Tagged{Table: "access_mails", Key: "notice", Columns: []string{"address", "tries", "next_at", "sent_at"}}
+	taggedHands   = &bus.Tagged{Table: "access_hands", Key: "person", Columns: []string{"doubt_at", "doubt_by", "sure_at", "sure_by"}}
+	taggedAllowed = &bus.Tagged{Table: "access_allowed", Key: "what", Columns: []string{"key", "at", "by_whom"}}
 	taggedNotices = &bus.Tagged{Table: "access_notices", Key: "id", Columns: []string{"person", "session", "what", "device", "network", "at", "answer", "answered_at"}}
 )
 
 func tagged() []*bus.Tagged {
 	return []*bus.Tagged{
 		taggedPeople, taggedGrants, taggedDelegations, taggedLinks, taggedSessions, taggedBenches, taggedNotices,
-		taggedGlass, taggedServices, taggedTokens, taggedActs, taggedPosition, taggedRules, taggedGone, taggedOutside, taggedMails,
+		taggedGlass, taggedServices, taggedTokens, taggedActs, taggedPosition, taggedRules, taggedGone, taggedOutside, taggedMails, taggedHands, taggedAllowed,
 		taggedBlocks, taggedProvided, taggedWords,
 	}
 }

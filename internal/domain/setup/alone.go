@@ -221,6 +221,9 @@ func (s *Service) Review(ctx context.Context, id event.ID, by approval.Person, v
 		case a.Verdict != NotReviewed:
 			return ErrReviewed
 		}
+		if err := s.approvals.TwoHands(ctx, tx, a.By, by); err != nil {
+			return err
+		}
 		a.Verdict = v
 		leaf, err := s.aloneFact(ctx, tx, "config.alone_reviewed", &a, by, note)
 		if err != nil {

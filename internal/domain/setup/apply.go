@@ -67,7 +67,7 @@ func (s *Service) Decide(ctx context.Context, number int64, by approval.Person, 
 	if err != nil {
 		return l, err
 	}
-	if err := l.Director.Bars(by); err != nil {
+	if err := s.approvals.Bars(ctx, s.db, l.Director, by); err != nil {
 		return l, err
 	}
 	if l.Director.State != approval.Open || l.Director.Hash != seen {
@@ -116,7 +116,7 @@ func (s *Service) Apply(ctx context.Context, number int64, by approval.Person, s
 	if l.Apply.ID == (event.ID{}) {
 		return Outcome{}, approval.ErrMissing
 	}
-	if err := l.Apply.Bars(by); err != nil {
+	if err := s.approvals.Bars(ctx, s.db, l.Apply, by); err != nil {
 		return Outcome{}, err
 	}
 	if !l.Directed() {

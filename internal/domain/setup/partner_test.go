@@ -87,7 +87,12 @@ func TestAFormSaysWhatIsWrongBesideTheField(t *testing.T) {
 // TestAFormWritesASource.
 func TestAFormWritesASource(t *testing.T) {
 	n := setup.NewSource{Key: "old-engine", Kind: "mllp", Listen: "127.0.0.1:2580", Fingerprint: strings.Repeat("ab", 32), From: "192.0.2.0/24", Site: "main"}
-	out, err := n.Write([]byte(setuptest.First), setuptest.Read)
+	_, err := n.Write([]byte(setuptest.First), setuptest.Read)
+	var wrong setup.Wrong
+	if !errors.As(err, &wrong) {
+		t.Errorf("a site that is not configured: %v", err)
+	}
+	out, err := n.Write([]byte(strings.Replace(setuptest.First, "sources:", "sites: {main: {name: Main laboratory}}\nsources:", 1)), setuptest.Read)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,8 @@ type Desk struct {
 	db   *store.DB
 	tags *bus.Tags
 	now  func() time.Time
+	// hands is nil where nobody knows who brought whom in.
+	hands Hands
 }
 
 // New works on a migrated store. keys bind the rows.
@@ -66,7 +68,7 @@ func (d *Desk) Approve(ctx context.Context, tx *store.Tx, id event.ID, by Person
 		return r, err
 	}
 	now := d.clock()
-	if err := r.Bars(by); err != nil {
+	if err := d.Bars(ctx, tx, r, by); err != nil {
 		return r, err
 	}
 	switch {

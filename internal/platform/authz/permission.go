@@ -48,12 +48,14 @@ const (
 
 	PeopleSee      Permission = "people.see"
 	PeopleChange   Permission = "people.change"
+	PeopleConfirm  Permission = "people.confirm"   // the second person of what one alone must not do about people
 	Provision      Permission = "people.provision" // joiners, movers and leavers from another system
 	Delegate       Permission = "delegations.write"
 	DelegationsSee Permission = "delegations.see"
 	SessionsEnd    Permission = "sessions.end"   // anybody's
 	BenchesManage  Permission = "benches.manage" // shared benches
 	TokensManage   Permission = "tokens.manage"
+	TokensAllow    Permission = "tokens.allow" // say yes to programs that read patient data or bring people in
 	BreakGlass     Permission = "break_glass.open"
 	ReviewActs     Permission = "acts.review"     // break-glass and administrators' acts
 	AccessReview   Permission = "access.review"   // quarterly
@@ -149,12 +151,14 @@ var matrix = []row{
 
 	{Info{Permission: PeopleSee, What: "see people and their roles"}, []Role{adm, sec, com, dir, aud}},
 	{Info{Permission: PeopleChange, What: "add, change and end people", Fresh: true, Apart: true}, []Role{adm}},
+	{Info{Permission: PeopleConfirm, What: "confirm that an account is in its person's hands, and allow a recovery link that somebody else asks for", Fresh: true, Apart: true}, []Role{adm, sec, com}},
 	{Info{Permission: Provision, What: "add, change and end people from another system (SCIM)"}, []Role{Service}},
 	{Info{Permission: DelegationsSee, What: "see the director's delegations"}, []Role{adm, sec, com, dir, tec, aud}},
 	{Info{Permission: Delegate, What: "write the laboratory director's delegations", Fresh: true, Apart: true}, []Role{dir}},
 	{Info{Permission: SessionsEnd, What: "list and end anybody's sessions", Fresh: true, Apart: true}, []Role{adm, sec}},
 	{Info{Permission: BenchesManage, What: "pair and end shared benches", Fresh: true, Apart: true}, []Role{adm}},
 	{Info{Permission: TokensManage, What: "make and revoke tokens of service accounts", Fresh: true, Apart: true}, []Role{adm}},
+	{Info{Permission: TokensAllow, What: "say yes to a program that reads patient data or brings people in; never one's own", Fresh: true, Apart: true}, []Role{com, dir}},
 	{Info{Permission: BreakGlass, What: "open break-glass access, which others are told of and review", Narrow: true}, []Role{adm, sec, com, dir, tec}},
 	{Info{Permission: ReviewActs, What: "review what administrators and break-glass did; never one's own"}, []Role{sec, com, dir}},
 	{Info{Permission: AccessReview, What: "hold and sign the access review"}, []Role{sec, com}},

@@ -237,6 +237,10 @@ var valueBytes = func() (t [256]bool) {
 
 func validByte(c byte) bool { return valueBytes[c] }
 
+// Program is who did it where the program acts by itself. No sign-in account can
+// be this: none has a colon.
+const Program = "labwarden:program"
+
 // Code makes s fit for a value: other bytes become '-', what is longer than
 // MaxValue is cut, empty becomes "-". It is for words that come from outside,
 // such as a partner's answer code ("TLS 1.3" becomes "TLS-1.3").

@@ -105,7 +105,11 @@ func (u *ui) names(ctx context.Context) (record.Names, error) {
 	for _, p := range people {
 		out.Add(p.ID, p.Account, p.Name)
 	}
-	return out, nil
+	programs, err := u.s.Services(ctx)
+	for _, a := range programs {
+		out.AddProgram(a.Account, a.Name, a.MadeBy)
+	}
+	return out, err
 }
 
 // about says what an event is about: people by name, other ids cut to what tells

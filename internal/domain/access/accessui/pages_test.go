@@ -150,7 +150,7 @@ func TestActsByForm(t *testing.T) {
 	x.join("sec", role(authz.SecurityOfficer))
 	check(t, x.s.Tick(t.Context()))
 	w := x.get("sec", "/people/acts")
-	want(t, w, 200, "6 acts wait for a review.", "Added a person")
+	want(t, w, 200, "7 acts wait for a review.", "Added a person")
 	var form []string
 	for _, m := range regexp.MustCompile(`name="act" value="(\d+)"`).FindAllStringSubmatch(w.Body.String(), -1) {
 		form = append(form, "act", m[1])
@@ -215,6 +215,9 @@ func TestSCIM(t *testing.T) {
 	check(t, err)
 	tok, err := x.s.MakeToken(t.Context(), admin, svc.ID, access.Token{Name: "hr", Until: x.clock.now().Add(time.Hour)})
 	check(t, err)
+	x.join("silva", role(authz.Director))
+	want(t, x.get("silva", "/people/programs"), 200, "The token hr of HR", "add, change and end people from another system")
+	want(t, x.post("silva", "/people/programs/"+tok.ID.String()+"/yes"), 303)
 	_, err = x.s.MakeRule(t.Context(), admin, access.Rule{Origin: access.OriginSCIM, Word: "Bench", Role: authz.Technologist})
 	check(t, err)
 	send := func(method, path, body string) (int, map[string]any) {

@@ -184,6 +184,14 @@ func (u *ui) person(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	standing, err := u.s.Standing(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	asked, err := u.standingSheet(r, p, standing, names)
+	if err != nil {
+		return err
+	}
 	waits, err := u.waitSheet(r, p)
 	if err != nil {
 		return err
@@ -213,7 +221,7 @@ func (u *ui) person(w http.ResponseWriter, r *http.Request) error {
 	page := kit.Page{
 		Title: p.Name, Lead: p.Name + " is " + text + ".", Crumbs: []kit.Crumb{peopleCrumb, {Name: p.Name}}, Nav: "/people", Live: []string{livePeople},
 		Body: kit.Columns(join(waits, u.rolesSheet(p, names, now, changes), kept, historySheet(history, names, now), signInsSheet(past, now)), join(
-			kit.Sheet(kit.SheetOpts{Title: "Person", Body: kit.KeyValues(append(facts, provided...))}), outside, u.personActs(p, changes, elsewhere),
+			kit.Sheet(kit.SheetOpts{Title: "Person", Body: kit.KeyValues(append(facts, provided...))}), outside, asked, u.personActs(p, changes, elsewhere, standing.Weighs),
 		)),
 	}
 	if may(r, authz.PeopleChange) && p.State != access.Ended {
@@ -281,7 +289,7 @@ func signInsSheet(past []access.Session, now time.Time) templ.Component {
 }
 
 // personActs are what can be done about somebody, the one that ends them last.
-func (u *ui) personActs(p access.Person, changes, elsewhere bool) templ.Component {
+func (u *ui) personActs(p access.Person, changes, elsewhere, weighs bool) templ.Component {
 	if !changes {
 		return templ.NopComponent
 	}
@@ -293,8 +301,13 @@ func (u *ui) personActs(p access.Person, changes, elsewhere bool) templ.Componen
 		text = "A new link ends the one before. Each works once, for 72 hours."
 		acts = append(acts, kit.Action{Text: "New invitation link", Href: base + "/link", Post: true, Icon: "link"}, kit.Action{Text: "End", Href: base + "/end", Icon: "out"})
 	case access.Active:
-		text = "A recovery link is for somebody who lost every way to sign in. Who holds a role that asks for a passkey is recovered at the console: labwarden access recover."
-		acts = append(acts, kit.Action{Text: "Recovery link", Href: base + "/recover", Post: true, Icon: "link"}, kit.Action{Text: "End", Href: base + "/end", Icon: "out"})
+		text = "A recovery link is for somebody who lost every way to sign in. Before they get a role that asks for a passkey after it, or the laboratory director's, a second person confirms them."
+		link := kit.Action{Text: "Recovery link", Href: base + "/recover", Post: true, Icon: "link"}
+		if weighs {
+			text = "They hold a role that asks for a passkey or the laboratory director's, or did in the last 30 days: when they lost every way to sign in, you ask and a second person makes the link. Where there is no second person, somebody at the console of the machine does: labwarden access recover " + p.Account + "."
+			link = kit.Action{Text: "Ask for a recovery link", Href: base + "/recover/ask", Icon: "link"}
+		}
+		acts = append(acts, link, kit.Action{Text: "End", Href: base + "/end", Icon: "out"})
 	default:
 		text = "They come back without a role, by a new invitation."
 		switch {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/labwarden/labwarden/internal/domain/access"
 	"github.com/labwarden/labwarden/internal/domain/access/accessui"
+	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/store"
@@ -87,7 +88,7 @@ func newOffice(t *testing.T) *office {
 	x.db, err = store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "test.db"), store.Options{})
 	check(t, err)
 	t.Cleanup(func() { _ = x.db.Close() })
-	check(t, x.db.Migrate(t.Context(), bus.Migrations(), access.Migrations()))
+	check(t, x.db.Migrate(t.Context(), bus.Migrations(), access.Migrations(), approval.Migrations()))
 	log, err := bus.New("test")
 	check(t, err)
 	log.Attach(x.db)
@@ -102,7 +103,7 @@ func newOffice(t *testing.T) *office {
 		},
 	}
 	x.server = &web.Server{
-		Pace: 1_000_000, // the test asks faster than people do
+		Pace:     1_000_000, // the test asks faster than people do
 		Identify: x.s.Identify, Kinds: accessui.Kinds, Now: x.clock.now, SignIn: "/sign-in", StepUp: "/step-up", Log: slog.New(slog.DiscardHandler),
 		Shell: func(*http.Request, *authz.Subject) kit.Shell { return kit.Shell{Lab: "Millbrook Laboratory"} },
 	}
@@ -132,6 +133,10 @@ func (x *office) join(account string, grants ...authz.Grant) access.Person {
 	check(x.t, err)
 	p := x.use(l.Token, access.NewPerson{})
 	x.people[account] = p
+	if w, err := x.s.Weighs(x.t.Context(), p.ID); err != nil || w { // all come in by one hand
+		check(x.t, err)
+		check(x.t, x.s.ConfirmAtConsole(x.t.Context(), account, "ngozi"))
+	}
 	return p
 }
 

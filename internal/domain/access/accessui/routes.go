@@ -46,7 +46,7 @@ type ui struct {
 func Routes(d Deps) []web.Route {
 	u := &ui{d, d.Access}
 	return slices.Concat(
-		u.peopleRoutes(), u.rolesRoutes(), u.delegationRoutes(), u.sessionRoutes(), u.tokenRoutes(), u.glassRoutes(), u.actRoutes(),
+		u.peopleRoutes(), u.standingRoutes(), u.rolesRoutes(), u.delegationRoutes(), u.sessionRoutes(), u.tokenRoutes(), u.programRoutes(), u.glassRoutes(), u.actRoutes(),
 		u.importRoutes(), u.ruleRoutes(), u.blockRoutes(), u.waitRoutes(), u.outsideRoutes(), u.scimRoutes(), u.apiRoutes(),
 	)
 }
@@ -144,6 +144,7 @@ func (u *ui) tabs(r *http.Request, at string) templ.Component {
 		{"Delegations", "/people/delegations", authz.DelegationsSee},
 		{"Sessions", "/people/sessions", authz.SessionsEnd},
 		{"Service accounts", "/people/tokens", authz.TokensManage},
+		{"Programs to allow", programsPath, authz.TokensAllow},
 		{"Break-glass", "/people/break-glass", authz.BreakGlass},
 		{"Acts to review", "/people/acts", authz.ReviewActs},
 	} {

@@ -29,6 +29,7 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/access"
 	"github.com/labwarden/labwarden/internal/domain/access/accessui"
 	"github.com/labwarden/labwarden/internal/domain/access/signin"
+	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/store"
@@ -82,7 +83,7 @@ func newDoorway(t *testing.T, open storetest.Opener, host string) *doorway {
 		vault.CreateOptions{Lab: "millbrook", Seals: []vault.Seal{vault.KeyFile(filepath.Join(dir, "key"))}, Now: time.Now()})
 	must(t, err)
 	s.db = open(store.Options{})
-	must(t, s.db.Migrate(t.Context(), bus.Migrations(), access.Migrations(), signin.Migrations()))
+	must(t, s.db.Migrate(t.Context(), bus.Migrations(), access.Migrations(), approval.Migrations(), signin.Migrations()))
 	log, err := bus.New("test")
 	must(t, err)
 	log.Attach(s.db)
@@ -94,7 +95,7 @@ func newDoorway(t *testing.T, open storetest.Opener, host string) *doorway {
 		Hasher: signin.NewHasher(signin.HasherOptions{Costs: signin.Costs{Memory: 64, Time: 1, Rounds: 10}}),
 	})
 	server := &web.Server{
-		Pace: 1_000_000, // the test asks faster than people do
+		Pace:     1_000_000, // the test asks faster than people do
 		Identify: s.access.Identify, SignIn: "/sign-in", StepUp: "/step-up", Live: web.NewLive(), Now: s.now, Log: quiet,
 		Shell: func(_ *http.Request, who *authz.Subject) kit.Shell {
 			sh := kit.Shell{Lab: "Millbrook Laboratory", Clock: "07:40"}

@@ -20,6 +20,9 @@ func Today(d Deps) []today.Source {
 		{Name: "your sign-ins", Needs: authz.OwnSecurity, Look: u.todayNotices},
 		{Name: "break-glass access", Needs: authz.TodaySee, Look: u.todayGlass},
 		{Name: "acts to review", Needs: authz.ReviewActs, Look: u.todayActs},
+		{Name: "programs to allow", Needs: authz.TokensAllow, Look: u.todayPrograms},
+		{Name: "people to confirm", Needs: authz.PeopleConfirm, Look: u.todayStanding},
+		{Name: "reserved accounts", Needs: authz.PeopleSee, Look: u.todayReserved},
 	}
 }
 

@@ -1,13 +1,16 @@
 package accessui
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/a-h/templ"
 
 	"github.com/labwarden/labwarden/internal/domain/access"
 	"github.com/labwarden/labwarden/internal/platform/authz"
+	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/web"
 	"github.com/labwarden/labwarden/internal/platform/web/kit"
 )
@@ -51,6 +54,11 @@ func (u *ui) tokens(w http.ResponseWriter, r *http.Request) error {
 		if a.KeyUsed.After(used) {
 			used = a.KeyUsed
 		}
+		waits, err := u.waits(r.Context(), a, now)
+		if err != nil {
+			return err
+		}
+		waiting := slices.Contains(slices.Collect(maps.Values(waits)), true)
 		way := kit.Many(n, "token", "tokens")
 		if a.Key != "" {
 			way += " and a certificate"
@@ -60,6 +68,8 @@ func (u *ui) tokens(w http.ResponseWriter, r *http.Request) error {
 			state, word, way = kit.Unknown, "ended", "ended "+kit.Date(a.Ended, now)
 		case n == 0 && (a.Key == "" || !now.Before(a.KeyUntil)):
 			state, word = kit.Unknown, "no way in"
+		case waiting:
+			state, word = kit.Warn, "waits for a yes"
 		}
 		if a.Ended.IsZero() {
 			live++
@@ -197,7 +207,7 @@ func infosOf(a access.ServiceAccount) []authz.Info {
 	return out
 }
 
-func (u *ui) servicePage(r *http.Request, a access.ServiceAccount, errs map[string]string, whole string) kit.Page {
+func (u *ui) servicePage(r *http.Request, a access.ServiceAccount, waits map[event.ID]bool, errs map[string]string, whole string) kit.Page {
 	now := web.Now(r)
 	base := "/people/tokens/" + a.ID.String()
 	var rows []kit.Row
@@ -208,10 +218,15 @@ func (u *ui) servicePage(r *http.Request, a access.ServiceAccount, errs map[stri
 			state, word, until = kit.Unknown, "revoked", "revoked "+kit.Date(t.Revoked, now)+", by "+t.RevokedBy
 		case !now.Before(t.Until):
 			state, word, until = kit.Unknown, "over", "over since "+wordLastDay(t.Until, "")
+		case waits[t.ID]:
+			state, word, until = kit.Warn, "waits for a yes", "works once the compliance officer or the director has said yes; "+until
 		}
 		act := kit.C("")
 		if t.In(now) && a.Ended.IsZero() {
 			act = kit.CBody(quickPost("/people/tokens/"+t.ID.String()+"/revoke", "Revoke", "the token "+t.Name))
+			if waits[t.ID] {
+				act = kit.CBody(join(quickPost("/people/tokens/"+t.ID.String()+"/again", "Ask again", "for a yes to the token "+t.Name), quickPost("/people/tokens/"+t.ID.String()+"/revoke", "Revoke", "the token "+t.Name)))
+			}
 		}
 		used := kit.Cell{Text: "never", Zero: true}
 		if !t.Used.IsZero() {
@@ -225,7 +240,7 @@ func (u *ui) servicePage(r *http.Request, a access.ServiceAccount, errs map[stri
 	lead := a.Name + " may call the API."
 	if a.Ended.IsZero() {
 		wide = append(wide, u.tokenForm(r, a, base, errs, whole))
-		beside = append(beside, certificateSheet(r, a, base, errs), kit.Sheet(kit.SheetOpts{Title: "End", Body: join(pad(paragraph("Its tokens and its certificate stop working within a second.")), kit.Acts(kit.Action{Text: "End " + a.Name, Href: base + "/end", Icon: "out"}))}))
+		beside = append(beside, certificateSheet(r, a, base, errs, waits[a.ID]), kit.Sheet(kit.SheetOpts{Title: "End", Body: join(pad(paragraph("Its tokens and its certificate stop working within a second.")), kit.Acts(kit.Action{Text: "End " + a.Name, Href: base + "/end", Icon: "out"}))}))
 	} else {
 		lead = a.Name + " was ended " + kit.Date(a.Ended, now) + "."
 	}
@@ -244,7 +259,7 @@ func (u *ui) tokenForm(r *http.Request, a access.ServiceAccount, base string, er
 	return kit.Sheet(kit.SheetOpts{Title: "New token", Sub: "nothing ticked: all that the account may", Pad: true, Body: kit.Form(kit.FormOpts{Action: base + "/token", Fields: kit.WithErrors(fields, aboutPermissions(errs, infosOf(a))), Wrong: whole, Submit: "Make the token"})})
 }
 
-func certificateSheet(r *http.Request, a access.ServiceAccount, base string, errs map[string]string) templ.Component {
+func certificateSheet(r *http.Request, a access.ServiceAccount, base string, errs map[string]string, waits bool) templ.Component {
 	now := web.Now(r)
 	state := kit.KeyValues([]kit.KV{{Key: "Certificate", Value: "none"}})
 	if a.Key != "" {
@@ -253,6 +268,9 @@ func certificateSheet(r *http.Request, a access.ServiceAccount, base string, err
 			last = kit.Ago(a.KeyUsed, now)
 		}
 		state = kit.KeyValues([]kit.KV{{Key: "Public key", Value: access.Fingerprint(a.Key), Mono: true}, {Key: "Its certificate ends", Value: wordDay(a.KeyUntil, "")}, {Key: "Last used", Value: last}})
+		if waits {
+			state = join(state, pad(paragraph("It works once the compliance officer or the laboratory director has said yes.")), kit.Acts(kit.Action{Text: "Ask again", Href: "/people/tokens/" + a.ID.String() + "/again", Post: true, Icon: "again"}))
+		}
 	}
 	fields := []kit.Field{{Name: "certificate", Label: "Client certificate", Kind: kit.TextareaField, Rows: 4, Mono: true, Value: r.PostFormValue("certificate"), Optional: true, Hint: "PEM. It counts by its public key; a renewed one of the same key goes on working. Empty takes it away."}}
 	return kit.Sheet(kit.SheetOpts{Title: "By certificate", Body: join(state, pad(kit.Form(kit.FormOpts{Action: base + "/certificate", Fields: kit.WithErrors(fields, errs), Submit: "Keep it"})))})
@@ -263,11 +281,19 @@ func (u *ui) service(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return web.Render(w, r, u.servicePage(r, a, nil, ""))
+	waits, err := u.waits(r.Context(), a, web.Now(r))
+	if err != nil {
+		return err
+	}
+	return web.Render(w, r, u.servicePage(r, a, waits, nil, ""))
 }
 
 func (u *ui) makeToken(w http.ResponseWriter, r *http.Request) error {
 	a, err := u.findService(r)
+	if err != nil {
+		return err
+	}
+	waits, err := u.waits(r.Context(), a, web.Now(r))
 	if err != nil {
 		return err
 	}
@@ -276,12 +302,16 @@ func (u *ui) makeToken(w http.ResponseWriter, r *http.Request) error {
 		t, err = u.s.MakeToken(r.Context(), web.Who(r), a.ID, t)
 	}
 	if err != nil {
-		return redraw(w, r, err, func(errs map[string]string, whole string) kit.Page { return u.servicePage(r, a, errs, whole) })
+		return redraw(w, r, err, func(errs map[string]string, whole string) kit.Page { return u.servicePage(r, a, waits, errs, whole) })
+	}
+	how := "The program sends it as Authorization: Bearer, to the API only. Keep it where the program keeps its secrets, not in its source."
+	if access.NeedsYes(t.Permissions) {
+		how = "It works once the compliance officer or the laboratory director has said yes: they find it on Today. " + how
 	}
 	return web.Render(w, r, kit.Page{
 		Title: "Token of " + a.Name, Lead: "This is the token of " + a.Name + ".", Rest: "It is shown this once.", Crumbs: []kit.Crumb{peopleCrumb, tokensCrumb, {Name: a.Name, Href: "/people/tokens/" + a.ID.String() + "/account"}, {Name: "Token"}}, Nav: "/people",
 		Body: join(
-			kit.Sheet(kit.SheetOpts{Title: t.Name, Sub: "works until " + wordLastDay(t.Until, ""), Pad: true, Body: join(kit.Pre("Token", []kit.Part{{Text: t.Secret}}), paragraph("The program sends it as Authorization: Bearer, to the API only. Keep it where the program keeps its secrets, not in its source."))}),
+			kit.Sheet(kit.SheetOpts{Title: t.Name, Sub: "works until " + wordLastDay(t.Until, ""), Pad: true, Body: join(kit.Pre("Token", []kit.Part{{Text: t.Secret}}), paragraph(how))}),
 			kit.Buttons(kit.Action{Text: "Go to " + a.Name, Href: "/people/tokens/" + a.ID.String() + "/account", Primary: true}),
 		),
 	})
@@ -292,8 +322,12 @@ func (u *ui) setKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	waits, err := u.waits(r.Context(), a, web.Now(r))
+	if err != nil {
+		return err
+	}
 	if err := u.s.SetKey(r.Context(), web.Who(r), a.ID, r.PostFormValue("certificate")); err != nil {
-		return redraw(w, r, err, func(errs map[string]string, whole string) kit.Page { return u.servicePage(r, a, errs, whole) })
+		return redraw(w, r, err, func(errs map[string]string, whole string) kit.Page { return u.servicePage(r, a, waits, errs, whole) })
 	}
 	return web.Done(w, r, "/people/tokens/"+a.ID.String()+"/account", "The change was kept.")
 }

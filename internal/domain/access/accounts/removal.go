@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/labwarden/labwarden/internal/platform/event"
+	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/store"
 )
 
@@ -24,7 +25,7 @@ func (s *Service) perform(ctx context.Context) error {
 			s.log.Warn("a removal of the access review did not work", "line", l.ID.String(), "kind", l.Kind, "error", err)
 			how = ""
 		}
-		if err := s.settleTask(ctx, l.ID, how, By{Account: "labwarden"}, err != nil); err != nil {
+		if err := s.settleTask(ctx, l.ID, how, By{Account: ledger.Program}, err != nil); err != nil {
 			return err
 		}
 	}
@@ -148,7 +149,7 @@ func (s *Service) Tick(ctx context.Context) error {
 		bad = append(bad, s.finish(ctx, id))
 	}
 	for _, id := range old {
-		if err := s.Discard(ctx, id, By{Account: "labwarden"}); !errors.Is(err, ErrConflict) {
+		if err := s.Discard(ctx, id, By{Account: ledger.Program}); !errors.Is(err, ErrConflict) {
 			bad = append(bad, err)
 		}
 	}

@@ -121,7 +121,7 @@ func newLab(t *testing.T) *lab {
 		Hub: func() record.Hub { return record.Hub{Lab: "Millbrook Laboratory", Host: "lab.example"} }, Partners: func() [][2]string { return [][2]string{{"riverside", "Riverside Family Practice"}} }, Zone: time.UTC,
 	}
 	s := &web.Server{
-		Pace: 1_000_000, // the test asks faster than people do
+		Pace:     1_000_000, // the test asks faster than people do
 		Identify: func(*http.Request) (*authz.Subject, error) { return l.subject(l.me), nil },
 		Shell: func(_ *http.Request, who *authz.Subject) kit.Shell {
 			return kit.Shell{

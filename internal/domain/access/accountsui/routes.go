@@ -26,9 +26,14 @@ type Deps struct {
 	// Partners are the keys and names of configured partners, for the channels of
 	// vendors; nil knows none.
 	Partners func() [][2]string
+	// Programs are the service accounts, for the record; nil knows none.
+	Programs func(ctx context.Context) ([]Program, error)
 	// Zone is the laboratory's time zone; nil is the zone of the server's clock.
 	Zone *time.Location
 }
+
+// Program is a service account, with who made it.
+type Program struct{ Account, Name, MadeBy string }
 
 // Routes are all pages and operations. Each part has its own file.
 func Routes(d Deps) []web.Route {
@@ -204,7 +209,14 @@ func (d Deps) recordNames(ctx context.Context) (record.Names, error) {
 	for i := range people {
 		out.Add(people[i].ID, people[i].Account, people[i].Name)
 	}
-	return out, nil
+	if d.Programs == nil {
+		return out, nil
+	}
+	programs, err := d.Programs(ctx)
+	for _, p := range programs {
+		out.AddProgram(p.Account, p.Name, p.MadeBy)
+	}
+	return out, err
 }
 
 // named is a person's name with the account behind it.

@@ -15,7 +15,7 @@ type Names map[string]string
 
 // NewNames knows those who act without being a person.
 func NewNames() Names {
-	return Names{"labwarden": "Labwarden", "hub": "Labwarden", "console": "the console", "openid": "the sign-in provider"}
+	return Names{ledger.Program: "Labwarden", "labwarden": "Labwarden", "hub": "Labwarden", "console": "the console", "openid": "the sign-in provider"}
 }
 
 // Add makes a person known.
@@ -27,6 +27,13 @@ func (n Names) Add(id event.ID, account, name string) {
 		return // somebody else, or an account, reads the same: it stays theirs
 	}
 	n[code] = name
+}
+
+// AddProgram makes a service account known, with who made it: what it sees, they
+// let it see.
+func (n Names) AddProgram(account, name, maker string) {
+	text := name + ", a program that " + n.Of(maker) + " made"
+	n[account], n[ledger.Code(account)] = text, text
 }
 
 // Of is the name of whom v means; v where nobody is known by it.
@@ -53,7 +60,7 @@ func (n Names) Who(v string) string {
 }
 
 func (n Names) program(v string) bool {
-	return v == "labwarden" || v == "hub" || v == "console" || v == "openid"
+	return v == ledger.Program || v == "labwarden" || v == "hub" || v == "console" || v == "openid"
 }
 
 // Brief keeps the end of a long identifier: of ours the beginning is the time; of

@@ -45,3 +45,13 @@ func TestNames(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestAProgramCarriesItsMaker: what a program saw, whoever made it let it see.
+func TestAProgramCarriesItsMaker(t *testing.T) {
+	n := record.NewNames()
+	n.Add(event.NewID(), "okafor", "Ngozi Okafor")
+	n.AddProgram("lis", "Nightly count", "okafor")
+	if got := n.Who("lis"); got != "Nightly count, a program that Ngozi Okafor made (lis)" {
+		t.Error(got)
+	}
+}

@@ -30,6 +30,8 @@ type Deps struct {
 	Dates      Dates
 	Witnessing Witnessing
 	Bundles    *setup.BundleJob
+	// Sites are those of the configuration in force; none where there is one laboratory.
+	Sites func() []kit.Option
 	// Zone is where the laboratory is; nil is UTC.
 	Zone Zone
 }
@@ -51,7 +53,7 @@ func Kinds(err error) *web.Error {
 			setup.ErrEnded, setup.ErrEdited, setup.ErrMoved, setup.ErrReviewed, setup.ErrDirector, setup.ErrWindowOver, setup.ErrProblemAnswered, setup.ErrProblemTaken,
 			approval.ErrDecided, approval.ErrExpired, approval.ErrChanged, approval.ErrMissing, approval.ErrDamaged,
 		},
-		web.KindDenied: {setup.ErrNotAlone, setup.ErrNever, setup.ErrReads, approval.ErrOwn},
+		web.KindDenied: {setup.ErrNotAlone, setup.ErrNever, setup.ErrReads, approval.ErrOwn, approval.ErrHand},
 		web.KindBusy:   {setup.ErrBusy, setup.ErrBundleBusy, setup.ErrProblemMany, setup.ErrOften},
 		web.KindInvalid: {
 			setup.ErrUnchanged, setup.ErrProblems, setup.ErrStatement, setup.ErrTooLong, setup.ErrTitle, setup.ErrDirecting, setup.ErrNote, setup.ErrDay,

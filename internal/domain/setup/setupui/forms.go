@@ -232,7 +232,11 @@ func (d Deps) drawSource(w http.ResponseWriter, r *http.Request, n setup.NewSour
 		{Name: "kind", Label: "How its messages come in", Kind: kit.RadioField, Value: n.Kind, Options: []kit.Option{
 			{Value: "mllp", Text: "HL7 over TLS", Hint: "It connects to an address of this machine (MLLP)."}, {Value: "folder", Text: "Folder", Hint: "It writes files that are taken from there."},
 		}},
-		{Name: "site", Label: "Site", Value: n.Site, Mono: true, Optional: true, Hint: "Of the laboratory it belongs to."},
+	}
+	if sites := d.sites(); len(sites) > 0 {
+		fields = append(fields, kit.Field{Name: "site", Label: "Site", Kind: kit.SelectField, Value: n.Site, Optional: true, Options: append([]kit.Option{{Text: "None"}}, sites...), Hint: "Its results belong there for good."})
+	}
+	fields = append(fields, []kit.Field{
 		{Kind: kit.GroupField, Label: "When it connects with HL7 over TLS"},
 		{Name: "listen", Label: "Address and port it connects to", Value: n.Listen, Mono: true, Hint: "Of this machine: 192.0.2.10:2575."},
 		{Name: "fingerprint", Label: "Fingerprint of the certificate it shows", Value: n.Fingerprint, Mono: true, Hint: "SHA-256, 64 hex digits. No other certificate gets in."},
@@ -240,11 +244,18 @@ func (d Deps) drawSource(w http.ResponseWriter, r *http.Request, n setup.NewSour
 		{Name: "from", Label: "Networks it connects from", Kind: kit.TextareaField, Rows: 2, Value: n.From, Mono: true, Optional: true, Hint: "One a line: 192.0.2.0/24."},
 		{Kind: kit.GroupField, Label: "When it writes into a folder"},
 		{Name: "path", Label: "Folder", Value: n.Path, Mono: true, Hint: "It must be there."},
-	}
+	}...)
 	page.Body = kit.Columns(kit.Sheet(kit.SheetOpts{Title: "The source", Sub: "nothing is applied yet", Pad: true, Body: kit.Form(kit.FormOpts{
 		Action: "/setup/source", Submit: "Show what becomes different", Cancel: "/settings", Fields: kit.WithErrors(fields, wrong), Wrong: wrong[""],
 	})}), nextSheet("The set-up says when its first message has come."))
 	return web.Render(w, r, page)
+}
+
+func (d Deps) sites() []kit.Option {
+	if d.Sites == nil {
+		return nil
+	}
+	return d.Sites()
 }
 
 func (d Deps) addSource(w http.ResponseWriter, r *http.Request) error {
