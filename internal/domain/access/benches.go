@@ -37,7 +37,8 @@ type Bench struct {
 }
 
 // PairBench makes the browser that asks a bench. The token goes into its cookie
-// (SetBenchCookie). Needs benches.manage.
+// (SetBenchCookie). The session it was asked in ends: it is none of a bench, and
+// would stay open on a device that others use. Needs benches.manage.
 func (s *Service) PairBench(ctx context.Context, who *authz.Subject, name, site string) (b Bench, token string, err error) {
 	if err := who.May(authz.BenchesManage, authz.Object{}, s.now()); err != nil {
 		return b, "", err
@@ -59,6 +60,11 @@ func (s *Service) PairBench(ctx context.Context, who *authz.Subject, name, site 
 		}
 		if err := s.tags.Put(ctx, tx, taggedBenches, b.ID[:]); err != nil {
 			return err
+		}
+		if who.Session != (event.ID{}) {
+			if _, err := s.endSessions(ctx, tx, who.Account, "its device became a shared bench", "id = $1", who.Session[:]); err != nil {
+				return err
+			}
 		}
 		_, err = s.fact(ctx, tx, KindPaired, who.Account, ledger.Pairs{idPair("bench", b.ID)}, nil)
 		return err

@@ -57,6 +57,11 @@ func TestSessionsByForm(t *testing.T) {
 	if !strings.Contains(strings.Join(w.Header().Values("Set-Cookie"), "\n"), access.BenchCookie+"=") {
 		t.Error("no bench cookie")
 	}
+	if w.Header().Get("Location") != "/sign-in" {
+		t.Error("the administrator's session stays open on a shared device")
+	}
+	want(t, x.get("okafor", "/people/sessions"), 303)
+	delete(x.tokens, "okafor")
 	w = x.get("okafor", "/people/sessions")
 	want(t, w, 200, "Chemistry bench 2")
 	want(t, x.post("okafor", regexp.MustCompile(`/people/sessions/[0-9a-f-]{36}/unpair`).FindString(w.Body.String())), 303)

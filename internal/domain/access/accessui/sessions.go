@@ -140,7 +140,8 @@ func (u *ui) pairBench(w http.ResponseWriter, r *http.Request) error {
 	}
 	access.SetBenchCookie(w, token)
 	web.Say(r, livePeople)
-	return web.Done(w, r, "/people/sessions", "This device is the bench "+b.Name+" now. Sign out, so that the next person can sign in here.")
+	access.ClearCookie(w)
+	return web.Done(w, r, "/sign-in", "This device is the bench "+b.Name+" now. You are signed out, and the next person can sign in here.")
 }
 
 func (u *ui) endBench(w http.ResponseWriter, r *http.Request) error {
