@@ -46,9 +46,13 @@ func TestDelegationsDoNotRevive(t *testing.T) {
 		}{
 			"nothing":                           {func(access.Person) {}, true},
 			"a leaver who is back, as the same": {func(p access.Person) { back(p); give(p, authz.Technologist) }, false},
-			"a leaver who is back, as another":  {func(p access.Person) { back(p); give(p, authz.ComplianceOfficer) }, false},
-			"another role":                      {func(p access.Person) { give(p, authz.ComplianceOfficer); end(p, authz.Technologist) }, false},
-			"the role taken and given again":    {func(p access.Person) { end(p, authz.Technologist); give(p, authz.Technologist) }, false},
+			"a leaver who is back, as another": {func(p access.Person) {
+				back(p)
+				check(t, r.s.ConfirmAtConsole(ctx, p.Account, "root"))
+				give(p, authz.ComplianceOfficer)
+			}, false},
+			"another role":                   {func(p access.Person) { give(p, authz.ComplianceOfficer); end(p, authz.Technologist) }, false},
+			"the role taken and given again": {func(p access.Person) { end(p, authz.Technologist); give(p, authz.Technologist) }, false},
 			"the same role elsewhere, given first": {func(p access.Person) {
 				_, err := r.s.Grant(ctx, r.as(r.admin), p.ID, authz.Grant{Role: authz.Technologist, Partners: []string{"riverside"}})
 				check(t, err)
