@@ -101,7 +101,8 @@ type JourneyOptions struct {
 	// Sees says of which deliveries it tells; nil: all. A message none of whose
 	// deliveries may be seen is not found.
 	Sees Sight
-	// Identity gives the patient's initials and year of birth. Looks tells who
+	// Identity gives the patient's initials and year of birth, and order numbers and
+	// who ordered; without it see Said.Hidden. Looks tells who
 	// looked. A journey never tells values: only what is recorded does, see Reveal.
 	Identity, Looks bool
 }
@@ -250,6 +251,9 @@ func (w *walk) readBody(ctx context.Context) error {
 	}
 	w.j.Said = saidOf(m, w.zone, w.o.Identity)
 	w.j.Masked = masked(m, false)
+	if !w.o.Identity {
+		w.j.Said, w.j.Masked = w.j.Said.Hidden(), withoutNumbers(w.j.Masked)
+	}
 	return nil
 }
 

@@ -125,6 +125,9 @@ func (l *resultList) page(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	wrong, page := l.asked(r, &q)
+	if err := searchable(r, &q); err != nil {
+		return err
+	}
 	if kit.WantsCSV(r.URL) && len(wrong) == 0 && !ended {
 		return l.csv(w, r, q, page)
 	}
@@ -139,8 +142,11 @@ func (l *resultList) page(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		for id, s := range of {
-			said[id.String()] = s
+		for i := range hits.Messages {
+			m := &hits.Messages[i]
+			if s := of[m.ID]; s != nil {
+				said[m.ID.String()] = saidFor(r, m, s)
+			}
 		}
 	}
 	now := l.clock(r)
@@ -160,7 +166,7 @@ func (l *resultList) page(w http.ResponseWriter, r *http.Request) error {
 		}
 		body = append(body, kit.Buttons(kit.Action{Text: text, Href: "/results?" + older.Encode(), Icon: "next"}))
 	}
-	p.Body = kit.Columns(templ.Join(body...), kit.Sheet(kit.SheetOpts{Title: "Find a patient’s results", Sub: "recorded", Pad: true, Body: searchForm(nil, nil)}))
+	p.Body = kit.Columns(templ.Join(body...), kit.Sheet(kit.SheetOpts{Title: searchTitle(r), Sub: "recorded", Pad: true, Body: searchForm(r, nil, nil)}))
 	return web.Render(w, r, p)
 }
 
@@ -398,16 +404,23 @@ func (l *resultList) csv(w http.ResponseWriter, r *http.Request, q results.Query
 
 // searchForm asks for what names a patient or an order. It is a POST: none of it
 // comes to stand in an address.
-func searchForm(given url.Values, wrong map[string]string) templ.Component {
-	return kit.Form(kit.FormOpts{
-		Action: "/results/search", Submit: "Find", Wrong: wrong[""],
-		Fields: kit.WithErrors([]kit.Field{
-			{Name: "order", Label: "Order, accession or specimen number", Value: given.Get("order"), Mono: true, Max: 100, Autocomplete: "off"},
+func searchForm(r *http.Request, given url.Values, wrong map[string]string) templ.Component {
+	fields := []kit.Field{{Name: "order", Label: "Order, accession or specimen number", Value: given.Get("order"), Mono: true, Max: 100, Autocomplete: "off"}}
+	if looksForPatients(r) {
+		fields = append(fields, []kit.Field{
 			{Name: "patient", Label: "Patient identifier", Value: given.Get("patient"), Mono: true, Max: 100, Autocomplete: "off", Hint: "Exactly as the LIS writes it."},
 			{Name: "last", Label: "Last name", Value: given.Get("last"), Max: 100, Autocomplete: "off"},
 			{Name: "born", Label: "Birth date", Value: given.Get("born"), Kind: kit.DateField, Narrow: true, Autocomplete: "off", Hint: "Together with the last name."},
-		}, wrong),
-	})
+		}...)
+	}
+	return kit.Form(kit.FormOpts{Action: "/results/search", Submit: "Find", Wrong: wrong[""], Fields: kit.WithErrors(fields, wrong)})
+}
+
+func searchTitle(r *http.Request) string {
+	if looksForPatients(r) {
+		return "Find a patient’s results"
+	}
+	return "Find a result by its number"
 }
 
 // search takes a search, records it, and leads to its results.
@@ -419,6 +432,9 @@ func (l *resultList) search(w http.ResponseWriter, r *http.Request) error {
 	q := results.Query{
 		Order: strings.TrimSpace(f.Get("order")), PatientID: strings.TrimSpace(f.Get("patient")),
 		LastName: strings.TrimSpace(f.Get("last")), BirthDate: strings.TrimSpace(f.Get("born")),
+	}
+	if err := searchable(r, &q); err != nil {
+		return err
 	}
 	wrong := map[string]string{}
 	switch {
@@ -447,7 +463,7 @@ func (l *resultList) search(w http.ResponseWriter, r *http.Request) error {
 	return web.Render(w, r, kit.Page{
 		Title: "Find results", Lead: "Nothing was looked for yet.", Nav: "/results", Crumbs: []kit.Crumb{{Name: "Results", Href: "/results"}},
 		Status: http.StatusUnprocessableEntity,
-		Body:   kit.Sheet(kit.SheetOpts{Title: "Find a patient’s results", Sub: "recorded", Pad: true, Body: searchForm(f, wrong)}),
+		Body:   kit.Sheet(kit.SheetOpts{Title: searchTitle(r), Sub: "recorded", Pad: true, Body: searchForm(r, f, wrong)}),
 	})
 }
 

@@ -146,12 +146,12 @@ func resultOps(d Deps) []web.Route {
 	out := []web.Route{
 		web.Op[searchIn, searchOut]{
 			Pattern: "POST /api/v1/results/search", Needs: authz.ResultsFind, Tag: tagResults, Summary: "Find results",
-			Detail: "What names a patient or an order stands in the body, never in an address, and such a search is recorded before it is made.", Do: d.opSearch,
+			Detail: "What names a patient or an order stands in the body, never in an address, and such a search is recorded before it is made. To look for a patient is for those who may see patients' identity.", Do: d.opSearch,
 		}.Route(),
 		web.Op[resultIn, apiResult]{Pattern: "GET /api/v1/results/{id}", Needs: authz.ResultsFind, Tag: tagResults, Summary: "Where a result stands", Do: d.opResult}.Route(),
 		web.Op[resultIn, journeyOut]{
 			Pattern: "GET /api/v1/results/{id}/journey", Needs: authz.ResultsFind, Tag: tagResults, Summary: "A result's journey",
-			Detail: "Each step names its source. No patient is named.", Do: d.opJourney,
+			Detail: "Each step names its source. No patient is named; of order numbers those who may see no patient read the end.", Do: d.opJourney,
 		}.Route(),
 		web.Op[reasonIn, messageOut]{
 			Pattern: "POST /api/v1/results/{id}/message", Needs: authz.ResultsReveal, Tag: tagResults, Summary: "The message itself",
@@ -180,6 +180,9 @@ func (d Deps) opSearch(r *http.Request, v searchIn) (searchOut, error) {
 	var ok bool
 	if q.State, ok = stateNamed(v.State); !ok {
 		return out, &web.Error{Kind: web.KindInvalid, Message: "state is not one of those this operation knows", Fields: map[string]string{"state": "unknown"}}
+	}
+	if err := searchable(r, &q); err != nil {
+		return out, err
 	}
 	if q.Names() {
 		reason := strings.TrimSpace(v.Reason)
@@ -216,7 +219,7 @@ func (d Deps) opJourney(r *http.Request, v resultIn) (journeyOut, error) {
 		return journeyOut{}, err
 	}
 	now := d.clock(r)
-	j, err := d.Results.Journey(r.Context(), m.ID, results.JourneyOptions{Sees: sightOf(web.Scope(r, authz.ResultsFind))})
+	j, err := d.Results.Journey(r.Context(), m.ID, results.JourneyOptions{Sees: sightOf(web.Scope(r, authz.ResultsFind)), Identity: mayReach(r, authz.ResultsReveal, &m)})
 	if err != nil {
 		return journeyOut{}, missing(err, noResult)
 	}
