@@ -68,7 +68,7 @@ func TestEveryColumnIsBound(t *testing.T) {
 			p, err := r.s.PersonByAccount(ctx, a)
 			check(t, err)
 			check(t, r.s.ChangePerson(ctx, who, p.ID, access.Change{Name: p.Name, Mail: a + "@lab.example", Revision: p.Revision}))
-			check(t, r.s.LinkOutside(ctx, who, p.ID, "https://id.example", a))
+			check(t, r.s.LinkSelf(ctx, r.as(p), access.Device{Name: "x"}, "https://id.example", a))
 		}
 		check(t, r.s.Tick(ctx))
 		// The position has one row: another, tagged as the program would.

@@ -84,6 +84,9 @@ var (
 	errDoubt = &Refusal{KindConflict, "role", "Somebody let them in again, or made them a recovery link, and nobody else has confirmed since that it is them. Before they get a role that asks for a passkey, or the laboratory director's, a second person confirms them on their page (administrator, security or compliance officer), or somebody at the console of the machine: labwarden access confirm ACCOUNT."}
 	// errWeighty keeps one person from making a way into an account of weight.
 	errWeighty = &Refusal{Kind: KindConflict, Text: "They hold a role that asks for a passkey or the laboratory director's, or did in the last 30 days: nobody makes them a link alone. Recover them at the console of the machine, with labwarden access recover ACCOUNT, or ask a second person on their page."}
+	// errLinkWeighty keeps one person from linking an account of weight to a subject of
+	// their own at the provider.
+	errLinkWeighty = &Refusal{KindConflict, "subject", "They hold a role that asks for a passkey or the laboratory director's, or did in the last 30 days: nobody else links them. They link themselves, on the page of their own sign-in."}
 	// ErrOneHand: of two people, one brought the other in and nobody else has looked.
 	ErrOneHand = &Refusal{Kind: KindConflict, Text: "This takes two people who came in by different hands: one of you let the other in, gave them their role or made their link, and nobody else has confirmed that since. Somebody else does this, or confirms first on the person's page; where there is nobody else, somebody at the console of the machine does: labwarden access confirm ACCOUNT."}
 )
@@ -98,6 +101,19 @@ func (s *Service) trusted(ctx context.Context, tx *store.Tx, person event.ID, r 
 		err = errDoubt
 	}
 	return err
+}
+
+// linkedByAnother is a link to the sign-in provider that somebody makes for another:
+// a way in, like a recovery link.
+func (s *Service) linkedByAnother(ctx context.Context, tx *store.Tx, p Person, by string) error {
+	w, err := s.weighs(ctx, tx, p.ID)
+	if err == nil && w {
+		err = errLinkWeighty
+	}
+	if err != nil {
+		return err
+	}
+	return s.doubt(ctx, tx, p.ID, by)
 }
 
 // Weighs says whether somebody holds a role of weight, or did within the last 30

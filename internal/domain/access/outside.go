@@ -77,7 +77,7 @@ func cleanSubject(issuer, subject string) (string, error) {
 
 // LinkOutside links somebody to a subject of the OpenID provider: whoever the
 // provider says that is, signs in as them. They are told. Needs people.change, and
-// never oneself.
+// never oneself; who holds a role of weight links themselves.
 func (s *Service) LinkOutside(ctx context.Context, who *authz.Subject, person event.ID, issuer, subject string) error {
 	if err := s.mayChange(who, person); err != nil {
 		return err
@@ -122,6 +122,8 @@ func (s *Service) linkOutside(ctx context.Context, c WayChange, issuer, subject 
 		by := c.By
 		if by == "" {
 			by = p.Account
+		} else if err := s.linkedByAnother(ctx, tx, p, by); err != nil {
+			return err
 		}
 		id := event.NewID()
 		_, err = s.tags.Exec(ctx, tx, taggedOutside, id[:], `INSERT INTO access_outside (id, person, issuer, subject, made_at, made_by, ended_at, ended_by) VALUES ($1, $2, $3, $4, $5, $6, 0, '')`,

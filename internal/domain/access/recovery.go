@@ -149,8 +149,10 @@ func (s *Service) AllowRecovery(ctx context.Context, who *authz.Subject, person 
 			return err
 		}
 		account = p.Account
-		l, err = s.makeLink(ctx, tx, who.Account, LinkRecover, p.ID)
-		return err
+		if l, err = s.makeLink(ctx, tx, who.Account, LinkRecover, p.ID); err != nil {
+			return err
+		}
+		return s.Changed(ctx, tx, WayChange{Person: p.ID, What: RecoveryMade, By: who.Account})
 	})
 	if err == nil {
 		s.tellRecovery(ctx, account, who.Account+" made a recovery link for "+account+", for which somebody else had asked.")

@@ -238,3 +238,17 @@ func TestTheProviderGivesNoRoleOfWeightToWhomOneHandLetIn(t *testing.T) {
 		}
 	})
 }
+
+// TestNobodyLinksAnAccountOfWeightForAnother: a link to a subject of the provider is a
+// way in like any other.
+func TestNobodyLinksAnAccountOfWeightForAnother(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		ctx := t.Context()
+		director, tech := r.join("silva", role(authz.Director)), r.join("sam", role(authz.Technologist))
+		says(t, r.s.LinkOutside(ctx, r.as(r.admin), director.ID, issuer, "00u-1"), "They link themselves")
+		check(t, r.s.LinkOutside(ctx, r.as(r.admin), tech.ID, issuer, "00u-2"))
+		_, err := r.s.Grant(ctx, r.as(r.admin), tech.ID, role(authz.Director))
+		says(t, err, "labwarden access confirm")
+		check(t, r.s.LinkSelf(ctx, r.as(director), access.Device{Name: "Firefox on Linux"}, issuer, "00u-3"))
+	})
+}
