@@ -76,10 +76,11 @@ var apiLacking = []string{
 	"POST /people/tokens",
 	"POST /people/tokens/{id}/certificate",
 	"POST /people/tokens/{id}/end",
+	"POST /people/{id}/provider",
 	"POST /people/{id}/provider/unlink",
 	"POST /people/{id}/recover",
 	"POST /people/{id}/return",
-	"POST /quarantine/replay",
+	"POST /people/{id}/unlock",
 	"POST /routes/{name}/values/{id}",
 }
 

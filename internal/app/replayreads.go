@@ -17,8 +17,8 @@ import (
 
 // What is on record of a replay before it runs.
 const (
-	kindReplayed     = "config.replayed"
-	kindReplayListed = "result.replay_listed" // which messages fit rules that read the patient's
+	KindReplayed     = "config.replayed"
+	KindReplayListed = "result.replay_listed" // which messages fit rules that read the patient's
 )
 
 // replayReads says in words what the rules that differ between two configurations
@@ -153,12 +153,12 @@ func (h *Hub) recordReplay(ctx context.Context, who, day, revision string, reads
 	}
 	by := ledger.Pairs{{K: "by", V: ledger.Code(who)}}
 	about := func() ledger.Pairs { return ledger.Pairs{{K: "day", V: day}, {K: "revision", V: revision}} }
-	kinds := []string{kindReplayed}
+	kinds := []string{KindReplayed}
 	switch {
 	case reveal:
 		kinds = append(kinds, "result.replay_revealed")
 	case len(reads) > 0:
-		kinds = append(kinds, kindReplayListed)
+		kinds = append(kinds, KindReplayListed)
 	}
 	return h.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 		for _, kind := range kinds {
