@@ -39,6 +39,7 @@ func TestDelegationsDoNotRevive(t *testing.T) {
 			l, err := r.s.Return(ctx, r.as(r.admin), p.ID)
 			check(t, err)
 			r.use(l.Token, access.NewPerson{})
+			check(t, r.s.ConfirmAtConsole(ctx, p.Account, "ngozi"))
 		}
 		for name, c := range map[string]struct {
 			then func(p access.Person)
