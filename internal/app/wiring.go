@@ -42,6 +42,7 @@ func (h *Hub) furnish() {
 	h.Access.ProvideFor(h.rolesFor)
 	h.rooms.approvals = approval.New(h.DB, h.Vault, h.now)
 	h.rooms.approvals.Hands(h.Access)
+	h.Results.SetHands(h.Access)
 	port := setupPort{h}
 	h.rooms.setup = setup.New(setup.Deps{
 		DB: h.DB, Vault: h.Vault, Approvals: h.rooms.approvals, Config: port, Read: port.readDraft, Directing: port, Replayer: port,

@@ -98,6 +98,11 @@ func (s *Service) lift(ctx context.Context, id event.ID, kind StopKind, by Named
 		if out.Frees, err = st.frees(ctx, tx); err != nil {
 			return err
 		}
+		if confirm && st.liftBy != "" {
+			if err := s.twoHands(ctx, tx, who, asker{st.liftBy, st.liftAccount}); err != nil {
+				return fmt.Errorf("stop %s: %w", id, err)
+			}
+		}
 		now := s.now().UnixMicro()
 		switch {
 		case confirm && st.liftBy == "":
