@@ -58,7 +58,7 @@ func TestReadersWhoDoNotRead(t *testing.T) {
 					if i%2 == 1 {
 						x = missing
 					}
-					b.Write(frame(h2Headers, endStream|endHeaders, uint32(2*i+1), x)) //nolint:gosec // small
+					b.Write(frame(h2Headers, endStream|endHeaders, uint32(2*i+1), x))
 				}
 				_, _ = io.WriteString(c, b.String()) // the hub may have ended it
 			})
@@ -127,7 +127,7 @@ func TestExportsNobodyReads(t *testing.T) {
 	head := fields(":method", "POST", ":scheme", "https", ":path", "/record/mine", ":authority", h.host(), "cookie", strings.TrimSuffix(cookie, "; "),
 		"content-type", "application/x-www-form-urlencoded", "origin", dana.url, "user-agent", "Chrome/130 Linux")
 	for i := range 30 {
-		id := uint32(2*i + 1) //nolint:gosec // small
+		id := uint32(2*i + 1)
 		b.Write(frame(h2Headers, endHeaders, id, head))
 		b.Write(frame(h2Data, endStream, id, []byte("as=csv")))
 	}

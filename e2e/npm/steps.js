@@ -79,6 +79,11 @@ const steps = {
     const r = await p.context().request.fetch(plan.base + s.path, { method: s.method || "GET", ignoreHTTPSErrors: true });
     if (r.status() >= 400) throw new Error(`${s.path} answered ${r.status()}`);
   },
+  // console has somebody at the machine's console do something.
+  console: async (p, s, plan) => {
+    const r = await fetch(plan.machine + "/?line=" + encodeURIComponent(s.value));
+    if (!r.ok) throw new Error(await r.text());
+  },
   url: (p, s, plan) => until("the address", s.within || 5000, async () => {
     const u = p.url().replace(plan.base, "");
     return u === s.is || (s.starts && u.startsWith(s.starts)) || `is ${u}, not ${s.is || s.starts + "…"}`;

@@ -224,3 +224,9 @@ partners:
 	fmt.Fprintf(&b, "  - {name: county-reports, from: lis, to: [county], stage: shadow, when: 'msh.type == \"OUL\"'}\n")
 	return b.String()
 }
+
+// console runs a command as whoever stands at the machine.
+func (l *laboratory) console(line string) error {
+	_, err := command(l.t, l.dir, append(strings.Fields(line), "--config", l.path("labwarden.yaml"))...)
+	return err
+}

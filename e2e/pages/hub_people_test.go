@@ -80,13 +80,16 @@ func everybody(l *laboratory) []Person {
 	return []Person{first, withCodes(okafor, "M. Okafor", "technologist", "", "")}
 }
 
-// others come only where everything is looked at.
+// others come only where everything is looked at. One of them is confirmed at the
+// console: else everybody counts as the first administrator's hand.
 func others() []Person {
+	confirmed := withPasskey(weiss, "S. Weiss", "security-officer", "", "")
+	confirmed.Steps = append(confirmed.Steps, Step{Do: "console", Value: "access confirm " + weiss})
 	return []Person{
 		withCodes(quist, "Dr. A. Lindqvist", "provider", "lindqvist", ""),
 		withPasskey(hahn, "L. Hahn", "compliance-officer", "", ""),
 		withPasskey(bell, "Dr. H. Bell", "laboratory-director", "", ""),
-		withPasskey(weiss, "S. Weiss", "security-officer", "", ""),
+		confirmed,
 		withCodes(audit, "P. Stone", "auditor", "", "2027-12-31"),
 		// Whose sessions are ended.
 		withPasskey(guest, "N. Guest", "front-desk", "", ""),

@@ -48,7 +48,7 @@ func tryHub(t *testing.T) Report {
 	t.Helper()
 	l := newLaboratory(t)
 	plan := Plan{
-		Base: l.url, Trust: l.certs, People: everybody(l), Sparse: !whole(), Shots: filepath.Join(npm.Root(t), ".test", "screens", "hub"),
+		Base: l.url, Trust: l.certs, Console: l.console, People: everybody(l), Sparse: !whole(), Shots: filepath.Join(npm.Root(t), ".test", "screens", "hub"),
 		Pages: mainPages(), Jobs: jobs(t, l), JobsFirst: true,
 	}
 	if whole() {

@@ -7,6 +7,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,6 +76,15 @@ func Try(t *testing.T, plan Plan) Report {
 	}
 	if err := os.MkdirAll(plan.Shots, 0o750); err != nil {
 		t.Fatal(err)
+	}
+	if plan.Console != nil {
+		machine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if err := plan.Console(r.FormValue("line")); err != nil {
+				http.Error(w, err.Error(), http.StatusConflict)
+			}
+		}))
+		defer machine.Close()
+		plan.Machine = machine.URL
 	}
 	for _, c := range plan.Trust {
 		sum := sha256.Sum256(c.RawSubjectPublicKeyInfo)

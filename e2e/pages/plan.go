@@ -39,6 +39,10 @@ type Plan struct {
 	Trust []*x509.Certificate `json:"-"`
 	SPKI  []string            `json:"spki,omitempty"`
 
+	// Console does what somebody at the machine's console would, for steps "console".
+	Console func(line string) error `json:"-"`
+	Machine string                  `json:"machine,omitempty"`
+
 	Browser string `json:"browser"`
 	Shots   string `json:"shots,omitempty"`
 }
@@ -115,6 +119,7 @@ type Job struct {
 //	not Text (At) · text At Is · value At Is · focused At · visible At · gone At ·
 //	keep At Name (Key: an attribute, Code: a pattern) for {{Name}} in later steps and
 //	paths · as Name (another of People, in a job) · download At (or Key, where the focus is) Value (a file) ·
+//	console Value ·
 //	wait At · eval Code · passkey · shot Name · clock · forward Within · without Path
 //
 // At is a CSS selector of Playwright's. Within is in milliseconds.

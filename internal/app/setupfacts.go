@@ -9,6 +9,7 @@ import (
 
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/domain/setup"
+	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
@@ -91,8 +92,25 @@ func (p setupPort) peopleFacts(ctx context.Context, f *setup.Facts) error {
 			return err
 		}
 		*n = len(who)
+		if perm == authz.ConfigApply {
+			if f.OneHand, err = p.oneHand(ctx, who); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// oneHand says whether no two of these people count as two.
+func (p setupPort) oneHand(ctx context.Context, who []approval.Person) (bool, error) {
+	for i, a := range who {
+		for _, b := range who[i+1:] {
+			if one, err := p.h.Access.OneHand(ctx, p.h.DB, a.Account, b.Account); err != nil || !one {
+				return false, err
+			}
+		}
+	}
+	return len(who) > 1, nil
 }
 
 // tested is when each partner's system last accepted a test message, as far as

@@ -25,6 +25,9 @@ type Facts struct {
 	// Administrators hold the role, Appliers may apply what another wrote,
 	// Directing decide what is the director's.
 	Administrators, Appliers, Directing int
+	// OneHand: all appliers were brought in by one person and nobody else has confirmed
+	// any of them; then none of them is another's second person.
+	OneHand bool
 	Sources, Partners                   []Heard
 	// Carrying routes are the path; the others compare or run beside it.
 	Routes, Carrying int
@@ -127,6 +130,9 @@ func peopleStep(f Facts) SetupStep {
 	case f.Appliers < 2:
 		s.Stand, s.Title = StandAdvised, "Only one person may apply a change"
 		s.Text = "What one person writes another applies. Until there is a second one, each change is applied alone, with a statement that another role reviews."
+	case f.OneHand:
+		s.Stand, s.Title = StandAdvised, "Nobody counts as a second person yet"
+		s.Text = "One person let everybody in, and nobody else has confirmed that these are the people they are said to be. When you know that the security officer came in themselves, confirm them once at the console of the machine: labwarden access confirm ACCOUNT. They confirm the others on their pages."
 	case f.Directing == 0:
 		s.Stand, s.Title = StandAdvised, "Nobody holds the laboratory director's role"
 		s.Text = "No route may begin to carry, and no clinical act is allowed, until there is a director or a delegate."

@@ -33,6 +33,7 @@ func TestStepsAreWhatThereIs(t *testing.T) {
 		"needs a person":   func(f *Facts) { f.Unattended = false },
 		"other shares":     func(f *Facts) { f.SharesSet = "CD" },
 		"one applier":      func(f *Facts) { f.Appliers = 1 },
+		"one hand":         func(f *Facts) { f.OneHand = true },
 		"no director":      func(f *Facts) { f.Directing = 0 },
 		"silent":           func(f *Facts) { f.Sources[0].Last = time.Time{} },
 		"never tested":     func(f *Facts) { f.Partners = f.Partners[:1] },

@@ -173,11 +173,11 @@ func (d Deps) drawProblem(w http.ResponseWriter, r *http.Request, answer, wrong 
 	}
 	p := kit.Page{Title: "Problem " + itoa(x.Number), Lead: "This report waits for somebody.", Crumbs: []kit.Crumb{{Name: "Problems", Href: "/problems"}}}
 	var next templ.Component
-	switch {
-	case x.State == setup.ProblemAnswered:
+	switch x.State {
+	case setup.ProblemAnswered:
 		p.Lead = x.AnsweredBy + " has answered this report."
 		next = kit.Sheet(kit.SheetOpts{Title: "The answer", Sub: x.AnsweredBy + ", " + at(x.AnsweredAt), Pad: true, Body: paragraphs(x.Answer)})
-	case x.State == setup.ProblemTaken:
+	case setup.ProblemTaken:
 		p.Lead = x.TakenBy + " sees to this report."
 	}
 	if x.State != setup.ProblemAnswered && may(r, authz.ProblemsAnswer) {
