@@ -27,8 +27,8 @@ type Facts struct {
 	Administrators, Appliers, Directing int
 	// OneHand: all appliers were brought in by one person and nobody else has confirmed
 	// any of them; then none of them is another's second person.
-	OneHand bool
-	Sources, Partners                   []Heard
+	OneHand           bool
+	Sources, Partners []Heard
 	// Carrying routes are the path; the others compare or run beside it.
 	Routes, Carrying int
 	Witnesses        int
