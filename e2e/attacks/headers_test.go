@@ -44,6 +44,7 @@ func TestNobodyIsLedElsewhere(t *testing.T) {
 					"a welcome":              stranger.get("/welcome" + q),
 					"results searched there": lena.post("/results/search"+q, name, value, "last", "x"),
 				}
+				stranger.http.CloseIdleConnections() // one address has only so many
 				for what, r := range replies {
 					tried++
 					h.ours(what+" with "+e, r.to)

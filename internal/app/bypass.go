@@ -32,7 +32,7 @@ type Bypass struct {
 	Earlier int
 	Unread  []string
 
-	lock    *os.File
+	lock    *folderLock
 	senders []channel.Sender
 }
 

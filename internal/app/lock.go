@@ -38,7 +38,7 @@ func folderName(n *config.Node) (string, error) {
 // lockData takes the data folder for this process. The kernel lets go of the
 // lock when the process ends, however it ends. note, if any, tells whoever is
 // refused what kind of process has it and how to end it.
-func lockData(n *config.Node, note string) (*os.File, error) {
+func lockData(n *config.Node, note string) (*folderLock, error) {
 	if err := os.MkdirAll(string(n.Data), 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
@@ -64,5 +64,14 @@ func lockData(n *config.Node, note string) (*os.File, error) {
 	if _, err := f.WriteAt(fmt.Appendf(nil, "%d\n%s", os.Getpid(), note), 0); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock the data folder: %w", err), f.Close())
 	}
-	return f, nil
+	return &folderLock{f}, nil
+}
+
+// folderLock holds a data folder.
+type folderLock struct{ f *os.File }
+
+// Close lets go at once. Closing the file alone does not while another process has
+// it too: one that is being started has every file of ours until its program runs.
+func (l *folderLock) Close() error {
+	return errors.Join(syscall.Flock(int(l.f.Fd()), syscall.LOCK_UN), l.f.Close())
 }

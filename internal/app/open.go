@@ -63,7 +63,7 @@ type Hub struct {
 
 	now           func() time.Time
 	slog          *slog.Logger
-	lock          *os.File
+	lock          *folderLock
 	node, version string
 	file          string // the configuration file; empty where there is none
 

@@ -172,6 +172,8 @@ func (w *Watcher) Look(ctx context.Context) error {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return errHeld
 	}
+	// Said, not only closed: a program that is being started has our files for a moment.
+	defer func() { _ = syscall.Flock(int(lock.Fd()), syscall.LOCK_UN) }()
 	if err := finish(root); err != nil {
 		return err
 	}

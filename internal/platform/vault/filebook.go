@@ -64,6 +64,8 @@ func (b *FileBook) Save(ctx context.Context, old, new []byte) error {
 	if err != nil {
 		return fmt.Errorf("lock key book: %w", err)
 	}
+	// Said, not only closed: a program that is being started has our files for a moment.
+	defer func() { _ = syscall.Flock(int(lock.Fd()), syscall.LOCK_UN) }()
 	now, err := b.read()
 	switch {
 	case errors.Is(err, ErrEmpty):
