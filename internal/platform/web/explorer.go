@@ -28,6 +28,17 @@ type explorerGroup struct {
 	Ops        []explorerOp
 }
 
+// about are the operations that are said all of: a page of all of them would weigh
+// too much.
+func (g explorerGroup) about(whole bool) []explorerOp {
+	if !whole {
+		return nil
+	}
+	return g.Ops
+}
+
+func explorerPath(tag string) string { return "/api?" + url.Values{"of": {tag}}.Encode() }
+
 // kindOf is a schema in a few words.
 func kindOf(s *Schema) string {
 	switch {
@@ -97,7 +108,17 @@ func (s *Server) explorerRoutes() []Route {
 	return []Route{
 		{Pattern: "GET /api", Needs: authz.APIDescribe, Handle: func(w http.ResponseWriter, r *http.Request) error {
 			d := s.Describe()
-			return Render(w, r, kit.Page{Title: "API", Lead: fmt.Sprintf("%d operations for programs.", count(d)), Rest: "The same rules as on the pages.", Body: explorerPage(d, explorerGroups(d))})
+			groups, of := explorerGroups(d), r.URL.Query().Get("of")
+			p := kit.Page{Title: "API", Lead: fmt.Sprintf("%d operations for programs.", count(d)), Rest: "The same rules as on the pages."}
+			if of != "" {
+				groups = slices.DeleteFunc(groups, func(g explorerGroup) bool { return g.Tag != of })
+				if len(groups) == 0 {
+					return NotFound("There is no such subject.")
+				}
+				p.Title, p.Lead, p.Crumbs = "API: "+of, of+".", []kit.Crumb{{Name: "API", Href: "/api"}}
+			}
+			p.Body = explorerPage(groups, of != "")
+			return Render(w, r, p)
 		}},
 		{Pattern: "POST /api/try", Needs: authz.APIDescribe, Handle: func(w http.ResponseWriter, r *http.Request) error {
 			if err := r.ParseForm(); err != nil {

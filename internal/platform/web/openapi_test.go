@@ -55,6 +55,12 @@ func TestTheDescriptionSaysWhatIsServed(t *testing.T) {
 	if w := s.ask("GET", "/api", "", "X-Test-Role", "administrator"); w.Code != 200 || !strings.Contains(w.Body.String(), "POST /api/v1/trees/{id}") || strings.Count(w.Body.String(), "<script") != 1 {
 		t.Errorf("the explorer: %d %s", w.Code, w.Body)
 	}
+	if w := s.ask("GET", "/api?of=trees", "", "X-Test-Role", "administrator"); w.Code != 200 || !strings.Contains(w.Body.String(), "curl -H") {
+		t.Errorf("one subject of the explorer: %d %s", w.Code, w.Body)
+	}
+	if w := s.ask("GET", "/api?of=none", "", "X-Test-Role", "administrator"); w.Code != 404 {
+		t.Errorf("a subject there is not: %d", w.Code)
+	}
 	if w := s.ask("POST", "/api/try", "op=get_list_at&p_at=%2F%2Fevil&p_limit=3", "X-Test-Role", "administrator", "Content-Type", "application/x-www-form-urlencoded"); w.Header().Get("Location") != "/api/v1/list/%2F%2Fevil?limit=3" {
 		t.Errorf("trying leads to %q", w.Header().Get("Location"))
 	}
