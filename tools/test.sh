@@ -11,7 +11,7 @@ began=$SECONDS
 go vet "$@"
 status=0
 # -vet=off: just done. -count=1: a result from the cache tests nothing on this machine.
-go test -v -count=1 -vet=off -timeout 10m "$@" 2>&1 | tee "$log" | awk -f tools/test.awk || status=$?
+go test -v -count=1 -vet=off -timeout 20m "$@" 2>&1 | tee "$log" | awk -f tools/test.awk || status=$?
 passed=$(grep -cE '^ *--- PASS' "$log" || true)
 skipped=$(grep -cE '^ *--- SKIP' "$log" || true)
 failed=$(grep -cE '^ *--- FAIL' "$log" || true)

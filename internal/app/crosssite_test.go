@@ -144,7 +144,7 @@ func TestNothingOfAnotherSiteIsCarriedOut(t *testing.T) {
 	t.Logf("%d routes that may change something, %d requests of other sites, %d refused, 0 leaves written", changing, tried, refused)
 	// The same request of our own page is not refused for where it comes from.
 	d.become(roles, &web.Route{Needs: authz.ResultsFind})
-	w := d.send(http.MethodPost, "/results/search", "application/x-www-form-urlencoded", "patient=X", "Sec-Fetch-Site", "same-origin", "Origin", "https://localhost")
+	w := d.send(http.MethodPost, "/results/search", "application/x-www-form-urlencoded", "order=X", "Sec-Fetch-Site", "same-origin", "Origin", "https://localhost")
 	if w.Code == http.StatusForbidden {
 		t.Errorf("our own page: %d", w.Code)
 	}

@@ -74,8 +74,10 @@ func TestRefusalsAreWrittenDown(t *testing.T) {
 	}
 	fast := &authz.Subject{Person: event.NewID(), Account: "fast", Level: authz.LevelPasskey, FreshAt: time.Now(), Grants: []authz.Grant{{Role: authz.Technologist}}}
 	last := 0
-	for range 130 {
-		last = ask(fast, "GET /api/v1/today")
+	for range 1000 { // more where the machine is slow: its pace comes back meanwhile
+		if last = ask(fast, "GET /api/v1/today"); last == http.StatusTooManyRequests {
+			break
+		}
 	}
 	if all = written(); last != http.StatusTooManyRequests || len(all) != 3 || all[2].IDs.Get("by") != "fast" || all[2].Codes.Get("why") != "too_fast" {
 		t.Fatalf("who asks too fast: %d %+v", last, all)
