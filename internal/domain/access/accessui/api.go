@@ -2,6 +2,7 @@ package accessui
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/labwarden/labwarden/internal/domain/access"
@@ -84,7 +85,7 @@ func act(pattern string, needs authz.Permission, summary string, do func(r *http
 }
 
 func (u *ui) apiRoutes() []web.Route {
-	return append(u.apiMore(),
+	return append(slices.Concat(u.apiMore(), u.apiAccessRoutes(), u.apiRuleRoutes(), u.apiServiceRoutes()),
 		web.Op[noInput, struct {
 			People []apiPerson `json:"people" doc:"everybody, ended ones too, by name"`
 		}]{Pattern: "GET /api/v1/people", Needs: authz.PeopleSee, Tag: tag, Summary: "List people and their roles", Do: func(r *http.Request, _ noInput) (out struct {
@@ -109,14 +110,6 @@ func (u *ui) apiRoutes() []web.Route {
 		web.Op[apiInvite, apiInvited]{Pattern: "POST /api/v1/people", Needs: authz.PeopleChange, Tag: tag, Summary: "Add a person", Detail: "The answer holds their one-time link.", Do: u.apiInvite}.Route(),
 		web.Op[apiChange, apiPerson]{Pattern: "POST /api/v1/people/{id}/change", Needs: authz.PeopleChange, Tag: tag, Summary: "Change name, mail and dates of a person", Do: u.apiChange}.Route(),
 		act("POST /api/v1/people/{id}/end", authz.PeopleChange, "End a person", func(r *http.Request, id event.ID) error { return u.s.End(r.Context(), web.Who(r), id) }),
-		web.Op[byID, apiLink]{Pattern: "POST /api/v1/people/{id}/link", Needs: authz.PeopleChange, Tag: tag, Summary: "Make a new invitation link", Do: func(r *http.Request, in byID) (apiLink, error) {
-			id, err := parseID(in.ID)
-			if err != nil {
-				return apiLink{}, err
-			}
-			l, err := u.s.NewLink(r.Context(), web.Who(r), id)
-			return apiLink{u.address() + l.Path(), l.Until}, err
-		}}.Route(),
 		web.Op[apiGive, apiGrant]{Pattern: "POST /api/v1/people/{id}/roles", Needs: authz.PeopleChange, Tag: tag, Summary: "Give a role", Do: u.apiGive}.Route(),
 		act("POST /api/v1/people/roles/{id}/end", authz.PeopleChange, "Take a role away (id is that of the grant)", func(r *http.Request, id event.ID) error { return u.s.EndGrant(r.Context(), web.Who(r), id) }),
 		act("POST /api/v1/people/sessions/{id}/end", authz.SessionsEnd, "End a session", func(r *http.Request, id event.ID) error { return u.s.EndSession(r.Context(), web.Who(r), id) }),

@@ -238,11 +238,7 @@ func (u *ui) apiMore() []web.Route {
 			out := apiServices{Services: []apiService{}}
 			all, err := u.s.Services(r.Context())
 			for _, a := range all {
-				x := apiService{a.ID.String(), a.Account, a.Name, texts(a.Permissions), a.Partners, a.Key, a.Ended, []apiToken{}}
-				for _, t := range a.Tokens {
-					x.Tokens = append(x.Tokens, tokenOf(t))
-				}
-				out.Services = append(out.Services, x)
+				out.Services = append(out.Services, serviceOf(a))
 			}
 			return out, err
 		}),

@@ -29,17 +29,7 @@ func (u *ui) standingRoutes() []web.Route {
 		act("POST /api/v1/people/{id}/confirm", authz.PeopleConfirm, "Confirm that an account is in its person's hands", func(r *http.Request, id event.ID) error { return u.s.Confirm(r.Context(), web.Who(r), id) }),
 		op("POST /api/v1/people/{id}/recover/ask", authz.PeopleChange, "Ask a second person for a recovery link", u.apiReasoned(u.s.AskRecovery)),
 		op("POST /api/v1/people/{id}/recover/refuse", authz.PeopleConfirm, "Refuse a recovery link that somebody asked for", u.apiReasoned(u.s.RefuseRecovery)),
-		op("POST /api/v1/people/{id}/recover/allow", authz.PeopleConfirm, "Make the recovery link that somebody else asked for", func(r *http.Request, in byID) (apiLink, error) {
-			id, err := parseID(in.ID)
-			if err != nil {
-				return apiLink{}, err
-			}
-			l, err := u.s.AllowRecovery(r.Context(), web.Who(r), id)
-			if err == nil {
-				web.Say(r, livePeople)
-			}
-			return apiLink{u.address() + l.Path(), l.Until}, err
-		}),
+		op("POST /api/v1/people/{id}/recover/allow", authz.PeopleConfirm, "Make the recovery link that somebody else asked for", u.apiLinked(u.s.AllowRecovery)),
 	}
 }
 

@@ -31,7 +31,7 @@ func routeRoutes(d Deps) []web.Route {
 		{Pattern: "POST /routes/{name}/approve", Needs: authz.RoutesApprove, Handle: d.routeApprove},
 		{Pattern: "POST /routes/{name}/forward", Needs: authz.RoutesApprove, Handle: d.routeMove(true)},
 		{Pattern: "POST /routes/{name}/back", Needs: authz.RoutesBack, Handle: d.routeMove(false)},
-	}, append(routeOps(d), explainOneOp(d))...)
+	}, append(routeOps(d), explainOneOp(d), valuesOp(d))...)
 }
 
 func routeState(s *results.RouteState) (kit.State, string) {

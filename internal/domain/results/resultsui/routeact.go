@@ -106,44 +106,6 @@ func (d Deps) routeExplain(w http.ResponseWriter, r *http.Request) error {
 	return web.Done(w, r, "/routes/"+r.PathValue("name"), "Explained in "+kit.Many(int(n), "message.", "messages."))
 }
 
-// routeValues shows what differs in one message: patient data, recorded first.
-func (d Deps) routeValues(w http.ResponseWriter, r *http.Request) error {
-	s, err := d.findRoute(r)
-	if err != nil {
-		return err
-	}
-	for _, partner := range s.To {
-		if err := web.May(r, authz.ResultsReveal, authz.Object{Partner: partner}); err != nil {
-			return err
-		}
-	}
-	_, one, err := d.compared(r)
-	if err != nil {
-		return err
-	}
-	id, err := event.ParseID(one.ID)
-	if err != nil {
-		return err
-	}
-	c, gaps, err := d.Results.ViewComparison(r.Context(), id, as(r, "compare").By)
-	if err != nil {
-		return err
-	}
-	t := kit.Table{
-		Caption: "What differs", Total: len(gaps), Empty: "There are no values: only one path delivered this message.",
-		Columns: []kit.Column{{Name: "Where"}, {Name: "Ours"}, {Name: "The old path's"}},
-	}
-	for _, g := range gaps {
-		t.Rows = append(t.Rows, kit.Row{Cells: []kit.Cell{{Text: g.Path, Sub: classWords(g.Class.String()), Mono: true}, {Text: g.Ours, Mono: true}, {Text: g.Theirs, Mono: true}}})
-	}
-	now := d.clock(r)
-	return web.Render(w, r, kit.Page{
-		Title: "Values that differ", Lead: kit.Many(len(gaps), "place differs in this message.", "places differ in this message."), Rest: "That you looked is recorded.", Nav: "/routes",
-		Crumbs: []kit.Crumb{{Name: "Routes", Href: "/routes"}, {Name: s.Route, Href: "/routes/" + s.Route}, {Name: "Values"}},
-		Body:   kit.Columns(kit.Sheet(kit.SheetOpts{Title: "Values", Sub: "of the message of " + kit.Clock(c.BeganAt, now), Body: kit.DataTable(t)}), nil),
-	})
-}
-
 func (d Deps) approve(r *http.Request, noOldPath bool, reason string) (results.Approval, error) {
 	s, err := d.findRoute(r)
 	if err != nil {
