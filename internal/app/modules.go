@@ -68,7 +68,7 @@ func (h *Hub) modules(c *config.Config) []Module {
 	}}
 	board := &today.Board{Log: h.slog}
 	res := resultsui.Deps{
-		Results: h.Results, Alarms: h.Alarms, Config: h.inForce, Board: board, Dates: h.channelDates, Move: h.moveRoute, FIPS: fipsOnly(),
+		Results: h.Results, Alarms: h.Alarms, Config: h.inForce, Board: board, Dates: h.channelDates, Move: h.moveRoute, FIPS: fipsOnly(), Called: h.called(),
 	}
 	conf := h.setupPages()
 	always, carried := apart(resultsui.Routes(res), "/{$}", "/api/v1/today", "/alarms", "/api/v1/alarms")

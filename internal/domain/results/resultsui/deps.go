@@ -27,6 +27,9 @@ type Deps struct {
 	// Move takes a route one stage forward or back, as a new revision of the
 	// configuration; nil is not offered. It returns the stage the route is in now.
 	Move func(ctx context.Context, route string, forward bool, director, who, reason string) (stage string, err error)
+	// Called is how somebody is called whom an act of a journey names by account or by
+	// what the ledger made of their name; nil leaves it as it is.
+	Called func(who string) string
 	// FIPS says that this program's cryptography is the validated module's.
 	FIPS bool
 

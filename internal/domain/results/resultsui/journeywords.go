@@ -275,7 +275,10 @@ func (d Deps) actWords(t *toldStep) {
 		to = " for " + d.partnerName(a.Partner)
 	}
 	who := a.By
-	if who == "labwarden" {
+	switch {
+	case d.Called != nil:
+		who = d.Called(who)
+	case who == "labwarden":
 		who = "Labwarden"
 	}
 	because := "Reason: " + words(a.Reason) + "."

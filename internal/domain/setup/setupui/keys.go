@@ -128,6 +128,7 @@ func sealName(kind string) string {
 
 var purposeWords = map[string]string{
 	signer: "Signs checkpoints and proofs", "bodies": "Messages", "receipts": "What partners answered", "secrets": "Secrets", "config": "Revisions and drafts",
+	"identifiers": "Who patients are", "ledger": "What the ledger says sealed",
 	"index": "Search and duplicates; never rotated",
 }
 
