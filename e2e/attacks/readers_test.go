@@ -73,14 +73,15 @@ func TestReadersWhoDoNotRead(t *testing.T) {
 		}
 	}
 	elsewhere := h.browserFrom(&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 3, 1)}})
-	until := time.Now().Add(40 * time.Second)
+	until, again := time.Now().Add(40*time.Second), time.NewTicker(200*time.Millisecond)
+	defer again.Stop()
 	for {
 		if r, err := elsewhere.try(http.MethodGet, "/sign-in", nil); err == nil && r.status == http.StatusOK {
 			break
 		} else if time.Now().After(until) {
 			t.Fatalf("a stranger of another address is not let in: %v, %v", r.status, err)
 		}
-		time.Sleep(200 * time.Millisecond) //nolint:forbidigo // the strangers' places are free again after their time limit
+		<-again.C // the strangers' places are free again after their time limit
 	}
 	now, peak := h.memory()
 	t.Logf("%d connections with %d requests each whose answers nobody reads: %d MiB before, %d now, %d at most", addresses*conns, streams, before, now, peak)

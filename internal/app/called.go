@@ -8,12 +8,31 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/access/record"
 )
 
-// calledFor is how long names of people are kept: a page of a result asks for each
-// act on it.
+// names is how people and programs of events read.
+func (h *Hub) names(ctx context.Context) (record.Names, error) {
+	people, err := h.Access.People(ctx)
+	if err != nil {
+		return nil, err
+	}
+	programs, err := h.Access.Services(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := record.NewNames()
+	for i := range people {
+		out.Add(people[i].ID, people[i].Account, people[i].Name)
+	}
+	for i := range programs {
+		out.AddProgram(programs[i].Account, programs[i].Name, programs[i].MadeBy)
+	}
+	return out, nil
+}
+
+// calledFor is how long names are kept: a page of a result asks for each act on it.
 const calledFor = 10 * time.Second
 
-// called says how people are called whom the ledger names. Where they cannot be
-// read it leaves what stands there.
+// called says how those are called whom the ledger names. Where they cannot be read
+// it leaves what stands there.
 func (h *Hub) called() func(who string) string {
 	var mu sync.Mutex
 	var names record.Names
@@ -24,14 +43,11 @@ func (h *Hub) called() func(who string) string {
 		if now := h.now(); names == nil || now.Sub(at) >= calledFor || now.Before(at) {
 			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 			defer cancel()
-			people, err := h.Access.People(ctx)
+			read, err := h.names(ctx)
 			if err != nil {
 				return who
 			}
-			names, at = record.NewNames(), now
-			for i := range people {
-				names.Add(people[i].ID, people[i].Account, people[i].Name)
-			}
+			names, at = read, now
 		}
 		return names.Of(who)
 	}

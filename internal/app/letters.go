@@ -9,7 +9,6 @@ import (
 
 	"github.com/labwarden/labwarden/internal/domain/access"
 	"github.com/labwarden/labwarden/internal/domain/access/accessui"
-	"github.com/labwarden/labwarden/internal/domain/access/record"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/mail"
@@ -35,13 +34,9 @@ func (l letters) Send(ctx context.Context, x access.Letter) error {
 	if err != nil {
 		return err
 	}
-	people, err := l.h.Access.People(ctx)
+	names, err := l.h.names(ctx)
 	if err != nil {
 		return err
-	}
-	names := record.NewNames()
-	for _, p := range people {
-		names.Add(p.ID, p.Account, p.Name)
 	}
 	pages := ""
 	if c.Node.Web != nil {

@@ -65,11 +65,7 @@ func (u *ui) outsidePage(r *http.Request, p access.Person, errs map[string]strin
 }
 
 func (u *ui) outsideForm(w http.ResponseWriter, r *http.Request) error {
-	id, err := idOf(r, "id")
-	if err != nil {
-		return err
-	}
-	p, err := u.s.Person(r.Context(), id)
+	p, err := u.personAt(r)
 	if err != nil {
 		return err
 	}

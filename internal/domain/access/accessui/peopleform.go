@@ -186,11 +186,7 @@ func (u *ui) changePage(r *http.Request, p access.Person, errs map[string]string
 }
 
 func (u *ui) changeForm(w http.ResponseWriter, r *http.Request) error {
-	id, err := idOf(r, "id")
-	if err != nil {
-		return err
-	}
-	p, err := u.s.Person(r.Context(), id)
+	p, err := u.personAt(r)
 	if err != nil {
 		return err
 	}
@@ -232,11 +228,7 @@ func (u *ui) endPage(p access.Person, wrong string) kit.Page {
 }
 
 func (u *ui) endForm(w http.ResponseWriter, r *http.Request) error {
-	id, err := idOf(r, "id")
-	if err != nil {
-		return err
-	}
-	p, err := u.s.Person(r.Context(), id)
+	p, err := u.personAt(r)
 	if err != nil {
 		return err
 	}

@@ -139,11 +139,7 @@ func (u *ui) rolePage(r *http.Request, p access.Person, errs map[string]string, 
 }
 
 func (u *ui) roleForm(w http.ResponseWriter, r *http.Request) error {
-	id, err := idOf(r, "id")
-	if err != nil {
-		return err
-	}
-	p, err := u.s.Person(r.Context(), id)
+	p, err := u.personAt(r)
 	if err != nil {
 		return err
 	}

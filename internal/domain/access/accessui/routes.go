@@ -95,6 +95,15 @@ func idOf(r *http.Request, name string) (event.ID, error) {
 	return id, nil
 }
 
+// personAt finds the person that the path names.
+func (u *ui) personAt(r *http.Request) (access.Person, error) {
+	id, err := idOf(r, "id")
+	if err != nil {
+		return access.Person{}, err
+	}
+	return u.s.Person(r.Context(), id)
+}
+
 func join(cs ...templ.Component) templ.Component { return templ.Join(cs...) }
 
 func get(pattern string, needs authz.Permission, h web.Handler) web.Route {
