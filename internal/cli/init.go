@@ -65,7 +65,7 @@ lost; two bring back nothing.`,
 	return c
 }
 
-func runInit(c *cobra.Command, at place, name, id, dsn string) error {
+func runInit(c *cobra.Command, at place, name, id, dsn string) (err error) {
 	dir := at.dir
 	database := ""
 	if dsn != "" {
@@ -74,6 +74,17 @@ func runInit(c *cobra.Command, at place, name, id, dsn string) error {
 			return fmt.Errorf("find %s: %w", dsn, err)
 		}
 		database = fmt.Sprintf("\n  database: {engine: postgres, dsn_file: %q}", abs)
+	}
+	// By whole paths: reading the configuration makes its folder the working one.
+	whole := at
+	for _, path := range []*string{&whole.dir, &whole.key, &whole.data} {
+		if *path, err = filepath.Abs(*path); err != nil {
+			return fmt.Errorf("find %s: %w", dir, err)
+		}
+	}
+	had, err := whole.lookBefore()
+	if err != nil {
+		return err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make folder: %w", err)
@@ -87,6 +98,16 @@ func runInit(c *cobra.Command, at place, name, id, dsn string) error {
 	if err := at.fresh(); err != nil {
 		return err
 	}
+	defer func() {
+		if err == nil {
+			return
+		}
+		if undone := whole.undo(had); undone != nil {
+			err = errors.Join(err, fmt.Errorf("what was made could not be taken back, remove it before another try: %w", undone))
+			return
+		}
+		err = fmt.Errorf("%w; nothing was left behind: mend that and run it again", err)
+	}()
 	if err := os.MkdirAll(filepath.Join(dir, "keys"), 0o700); err != nil {
 		return fmt.Errorf("make folder: %w", err)
 	}

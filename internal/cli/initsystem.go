@@ -16,6 +16,7 @@ import (
 type place struct {
 	dir  string // of labwarden.yaml, tls and keys
 	key  string // the root key file
+	data string // the data folder
 	node string // data and seals as they stand under node:, "%s" for the database
 	seal vault.Seal
 	// hand gives what was made to whom it is for; nil leaves it the caller's.
@@ -31,7 +32,7 @@ func folderPlace(dir string) (place, error) {
 		return place{}, fmt.Errorf("find %s: %w", dir, err)
 	}
 	return place{
-		dir: dir, key: key, seal: vault.KeyFile(key),
+		dir: dir, key: key, data: filepath.Join(dir, "data"), seal: vault.KeyFile(key),
 		node: "\n  data: ./data%s\n  seals:\n    - {kind: keyfile, path: ./keys/root.key}",
 		next: "Next: keep a copy of keys/root.key away from this machine, look at labwarden.yaml, then run\n  labwarden serve --config %[1]s\n" +
 			"and, while it runs, for the first administrator's one-time link\n  labwarden access first --config %[1]s\n",
@@ -53,7 +54,7 @@ const (
 func systemPlace(root string, uid, gid int) place {
 	dir, data := filepath.Join(root, systemConfig), filepath.Join(root, systemData)
 	return place{
-		dir: dir, key: filepath.Join(dir, "root.key"), seal: vault.Credential(dir, "root.key"),
+		dir: dir, key: filepath.Join(dir, "root.key"), data: data, seal: vault.Credential(dir, "root.key"),
 		node: fmt.Sprintf("\n  data: %s", data) + "%s" + fmt.Sprintf(`
   seals:
     # The file %s, which only root reads: systemd hands it to the service.
