@@ -96,7 +96,7 @@ func TestBarAudited(t *testing.T) {
 			t.Errorf("recorded looks come at %.2f of the rate, the goal is %.2f", ratio, least)
 		}
 	})
-	if least == 0.8 && !t.Failed() {
+	if least == 0.8 { // the good and the bad alike
 		must(t, os.WriteFile(filepath.Join("..", "..", "..", "..", "docs", "operate", "soak", "access.md"), []byte(page), 0o644))
 	}
 }
