@@ -169,6 +169,7 @@ func fullHub(t *testing.T, s *site) *Hub {
 	w.counts()
 	w.adopts()
 	w.setups()
+	w.boxes()
 	_, err = h.Results.IndexNow(ctx)
 	must(err)
 	must(h.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {

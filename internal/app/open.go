@@ -20,6 +20,8 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/access/accounts"
 	"github.com/labwarden/labwarden/internal/domain/access/record"
 	"github.com/labwarden/labwarden/internal/domain/access/signin"
+	"github.com/labwarden/labwarden/internal/domain/partners/boxes"
+	"github.com/labwarden/labwarden/internal/domain/partners/entry"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/domain/setup"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
@@ -44,11 +46,12 @@ func migrations() []store.Migrations {
 		{Domain: "hub", Files: sub},
 		bus.Migrations(), lease.Migrations(), results.Migrations(), watch.Migrations(), alarm.Migrations(),
 		access.Migrations(), signin.Migrations(), accounts.Migrations(), record.Migrations(), approval.Migrations(), setup.Migrations(),
+		boxes.Migrations(), entry.Migrations(),
 	}
 }
 
 // purposes are the keys the hub needs besides those every vault has.
-var purposes = []vault.Purpose{"bodies", "receipts", "secrets", vault.PurposeConfig}
+var purposes = []vault.Purpose{"bodies", "receipts", "secrets", vault.PurposeConfig, boxes.Purpose}
 
 // Hub is an opened laboratory: store, keys, ledger and the domains on them.
 type Hub struct {
@@ -82,6 +85,8 @@ type Hub struct {
 	trouble atomic.Pointer[string]            // why this node does no work; nil while it does
 	doors   atomic.Pointer[map[string]string] // open doors' addresses; nil while nothing runs
 	live    *web.Live                         // tells open pages what has changed
+	data    string                            // the data folder
+	front   atomic.Pointer[frontDoor]         // nil while partners have none
 }
 
 // Deps are the inputs from outside.
@@ -96,6 +101,7 @@ type Deps struct {
 	File string
 
 	folder string // what tells the data folder, which this process holds, from others
+	data   string // the data folder
 }
 
 // ErrNotInitialised: there is no laboratory in this data folder yet.
@@ -173,6 +179,7 @@ func Open(ctx context.Context, c *config.Config, seals []vault.Seal, d Deps) (*H
 		lock.Close()
 		return nil, err
 	}
+	d.data = string(c.Node.Data)
 	if db.Engine() != store.SQLite {
 		if d.folder, err = folderName(&c.Node); err != nil {
 			return nil, errors.Join(err, db.Close(), lock.Close())
@@ -223,7 +230,7 @@ func open(ctx context.Context, db *store.DB, seals []vault.Seal, d Deps) (*Hub, 
 	people := access.New(access.Deps{DB: db, Ledger: log, Keys: v, Now: d.Now, Log: d.Log, Raise: alarms})
 	h := &Hub{
 		Access: people, live: web.NewLive(), DB: db, Log: log, Vault: v, Results: svc, Alarms: alarms, now: d.Now, slog: d.Log, node: d.Node, version: d.Version, file: d.File,
-		probe: &watch.Probe{DB: db, Now: d.Now}, dates: ends, lease: newLease(db, d),
+		probe: &watch.Probe{DB: db, Now: d.Now}, dates: ends, lease: newLease(db, d), data: d.data,
 	}
 	h.furnish()
 	return h, nil

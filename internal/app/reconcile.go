@@ -281,6 +281,7 @@ func (st *staged) commit() error {
 	r.beat(st.conf)
 	r.h.dates.take(r.conf, st.certs)
 	r.showDoors()
+	go r.h.tellFront(context.WithoutCancel(r.ctx))
 	return err
 }
 

@@ -28,6 +28,12 @@ func (h *Hub) render(c *config.Config, key string) func(results.Rendering) (chan
 			m.Name = fileName(d.Folder.Name, key, r.Route, m.ID, r.ReceivedAt)
 			return m, nil
 		}
+	case d.Box != nil:
+		return func(r results.Rendering) (channel.Message, error) {
+			m := r.Message
+			m.Name = fileName(d.Box.Name, key, r.Route, m.ID, r.ReceivedAt)
+			return m, nil
+		}
 	}
 	return nil
 }

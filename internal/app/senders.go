@@ -48,6 +48,11 @@ func (b builder) sender(c *config.Config, key string) (channel.Sender, error) {
 		s, err = b.httpSender(c, key, d.HTTP)
 	case d.Folder != nil:
 		s, err = folder.NewSender(folder.Config{Name: key, Dir: string(d.Folder.Path), SameName: d.Encrypt != nil, Now: b.now})
+	case d.Box != nil:
+		if b.hub == nil {
+			return nil, fmt.Errorf("partner %s: its box is the hub's, and cannot be reached without it", key)
+		}
+		s = boxSender{b.hub.rooms.boxes, key}
 	default:
 		err = errors.New("it has no destination")
 	}

@@ -21,6 +21,7 @@ type sideDoors struct {
 	watch     watch.Hub
 	watchLn   net.Listener // nil: not configured, or not to be had
 	pages     *pages       // nil likewise
+	front     *frontDoor   // nil likewise
 }
 
 // openSide opens them. Without the socket nobody could hold or release a
@@ -56,6 +57,14 @@ func (h *Hub) openSide(ctx context.Context, c *config.Config) (*sideDoors, error
 		h.slog.Error("the pages are not served; results flow all the same", "error", err)
 		faults = append(faults, "The pages are not served: "+string(c.Node.Web.Listen)+" could not be opened, or their certificate could not be used. Mend node.web, then restart; the log says more.")
 	}
+	if s.front, err = h.openFront(ctx, c); err != nil {
+		h.slog.Error("partners cannot reach their boxes; results flow all the same", "error", err)
+		faults = append(faults, "Partners cannot reach their boxes: the front's socket could not be opened. Mend node.front, then restart; the log says more.")
+	}
+	h.front.Store(s.front)
+	if s.front != nil {
+		s.control.Boxes = boxConsole{h}
+	}
 	if s.pages != nil {
 		s.control.Access = console{h, c}
 	}
@@ -82,6 +91,9 @@ func (s *sideDoors) serve(ctx context.Context) error {
 	if s.pages != nil {
 		g.Go(func() error { return s.pages.serve(ctx) })
 		g.Go(func() error { return s.pages.hints(ctx) })
+	}
+	if s.front != nil {
+		g.Go(func() error { return s.front.serve(ctx) })
 	}
 	return g.Wait()
 }

@@ -35,7 +35,8 @@ var table = []rule{
 	{layer: "internal/app", ours: []string{"all"}, modules: []string{
 		"github.com/google/uuid",
 		"github.com/prometheus/client_golang", "golang.org/x/sync",
-		"golang.org/x/mod", // the types of signed notes, for witnesses
+		"golang.org/x/mod",    // the types of signed notes, for witnesses
+		"golang.org/x/crypto", // the types of SSH keys, for the partners' door
 	}},
 	{layer: "internal/cli", ours: []string{"all"}, modules: []string{
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term", "github.com/mattn/go-isatty",
@@ -82,9 +83,13 @@ var table = []rule{
 		"github.com/a-h/templ",
 		"github.com/expr-lang/expr", "go.starlark.net", "github.com/klauspost/compress", "golang.org/x/mod",
 	}},
+	{layer: "internal/domain/partners", ours: onDomain, modules: []string{"github.com/a-h/templ", "github.com/pquerna/otp"}},
 	{layer: "internal/domain/firewall", ours: onDomain, modules: []string{"github.com/google/nftables"}},
 	{layer: "internal/domain/*", ours: onDomain},
 
+	{layer: "internal/node/front", noDatabase: true, modules: []string{"github.com/landlock-lsm/go-landlock"}, ours: []string{
+		"internal/platform/*", "internal/channel", "internal/channel/*", "internal/codec/*", "internal/convert/*",
+	}},
 	{layer: "internal/node/*", noDatabase: true, ours: []string{
 		"internal/platform/*", "internal/channel", "internal/channel/*", "internal/codec/*", "internal/convert/*",
 	}},

@@ -35,7 +35,7 @@ func Listen(ctx context.Context, path string) (net.Listener, error) {
 	if perm := st.Mode().Perm(); perm&0o022 != 0 {
 		return nil, fmt.Errorf("open the control socket: others may write in %s (mode %04o); run: chmod go-w %s", dir, perm, dir)
 	}
-	if err := removeStale(ctx, path); err != nil {
+	if err := RemoveStale(ctx, "unix", path); err != nil {
 		return nil, err
 	}
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
@@ -48,7 +48,9 @@ func Listen(ctx context.Context, path string) (net.Listener, error) {
 	return ln, nil
 }
 
-func removeStale(ctx context.Context, path string) error {
+// RemoveStale removes a socket at path whose process is gone; network is "unix"
+// or "unixpacket".
+func RemoveStale(ctx context.Context, network, path string) error {
 	st, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -76,7 +76,7 @@ func (s *Server) routes() map[string]route {
 		bundleRoute:                      s.bundle,
 	}
 	maps.Copy(all, s.clinical())
-	return s.accessRoutes(s.adoptionRoutes(all))
+	return s.boxRoutes(s.accessRoutes(s.adoptionRoutes(all)))
 }
 
 func messageID(r *http.Request) (event.ID, error) {

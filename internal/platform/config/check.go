@@ -21,6 +21,7 @@ func (d *decoder) check(c *Config) {
 		taken[l] = "node.metrics"
 	}
 	d.checkPages(c.Node.Web, taken)
+	d.checkFront(c.Node.Front, taken)
 	for _, name := range sorted(c.Sources) {
 		d.checkSource(c, name, taken)
 	}

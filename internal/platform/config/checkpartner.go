@@ -19,15 +19,15 @@ func (d *decoder) checkPartner(c *Config, name string) {
 	d.checkContact(p, at+".contact")
 	dest, at := p.Destination, at+".destination"
 	var kinds []string
-	for _, k := range []string{"mllp", "fhir", "http", "folder"} {
+	for _, k := range []string{"mllp", "fhir", "http", "folder", "box"} {
 		if d.written(at + "." + k) {
 			kinds = append(kinds, k)
 		}
 	}
 	if len(kinds) > 1 {
-		d.addKey(at+"."+kinds[1], Error, "keep one; make another partner for the other", "a destination is one of mllp, fhir, http and folder, here are %s", strings.Join(kinds, " and "))
+		d.addKey(at+"."+kinds[1], Error, "keep one; make another partner for the other", "a destination is one of mllp, fhir, http, folder and box, here are %s", strings.Join(kinds, " and "))
 	} else if len(kinds) == 0 && d.written(at) && !d.bad(at) {
-		d.addKey(at, Error, "write mllp:, fhir:, http: or folder: below it", "the destination is empty")
+		d.addKey(at, Error, "write mllp:, fhir:, http:, folder: or box: below it", "the destination is empty")
 	}
 	switch {
 	case dest.MLLP != nil:
@@ -47,6 +47,7 @@ func (d *decoder) checkPartner(c *Config, name string) {
 	case dest.Folder != nil:
 		d.fileName(dest.Folder.Name, at+".folder.name")
 	}
+	d.checkBox(p, join("partners", name))
 	if dest.Encrypt != nil {
 		d.checkEncrypt(dest, at+".encrypt")
 	}
@@ -118,8 +119,8 @@ func (d *decoder) fileName(name, at string) {
 
 func (d *decoder) checkEncrypt(dest Destination, at string) {
 	e := dest.Encrypt
-	if dest.HTTP == nil && dest.Folder == nil {
-		d.addKey(at, Error, "remove it, or use http or folder", "encrypt is for destinations that carry files")
+	if dest.HTTP == nil && dest.Folder == nil && dest.Box == nil {
+		d.addKey(at, Error, "remove it, or use http, folder or box", "encrypt is for destinations that carry files")
 		return
 	}
 	n := 0

@@ -5,7 +5,8 @@ type Partner struct {
 	Name        string      `yaml:"name" rule:"required" ex:"Riverside Family Practice" doc:"The partner's name as people read it."`
 	Providers   []Provider  `yaml:"providers" doc:"Ordering providers that belong to it. A route with check: ordering_provider sends nothing else."`
 	Accounts    []string    `yaml:"accounts" doc:"Client account numbers that belong to it. A route with check: account sends nothing else."`
-	Destination Destination `yaml:"destination" rule:"required" doc:"Where its results go: exactly one of mllp, fhir, http and folder."`
+	Destination Destination `yaml:"destination" rule:"required" doc:"Where its results go: exactly one of mllp, fhir, http, folder and box."`
+	Box         *Box        `yaml:"box" sample:"off" doc:"The partner's drop box here, for SFTP and FTPS: who may come to it."`
 	Retry       Retry       `yaml:"retry" doc:"What happens while it cannot be reached."`
 	Contact     *Contact    `yaml:"contact" sample:"off" doc:"Whom to tell at the partner, of maintenance windows for example. Never of a patient."`
 	AlarmAfter  Duration    `yaml:"alarm_after" default:"15m" rule:"min=1m,max=7d" doc:"A result waiting longer than this raises an alarm."`
@@ -26,14 +27,14 @@ type Provider struct {
 	Authority string `yaml:"authority" rule:"required" ex:"NPI" doc:"Who assigned it (OBR-16.9). The same number from another authority is another person."`
 }
 
-// Destination is where results go. Exactly one of MLLP, FHIR, HTTP and Folder
-// is set.
+// Destination is where results go. Exactly one of its fields but Encrypt is set.
 type Destination struct {
 	MLLP    *MLLPDestination   `yaml:"mllp" doc:"HL7 v2 over MLLP with TLS."`
 	FHIR    *FHIRDestination   `yaml:"fhir" sample:"off" doc:"A FHIR R4 transaction bundle over HTTPS."`
 	HTTP    *HTTPDestination   `yaml:"http" sample:"off" doc:"The message as the body of an HTTPS POST."`
 	Folder  *FolderDestination `yaml:"folder" sample:"off" doc:"One file per message, renamed into place when it is whole."`
-	Encrypt *Encrypt           `yaml:"encrypt" sample:"off" doc:"Encrypts each body to the partner's key, end to end; for http and folder."`
+	Box     *BoxDestination    `yaml:"box" sample:"off" doc:"A file in the partner's box here, which the partner fetches by SFTP or FTPS."`
+	Encrypt *Encrypt           `yaml:"encrypt" sample:"off" doc:"Encrypts each body to the partner's key, end to end; for http, folder and box."`
 }
 
 // MLLPDestination is a partner's MLLP listener.

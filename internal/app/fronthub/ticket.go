@@ -1,0 +1,125 @@
+package fronthub
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"sync"
+
+	"github.com/labwarden/labwarden/internal/channel"
+	"github.com/labwarden/labwarden/internal/channel/frontlink"
+	"github.com/labwarden/labwarden/internal/domain/partners/boxes"
+)
+
+// ticket is one signed-in session and what it has open.
+type ticket struct {
+	hub  *Hub
+	link *frontlink.Conn
+	name string
+	how  How
+
+	once sync.Once
+	done chan struct{}
+
+	mu    sync.Mutex
+	next  uint64
+	files map[uint64]any // *boxes.Reader, *boxes.Upload
+}
+
+// enter gives a ticket.
+func (h *Hub) enter(link *frontlink.Conn, how How) (*ticket, error) {
+	b := make([]byte, 16)
+	_, _ = rand.Read(b) // never fails (crypto/rand)
+	how.Since = h.Now()
+	t := &ticket{hub: h, link: link, name: hex.EncodeToString(b), how: how, done: make(chan struct{}), files: map[uint64]any{}}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.tickets) >= maxTickets {
+		return nil, errors.New("too many sessions")
+	}
+	if _, there := h.fronts[link]; !there {
+		return nil, channel.ErrBoxClosed
+	}
+	h.tickets[t.name] = t
+	if h.Entered != nil {
+		h.Entered(how)
+	}
+	return t, nil
+}
+
+// ticket finds one that was given over this link.
+func (h *Hub) ticket(name string, link *frontlink.Conn) *ticket {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if t := h.tickets[name]; t != nil && t.link == link {
+		return t
+	}
+	return nil
+}
+
+// Done implements sftp.Guest.
+func (t *ticket) Done() <-chan struct{} { return t.done }
+
+// Close implements sftp.Guest: the connection is over.
+func (t *ticket) Close() error {
+	t.end()
+	return nil
+}
+
+// end ends the ticket: its connection is cut, its unfinished files are forgotten,
+// and the front is told.
+func (t *ticket) end() {
+	t.once.Do(func() {
+		t.hub.mu.Lock()
+		delete(t.hub.tickets, t.name)
+		t.hub.mu.Unlock()
+		close(t.done)
+		t.mu.Lock()
+		files := t.files
+		t.files = nil
+		t.mu.Unlock()
+		for _, f := range files {
+			switch f := f.(type) {
+			case *boxes.Reader:
+				if err := f.Close(context.Background()); err != nil {
+					t.hub.Log.Error("pick-up not recorded", "err", err)
+				}
+			case *boxes.Upload:
+				f.Abort()
+			}
+		}
+		go func() {
+			_, _, _ = t.link.Ask(context.Background(), frontlink.VerbEnded, frontlink.Of{Ticket: t.name}, nil, nil, nil)
+		}()
+	})
+}
+
+// keep files something open under a number.
+func (t *ticket) keep(f any) (uint64, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.files == nil {
+		return 0, channel.ErrBoxClosed
+	}
+	if len(t.files) >= maxFiles {
+		return 0, channel.Refuse("too many files are open at once")
+	}
+	t.next++
+	t.files[t.next] = f
+	return t.next, nil
+}
+
+// fileOf is what stands under the number; taken away when drop says so.
+func fileOf[F any](t *ticket, n uint64, drop bool) (F, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f, ok := t.files[n].(F)
+	if !ok {
+		return f, channel.ErrNoFile
+	}
+	if drop {
+		delete(t.files, n)
+	}
+	return f, nil
+}

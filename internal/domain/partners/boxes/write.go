@@ -1,0 +1,352 @@
+package boxes
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/labwarden/labwarden/internal/channel"
+	"github.com/labwarden/labwarden/internal/platform/bus"
+	"github.com/labwarden/labwarden/internal/platform/event"
+	"github.com/labwarden/labwarden/internal/platform/ledger"
+	"github.com/labwarden/labwarden/internal/platform/spool"
+	"github.com/labwarden/labwarden/internal/platform/store"
+)
+
+var errHeld = channel.Refuse("the laboratory looks at this file before it goes on")
+
+// passing are endings that clients give a file until it is whole; it is looked
+// into when it has its final name.
+var passing = []string{".part", ".filepart", ".tmp", ".temp", ".uploading"}
+
+func isPassing(name string) bool {
+	for _, e := range passing {
+		if strings.HasSuffix(strings.ToLower(name), e) {
+			return true
+		}
+	}
+	return false
+}
+
+// Upload is a large file on its way. Its content lies sealed in the spool and is
+// nobody's file until Commit.
+type Upload struct {
+	ID spool.ID
+	// Disk is where the sealed chunks are written.
+	Disk *os.File
+	// Limit is the largest size.
+	Limit int64
+
+	s    *Service
+	f    File
+	done bool
+}
+
+// Begin begins a file of the partner's inbox. by is the protocol.
+func (s *Service) Begin(ctx context.Context, partner, name, by string) (*Upload, error) {
+	limit, err := s.mayWrite(ctx, partner, name)
+	if err != nil {
+		return nil, err
+	}
+	u := &Upload{ID: spool.ID(event.NewID()), Limit: limit, s: s, f: File{Partner: partner, Folder: channel.BoxInbox, Name: name, MadeBy: by}}
+	u.f.ID = event.ID(u.ID)
+	if u.Disk, err = os.OpenFile(s.path(u.f.ID), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err != nil {
+		return nil, s.noRoom(fmt.Errorf("make file in the spool: %w", err))
+	}
+	s.mu.Lock()
+	s.writing[u.f.ID] = partner
+	s.mu.Unlock()
+	return u, nil
+}
+
+// Writable is the file again, for another process to write to; the caller closes
+// it. Once the upload is committed nothing that is written there is believed: it
+// no longer fits the seal.
+func (u *Upload) Writable() (*os.File, error) {
+	f, err := os.OpenFile(u.s.path(u.f.ID), os.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open spooled file again: %w", err)
+	}
+	return f, nil
+}
+
+// Abort forgets what arrived; after Commit it does nothing.
+func (u *Upload) Abort() {
+	if u.done {
+		return
+	}
+	u.done = true
+	_ = u.Disk.Close()
+	_ = os.Remove(u.s.path(u.f.ID))
+	u.s.forget(u.f.ID)
+}
+
+func (s *Service) forget(id event.ID) {
+	s.mu.Lock()
+	delete(s.writing, id)
+	s.mu.Unlock()
+}
+
+// Commit takes the file: it is opened again from the first byte to the last,
+// flushed, looked into, and then stands in the box. Any error leaves nothing.
+func (u *Upload) Commit(ctx context.Context, size int64, key *spool.Key) (err error) {
+	if u.done {
+		return channel.ErrBoxClosed
+	}
+	defer func() {
+		if err != nil {
+			u.Abort()
+		}
+	}()
+	if size > u.Limit {
+		return tooLarge(u.Limit)
+	}
+	sum := sha256.New()
+	mark, err := spool.Close(u.Disk, u.ID, key, size, sum)
+	if err != nil {
+		return u.s.noRoom(fmt.Errorf("close spooled file: %w", err))
+	}
+	if err := u.Disk.Sync(); err != nil {
+		return u.s.noRoom(fmt.Errorf("flush spooled file: %w", err))
+	}
+	if err := syncFolder(u.s.Spool); err != nil {
+		return err
+	}
+	f := u.f
+	f.Size, f.SHA256, f.mark = size, [sha256.Size]byte(sum.Sum(nil)), mark[:]
+	if f.filekey, err = u.s.Vault.Seal(Purpose, u.s.where("filekey", f.ID), nil, key[:]); err != nil {
+		return fmt.Errorf("seal key of a file: %w", err)
+	}
+	body, err := spool.Open(u.Disk, u.ID, key, size, mark)
+	if err != nil {
+		return fmt.Errorf("open spooled file: %w", err)
+	}
+	if err := u.s.take(ctx, &f, body); err != nil {
+		return err
+	}
+	u.done = true
+	u.s.forget(f.ID)
+	return u.Disk.Close()
+}
+
+func syncFolder(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("flush folder: %w", err)
+	}
+	defer func() { _ = d.Close() }()
+	if err := d.Sync(); err != nil {
+		return fmt.Errorf("flush folder: %w", err)
+	}
+	return nil
+}
+
+// Put takes a small file at once.
+func (s *Service) Put(ctx context.Context, partner, name, by string, body []byte) error {
+	if len(body) > SmallFile {
+		return fmt.Errorf("put a file of %d bytes: more than %d", len(body), SmallFile)
+	}
+	limit, err := s.mayWrite(ctx, partner, name)
+	if err != nil {
+		return err
+	}
+	if int64(len(body)) > limit {
+		return tooLarge(limit)
+	}
+	f := File{ID: event.NewID(), Partner: partner, Folder: channel.BoxInbox, Name: name, MadeBy: by, Size: int64(len(body)), SHA256: sha256.Sum256(body)}
+	if f.body, err = s.Vault.Seal(Purpose, s.where("body", f.ID), nil, body); err != nil {
+		return fmt.Errorf("seal file: %w", err)
+	}
+	return s.take(ctx, &f, readerOf(body))
+}
+
+// Deliver puts a result's file into the partner's results; again with the same
+// delivery it does nothing.
+func (s *Service) Deliver(ctx context.Context, partner, name string, delivery event.ID, body []byte) (File, error) {
+	if err := channel.CheckBoxName(name); err != nil {
+		return File{}, err
+	}
+	f := File{
+		ID: event.NewID(), Partner: partner, Folder: channel.BoxResults, Name: name, MadeBy: "hub", Size: int64(len(body)), SHA256: sha256.Sum256(body),
+		Delivery: delivery, State: There,
+	}
+	var err error
+	if f.body, err = s.Vault.Seal(Purpose, s.where("body", f.ID), nil, body); err != nil {
+		return f, fmt.Errorf("seal file: %w", err)
+	}
+	err = s.insert(ctx, &f, "box.file.placed")
+	if errors.Is(err, channel.ErrFileExists) {
+		old, ferr := s.Find(ctx, partner, channel.BoxResults, name)
+		if ferr == nil && old.Delivery == delivery && old.SHA256 == f.SHA256 {
+			return old, nil
+		}
+	}
+	return f, err
+}
+
+func tooLarge(limit int64) error {
+	return channel.Refuse(fmt.Sprintf("the file is larger than the %d bytes that may be sent", limit))
+}
+
+// mayWrite says how large a new file may be.
+func (s *Service) mayWrite(ctx context.Context, partner, name string) (limit int64, err error) {
+	if err := channel.CheckBoxName(name); err != nil {
+		return 0, err
+	}
+	switch _, err := s.Find(ctx, partner, channel.BoxInbox, name); {
+	case err == nil:
+		return 0, channel.ErrFileExists
+	case !errors.Is(err, channel.ErrNoFile):
+		return 0, err
+	}
+	r := s.room(partner)
+	var n, size int64
+	if err := s.DB.QueryRow(ctx, `SELECT COUNT(*), COALESCE(SUM(size), 0) FROM boxes_files WHERE partner = $1 AND folder = $2 AND state <> 'gone'`,
+		partner, channel.BoxInbox).Scan(&n, &size); err != nil {
+		return 0, fmt.Errorf("count box: %w", err)
+	}
+	s.mu.Lock()
+	for _, p := range s.writing {
+		if p == partner {
+			n++
+		}
+	}
+	s.mu.Unlock()
+	if n >= int64(r.Files) || size >= r.MaxAll {
+		return 0, channel.Refuse("the inbox is full: the laboratory has to fetch what is there first; please call it")
+	}
+	return min(r.MaxFile, r.MaxAll-size), nil
+}
+
+// take has the gate look, and files what arrived.
+func (s *Service) take(ctx context.Context, f *File, body io.ReaderAt) error {
+	f.State = There
+	if isPassing(f.Name) {
+		f.State = Named
+	} else if err := s.judge(ctx, f, body); err != nil {
+		return err
+	}
+	kind := "box.file.received"
+	if f.State == Held {
+		kind = "box.file.held"
+	}
+	return s.insert(ctx, f, kind)
+}
+
+// judge asks the gate; f gets its kind and state.
+func (s *Service) judge(ctx context.Context, f *File, body io.ReaderAt) error {
+	f.State = There
+	if s.Gate == nil {
+		return nil
+	}
+	v, err := s.Gate.Check(ctx, f.Partner, f.Name, f.Size, body)
+	if err != nil {
+		return fmt.Errorf("look into file: %w", err)
+	}
+	f.Kind = v.Kind
+	switch {
+	case v.Pass:
+		return nil
+	case v.Held:
+		f.State = Held
+		return nil
+	}
+	s.Log.Info("file refused", "partner", f.Partner, "kind", v.Kind, "reason", v.Reason)
+	return channel.Refuse(v.Reason)
+}
+
+// insert files it.
+func (s *Service) insert(ctx context.Context, f *File, kind string) error {
+	head, err := s.sealHead(f)
+	if err != nil {
+		return err
+	}
+	f.Made = s.Now()
+	named := s.named(f.Partner, f.Folder, f.Name)
+	var delivery any
+	if f.Delivery != (event.ID{}) {
+		delivery = f.Delivery[:]
+	}
+	var taken bool
+	err = s.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
+		n, err := tx.Exec(ctx, `INSERT INTO boxes_files
+			(id, partner, folder, named, head, size, sha256, made_at, made_by, state, delivery, body, filekey, mark, picked_at, picked_by, gone_at, gone_by)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0, '', 0, '') ON CONFLICT DO NOTHING`,
+			f.ID[:], f.Partner, f.Folder, named, head, f.Size, f.SHA256[:], micro(f.Made), f.MadeBy, string(f.State), delivery, nilIfEmpty(f.body), nilIfEmpty(f.filekey), nilIfEmpty(f.mark))
+		if err != nil {
+			return err
+		}
+		if taken = n == 1; !taken {
+			return nil
+		}
+		if err := s.tags.PutNew(ctx, tx, tagged, f.ID[:], f.Partner, f.Folder, named, f.Size, f.SHA256[:], micro(f.Made), f.MadeBy, string(f.State), delivery, nilIfEmpty(f.mark), int64(0), "", int64(0), ""); err != nil {
+			return err
+		}
+		e := ledger.Event{
+			Kind: kind, At: micro(f.Made), IDs: ledger.Pairs{{K: "file", V: f.ID.String()}, {K: "partner", V: f.Partner}},
+			Codes: ledger.Pairs{{K: "by", V: ledger.Code(f.MadeBy)}, {K: "sha256", V: fmt.Sprintf("%x", f.SHA256)}}, Numbers: []ledger.Number{{K: "size", N: f.Size}},
+		}
+		if f.Delivery != (event.ID{}) {
+			e.IDs = append(ledger.Pairs{{K: "delivery", V: f.Delivery.String()}}, e.IDs...)
+		}
+		_, err = bus.Publish(ctx, tx, e)
+		return err
+	})
+	if err != nil {
+		return s.noRoom(fmt.Errorf("file what arrived: %w", err))
+	}
+	if !taken {
+		return channel.ErrFileExists
+	}
+	return nil
+}
+
+func nilIfEmpty(b []byte) any {
+	if len(b) == 0 {
+		return nil
+	}
+	return b
+}
+
+// noRoom turns a full disk into words for the sender; everything else stays.
+func (s *Service) noRoom(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
+		s.Log.Error("no room for a partner's file", "err", err)
+		return channel.Refuse("the laboratory has no room left; nothing of the file was kept. Try again later")
+	}
+	return err
+}
+
+// Sweep removes from the spool what no row names: what was on its way when the
+// process ended. It must run before the first Begin.
+func (s *Service) Sweep(ctx context.Context) error {
+	if err := os.MkdirAll(s.Spool, 0o700); err != nil {
+		return fmt.Errorf("make spool: %w", err)
+	}
+	all, err := os.ReadDir(s.Spool)
+	if err != nil {
+		return fmt.Errorf("read spool: %w", err)
+	}
+	for _, e := range all {
+		id, err := event.ParseID(e.Name())
+		if err != nil {
+			continue // not ours: a person may look at it
+		}
+		var n int64
+		if err := s.DB.QueryRow(ctx, `SELECT COUNT(*) FROM boxes_files WHERE id = $1 AND filekey IS NOT NULL`, id[:]).Scan(&n); err != nil {
+			return fmt.Errorf("look for a spooled file: %w", err)
+		}
+		if n == 0 {
+			if err := os.Remove(filepath.Join(s.Spool, e.Name())); err != nil {
+				return fmt.Errorf("remove unfinished file: %w", err)
+			}
+		}
+	}
+	return nil
+}

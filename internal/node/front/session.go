@@ -1,0 +1,133 @@
+package front
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/labwarden/labwarden/internal/channel"
+	"github.com/labwarden/labwarden/internal/channel/frontlink"
+)
+
+// session is one signed-in partner's box; everything it does it asks the hub.
+type session struct {
+	hub             *hub
+	ticket, partner string
+	once            sync.Once
+	done            chan struct{}
+}
+
+func (s *session) Partner() string       { return s.partner }
+func (s *session) Done() <-chan struct{} { return s.done }
+
+func (s *session) end() {
+	s.once.Do(func() {
+		close(s.done)
+		s.hub.mu.Lock()
+		delete(s.hub.sessions, s.ticket)
+		s.hub.mu.Unlock()
+	})
+}
+
+// Close tells the hub that the partner left.
+func (s *session) Close() error {
+	s.end()
+	return s.hub.ask(context.Background(), frontlink.VerbLeave, frontlink.Of{Ticket: s.ticket}, nil)
+}
+
+func (s *session) at(p channel.BoxPath) frontlink.At {
+	return frontlink.At{Ticket: s.ticket, Folder: p.Folder, File: p.File}
+}
+
+func (s *session) List(ctx context.Context, dir channel.BoxPath) ([]channel.BoxEntry, error) {
+	var out []channel.BoxEntry
+	from := frontlink.From{At: s.at(dir)}
+	for {
+		var l frontlink.Entries
+		if err := s.hub.ask(ctx, frontlink.VerbList, from, &l); err != nil {
+			return nil, err
+		}
+		for _, e := range l.Entries {
+			out = append(out, channel.BoxEntry(e))
+		}
+		if l.Next == "" {
+			return out, nil
+		}
+		from.Next = l.Next
+	}
+}
+
+func (s *session) Stat(ctx context.Context, p channel.BoxPath) (channel.BoxEntry, error) {
+	var e frontlink.Entry
+	err := s.hub.ask(ctx, frontlink.VerbStat, s.at(p), &e)
+	return channel.BoxEntry(e), err
+}
+
+func (s *session) Open(ctx context.Context, p channel.BoxPath) (channel.BoxReader, error) {
+	var o frontlink.Opened
+	if err := s.hub.ask(ctx, frontlink.VerbOpen, s.at(p), &o); err != nil {
+		return nil, err
+	}
+	return &reader{s: s, file: frontlink.OpenFile{Ticket: s.ticket, Handle: o.Handle}, size: o.Size}, nil
+}
+
+func (s *session) Create(ctx context.Context, p channel.BoxPath) (channel.BoxWriter, error) {
+	if p.Folder != channel.BoxInbox {
+		return nil, channel.Refuse("files for the laboratory go into /inbox")
+	}
+	// Asked now so that the client hears of a taken name before it sends.
+	if _, err := s.Stat(ctx, p); err == nil {
+		return nil, channel.ErrFileExists
+	} else if !errors.Is(err, channel.ErrNoFile) {
+		return nil, err
+	}
+	return &writer{s: s, at: s.at(p)}, nil
+}
+
+func (s *session) Rename(ctx context.Context, from, to channel.BoxPath) error {
+	if from.Folder != channel.BoxInbox || to.Folder != channel.BoxInbox {
+		return channel.Refuse("only files of /inbox are renamed, and stay there")
+	}
+	return s.hub.ask(ctx, frontlink.VerbRename, frontlink.Moved{At: s.at(from), To: to.File}, nil)
+}
+
+func (s *session) Remove(ctx context.Context, p channel.BoxPath) error {
+	return s.hub.ask(ctx, frontlink.VerbRemove, s.at(p), nil)
+}
+
+// reader reads an open file piece by piece.
+type reader struct {
+	s    *session
+	file frontlink.OpenFile
+	size int64
+}
+
+func (r *reader) Size() int64 { return r.size }
+
+func (r *reader) ReadAt(p []byte, off int64) (int, error) {
+	done := 0
+	for done < len(p) && off < r.size {
+		words := frontlink.Piece{OpenFile: r.file, Offset: off, Length: min(len(p)-done, frontlink.MaxBody)}
+		b, f, err := r.s.hub.link.Ask(context.Background(), frontlink.VerbRead, words, nil, nil, nil)
+		if f != nil {
+			_ = f.Close()
+		}
+		if err != nil {
+			return done, boxError(err)
+		}
+		if len(b) == 0 || len(b) > words.Length {
+			return done, errors.New("the hub gave a piece of another length")
+		}
+		done += copy(p[done:], b)
+		off += int64(len(b))
+	}
+	if done < len(p) {
+		return done, io.EOF
+	}
+	return done, nil
+}
+
+func (r *reader) Close() error {
+	return r.s.hub.ask(context.Background(), frontlink.VerbShut, r.file, nil)
+}

@@ -1,0 +1,83 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Box is a partner's drop box: who may come to it and how much it takes. Each
+// partner has one folder with its results, an inbox, and receipts.
+type Box struct {
+	Keys     []string  `yaml:"keys" ex:"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9iUeQQ6BHmFlGmQQDqLkM6dKzfUJjIqKCF0mfDpYcB results@riverside" doc:"SSH public keys that may sign in by SFTP, as they stand in an id_ed25519.pub. RSA from 2048 bits on."`
+	Password bool      `yaml:"password" sample:"off" doc:"Lets the password that labwarden box password made sign in, with its one-time code behind it: by SFTP and FTPS. For partners that can't use a key."`
+	From     []Network `yaml:"from" ex:"203.0.113.0/28" doc:"Networks the partner may connect from. Any when absent."`
+	MaxFile  Size      `yaml:"max_file" default:"1GiB" rule:"min=1KiB,max=64GiB" doc:"A longer file is refused."`
+	Room     Size      `yaml:"room" default:"8GiB" rule:"min=1KiB,max=4096GiB" doc:"What the inbox holds until the laboratory fetches it; then further files are refused."`
+	Files    int       `yaml:"files" default:"20000" rule:"min=1,max=1000000" doc:"How many files the inbox holds."`
+}
+
+// BoxDestination puts results into the partner's box here, where the partner
+// fetches them.
+type BoxDestination struct {
+	Name string   `yaml:"name" default:"{time}-{id}.hl7" doc:"File name: {id} (needed: the delivery), {time}, {date}, {partner}, {route} and plain characters. Never patient data."`
+	Keep Duration `yaml:"keep" default:"30d" rule:"min=1d,max=3660d" doc:"How long a file that was picked up stays; one that was not is never taken away by itself."`
+}
+
+// Front is the partner front: the process that faces the partners. It runs as a
+// user of its own (labwarden front) and asks the hub over a socket.
+type Front struct {
+	Socket Path       `yaml:"socket" default:"./data/front/front.sock" doc:"Unix socket between hub and front. Only the hub's own user and user may open it."`
+	User   string     `yaml:"user" ex:"labwarden-front" sample:"off" doc:"The system user that the front runs as. Without it only the hub's own user may be the front, which protects less: say so on purpose."`
+	SFTP   *FrontSFTP `yaml:"sftp" doc:"Where partners reach their boxes by SFTP."`
+}
+
+// FrontSFTP is the SFTP listener.
+type FrontSFTP struct {
+	Listen      Listen `yaml:"listen" default:"127.0.0.1:2022" doc:"IP:PORT. A port alone listens on 127.0.0.1."`
+	Connections int    `yaml:"connections" default:"1000" rule:"min=1,max=5000" doc:"Connections at one time, in all."`
+	PerAddress  int    `yaml:"per_address" default:"64" rule:"min=1,max=5000" doc:"Connections at one time from one address."`
+}
+
+// keyTypes are how a public key line may begin.
+var keyTypes = []string{
+	"ssh-ed25519", "sk-ssh-ed25519@openssh.com", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "sk-ecdsa-sha2-nistp256@openssh.com", "ssh-rsa",
+}
+
+func (d *decoder) checkBox(p Partner, at string) {
+	if p.Destination.Box != nil {
+		d.fileName(p.Destination.Box.Name, at+".destination.box.name")
+		if p.Box == nil && !d.bad(at) {
+			d.addKey(at+".destination.box", Error, "write box: with keys: below the partner", "nobody could fetch what is put there: the partner has no box")
+		}
+	}
+	b := p.Box
+	if b == nil {
+		return
+	}
+	at += ".box"
+	if len(b.Keys) == 0 && !b.Password && !d.bad(at) {
+		d.addKey(at, Error, "write keys: with the partner's SSH public key, or password: true", "nobody could sign in to the box")
+	}
+	for i, k := range b.Keys {
+		item := fmt.Sprintf("%s.keys[%d]", at, i)
+		f := strings.Fields(k)
+		switch {
+		case strings.Contains(k, "PRIVATE KEY"):
+			d.add(item, "write the line of the .pub file, and have the partner make a new key: this one has been shown", "a private key must not stand in the configuration")
+		case len(f) < 2 || !slices.Contains(keyTypes, f[0]):
+			d.add(item, "write the whole line of the .pub file, like ssh-ed25519 AAAA... name", "this is no SSH public key that may sign in here")
+		}
+	}
+}
+
+func (d *decoder) checkFront(f *Front, taken map[Listen]string) {
+	if f == nil || f.SFTP == nil {
+		return
+	}
+	l := f.SFTP.Listen
+	if other := taken[l]; other != "" && !strings.HasSuffix(string(l), ":0") {
+		d.add("node.front.sftp.listen", "give one of them another port", "%s is also the address of %s", l, other)
+	}
+	taken[l] = "the partners' SFTP"
+}

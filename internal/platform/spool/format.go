@@ -1,0 +1,96 @@
+package spool
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+const (
+	// ChunkSize is how many bytes are sealed at a time.
+	ChunkSize = 64 << 10
+	nonceSize = 12
+	tagSize   = 16
+	// SlotSize is what a whole chunk takes on disk.
+	SlotSize = nonceSize + ChunkSize + tagSize
+	markSize = nonceSize + tagSize
+	// MaxSize is the longest file.
+	MaxSize = 64 << 30
+	// maxSealed is how many chunks one key seals, rewritten ones counted.
+	maxSealed = 1 << 28
+)
+
+// ErrDamaged is a sealed file that is not what was written.
+var ErrDamaged = errors.New("the sealed file is damaged")
+
+// ID names a file; it is bound to each of its chunks.
+type ID [16]byte
+
+// Key is a file's key.
+type Key [32]byte
+
+// Seal stands for everything in a finished file.
+type Seal [sha256.Size]byte
+
+func newAEAD(k *Key) (cipher.AEAD, error) {
+	b, err := aes.NewCipher(k[:])
+	if err != nil {
+		return nil, fmt.Errorf("make cipher: %w", err)
+	}
+	return cipher.NewGCM(b)
+}
+
+// place is the additional data of chunk i.
+func place(id *ID, i int64) (ad [24]byte) {
+	copy(ad[:], id[:])
+	binary.BigEndian.PutUint64(ad[16:], uint64(i))
+	return ad
+}
+
+// chunks is how many chunks a file of the size has.
+func chunks(size int64) int64 { return (size + ChunkSize - 1) / ChunkSize }
+
+// chunkLen is the length of chunk i of a file of the size.
+func chunkLen(size, i int64) int { return int(min(ChunkSize, size-i*ChunkSize)) }
+
+// marksAt is where the list of nonces and tags begins.
+func marksAt(size int64) int64 {
+	n := chunks(size)
+	if n == 0 {
+		return 0
+	}
+	return (n-1)*SlotSize + int64(markSize+chunkLen(size, n-1))
+}
+
+// DiskSize is what a finished file of the size takes.
+func DiskSize(size int64) int64 { return marksAt(size) + chunks(size)*markSize }
+
+// openSlot reads and opens chunk i into dst, which has room for the slot: its
+// nonce, the n plain bytes, its tag.
+func openSlot(f io.ReaderAt, aead cipher.AEAD, id *ID, i int64, n int, dst []byte) (plain []byte, err error) {
+	slot := dst[:markSize+n]
+	if _, err := f.ReadAt(slot, i*SlotSize); err != nil {
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil, ErrDamaged
+		}
+		return nil, fmt.Errorf("read chunk: %w", err)
+	}
+	ad := place(id, i)
+	// Opened in place, but for the tag, which the caller may compare.
+	plain, err = aead.Open(slot[nonceSize:nonceSize:nonceSize+n], slot[:nonceSize], slot[nonceSize:], ad[:])
+	if err != nil {
+		return nil, ErrDamaged
+	}
+	return plain, nil
+}
+
+// markOf is nonce and tag of the slot that openSlot left in room.
+func markOf(room []byte, n int) (m [markSize]byte) {
+	copy(m[:nonceSize], room)
+	copy(m[nonceSize:], room[nonceSize+n:nonceSize+n+tagSize])
+	return m
+}

@@ -1,0 +1,116 @@
+package spool
+
+import (
+	"bytes"
+	"crypto/cipher"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+)
+
+// Close reads a written file from its first byte to its last into sum, puts the
+// list of its nonces and tags behind it, and returns the Seal. Whoever keeps
+// files calls it before a file is taken as arrived: what cannot be opened again
+// was never there.
+func Close(d Disk, id ID, k *Key, size int64, sum io.Writer) (Seal, error) {
+	if size < 0 || size > MaxSize {
+		return Seal{}, ErrDamaged
+	}
+	aead, err := newAEAD(k)
+	if err != nil {
+		return Seal{}, err
+	}
+	room := make([]byte, SlotSize)
+	marks := make([]byte, 0, chunks(size)*markSize)
+	for i := range chunks(size) {
+		n := chunkLen(size, i)
+		plain, err := openSlot(d, aead, &id, i, n, room)
+		if err != nil {
+			return Seal{}, err
+		}
+		if _, err := sum.Write(plain); err != nil {
+			return Seal{}, fmt.Errorf("take plain bytes: %w", err)
+		}
+		m := markOf(room, n)
+		marks = append(marks, m[:]...)
+	}
+	if len(marks) > 0 {
+		if _, err := d.WriteAt(marks, marksAt(size)); err != nil {
+			return Seal{}, fmt.Errorf("write marks: %w", err)
+		}
+	}
+	return sha256.Sum256(marks), nil
+}
+
+func damaged(err error) error {
+	if errors.Is(err, io.EOF) {
+		return ErrDamaged
+	}
+	return fmt.Errorf("read chunk: %w", err)
+}
+
+// Reader reads a closed file at any place. It is safe for concurrent use.
+type Reader struct {
+	f     io.ReaderAt
+	id    ID
+	aead  cipher.AEAD
+	size  int64
+	marks []byte
+	rooms sync.Pool
+}
+
+// Open opens a closed file. One that is not as it was closed is ErrDamaged, here
+// or when the damaged place is read.
+func Open(f io.ReaderAt, id ID, k *Key, size int64, seal Seal) (*Reader, error) {
+	if size < 0 || size > MaxSize {
+		return nil, ErrDamaged
+	}
+	aead, err := newAEAD(k)
+	if err != nil {
+		return nil, err
+	}
+	marks := make([]byte, chunks(size)*markSize)
+	if len(marks) > 0 {
+		if _, err := f.ReadAt(marks, marksAt(size)); err != nil {
+			return nil, damaged(err)
+		}
+	}
+	if sum := sha256.Sum256(marks); subtle.ConstantTimeCompare(sum[:], seal[:]) != 1 {
+		return nil, ErrDamaged
+	}
+	return &Reader{f: f, id: id, aead: aead, size: size, marks: marks, rooms: sync.Pool{New: func() any { b := make([]byte, SlotSize); return &b }}}, nil
+}
+
+// Size is the file's.
+func (r *Reader) Size() int64 { return r.size }
+
+// ReadAt implements io.ReaderAt.
+func (r *Reader) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, errors.New("read before the file's begin")
+	}
+	room := r.rooms.Get().(*[]byte)
+	defer r.rooms.Put(room)
+	done := 0
+	for done < len(p) && off < r.size {
+		i := off / ChunkSize
+		long := chunkLen(r.size, i)
+		plain, err := openSlot(r.f, r.aead, &r.id, i, long, *room)
+		if err != nil {
+			return done, err
+		}
+		if m := markOf(*room, long); !bytes.Equal(m[:], r.marks[i*markSize:(i+1)*markSize]) {
+			return done, ErrDamaged
+		}
+		n := copy(p[done:], plain[off-i*ChunkSize:])
+		done += n
+		off += int64(n)
+	}
+	if done < len(p) {
+		return done, io.EOF
+	}
+	return done, nil
+}
