@@ -122,12 +122,13 @@ func hl7Header(b []byte) bool {
 	}
 	switch string(b[:3]) {
 	case "MSH", "FHS", "BHS":
-		return punctuation(b[3]) && punctuation(b[4]) && b[3] != b[4]
+		return separates(b[3]) && separates(b[4]) && b[3] != b[4]
 	}
 	return false
 }
 
-func punctuation(c byte) bool {
+// separates says whether a byte may be a delimiter of HL7.
+func separates(c byte) bool {
 	return c > ' ' && c < 0x7f && !(c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z')
 }
 

@@ -18,8 +18,6 @@ type splitter struct {
 	over     bool // nothing can be read behind a message that is too long
 
 	cur       bytes.Buffer
-	fs        byte
-	begun     bool
 	batches   int
 	fileFrom  int
 	batchFrom int
@@ -58,7 +56,7 @@ func (s *splitter) next() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if keep || len(bytes.Trim(line, " \t\r\n\x1c")) == 0 {
+		if keep || len(bytes.Trim(line, " \t\r\n\x1c\x1a\x0b")) == 0 {
 			continue
 		}
 		if err := s.envelope(kind, line); err != nil {
@@ -73,13 +71,14 @@ func (s *splitter) message() []byte { return bytes.TrimRight(s.cur.Bytes(), "\x1
 // other. Marks of the transport before it are passed over.
 func (s *splitter) kind() (string, error) {
 	p, err := s.r.Peek(5)
-	if !s.begun && len(p) >= 3 && string(p[:3]) == "\xef\xbb\xbf" {
-		_, _ = s.r.Discard(3)
-		p, err = s.r.Peek(5)
-	}
-	s.begun = true
-	for len(p) > 0 && (p[0] == 0x0b || p[0] == 0x1c) { // MLLP's start and end of a block
-		_, _ = s.r.Discard(1)
+	for len(p) > 0 { // byte order marks, MLLP's start and end of a block, the end of a DOS file
+		n := 1
+		if string(p[:min(3, len(p))]) == "\xef\xbb\xbf" {
+			n = 3
+		} else if p[0] != 0x0b && p[0] != 0x1c && p[0] != 0x1a {
+			break
+		}
+		_, _ = s.r.Discard(n)
 		p, err = s.r.Peek(5)
 	}
 	if len(p) == 0 {
@@ -88,12 +87,12 @@ func (s *splitter) kind() (string, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", err
 	}
-	if hl7Header(p) {
-		s.fs = p[3]
-		return string(p[:3]), nil
+	if len(p) < 3 || len(p) > 3 && !separates(p[3]) && p[3] != '\r' && p[3] != '\n' {
+		return "", nil
 	}
-	if len(p) >= 3 && (string(p[:3]) == "BTS" || string(p[:3]) == "FTS") && (len(p) == 3 || p[3] == s.fs || p[3] == '\r' || p[3] == '\n') {
-		return string(p[:3]), nil
+	switch kind := string(p[:3]); kind {
+	case "MSH", "FHS", "BHS", "BTS", "FTS":
+		return kind, nil
 	}
 	return "", nil
 }
@@ -213,7 +212,7 @@ func (s *splitter) counts(line []byte, have, most int) bool {
 	if len(line) < 5 {
 		return true
 	}
-	v, _, _ := bytes.Cut(bytes.TrimRight(line[4:], "\r\n\x1c"), []byte{s.fs})
+	v, _, _ := bytes.Cut(bytes.TrimRight(line[4:], "\r\n\x1c"), line[3:4])
 	if len(v) == 0 {
 		return true
 	}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"hash/crc32"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -152,4 +153,25 @@ func TestBombStopsEarly(t *testing.T) {
 	if v := check(t, "a.zip", b, open); v.Pass || v.Cause != CauseArchive {
 		t.Errorf("%+v", v)
 	}
+}
+
+// libraryNames is what the standard library's reader finds in an archive, each
+// file read to its end.
+func libraryNames(b []byte) ([]string, error) {
+	r, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, f := range r.File {
+		c, err := f.Open()
+		if err == nil {
+			_, err = io.Copy(io.Discard, c)
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, f.Name)
+	}
+	return out, nil
 }
