@@ -26,7 +26,8 @@ const eicar = `X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-` + `STANDARD-ANTIVIRUS-TEST-FI
 // a mark of ours. It listens on a Unix socket and on a port of loopback.
 func realClamd(t *testing.T, more ...string) (socket, tcp string) {
 	t.Helper()
-	if _, err := exec.LookPath("clamd"); err != nil {
+	const program = "/usr/sbin/clamd"
+	if _, err := os.Stat(program); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal("clamd is not installed: tools/setup.sh test")
 		}
@@ -51,7 +52,7 @@ func realClamd(t *testing.T, more ...string) (socket, tcp string) {
 		"db/own.ndb": fmt.Sprintf("Own.Mark:0:*:%x\n", "LABWARDEN-GATE-TEST-MARK"),
 		"conf": strings.Join(append([]string{
 			"DatabaseDirectory " + dir + "/db", "LocalSocket " + socket, "TCPAddr 127.0.0.1", fmt.Sprintf("TCPSocket %d", port),
-			"Foreground yes", "LogFile " + dir + "/log", "User root", "AlertExceedsMax yes",
+			"Foreground yes", "LogFile " + dir + "/log", "AlertExceedsMax yes",
 		}, more...), "\n") + "\n",
 	} {
 		path := filepath.Join(dir, name)
@@ -62,7 +63,7 @@ func realClamd(t *testing.T, more ...string) (socket, tcp string) {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command("clamd", "--config-file="+dir+"/conf")
+	cmd := exec.Command(program, "--config-file="+dir+"/conf")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {

@@ -88,7 +88,7 @@ func (l *looker) addressed(m *hl7.Message, n int) error {
 	if !facility(m, 6, l.rules.Receivers) {
 		return other("its receiving facility (MSH-6) is none of those agreed")
 	}
-	if len(l.rules.Providers) == 0 {
+	if l.rules.Providers == nil {
 		return nil
 	}
 	named := false

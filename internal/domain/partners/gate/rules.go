@@ -26,7 +26,7 @@ type Rules struct {
 	// Receivers are the receiving facilities (MSH-6) it may write to; any when empty.
 	Receivers []string
 	// Providers: each order names one of these ordering providers (OBR-16, ORC-12);
-	// any when empty.
+	// any when nil.
 	Providers []Provider
 	// Critical are further codes in OBX-8 and FHIR interpretations that this
 	// sender uses as critical flags, besides HH, LL and AA.
