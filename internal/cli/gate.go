@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -59,6 +61,9 @@ held, and 2 when it cannot be read.`,
 		if archives {
 			r.Archive = &gate.Archive{}
 		}
+		if err := known(r, whenDown); err != nil {
+			return usageError{c.CommandPath(), err}
+		}
 		conf := gate.Config{WhenDown: gate.WhenDown(whenDown)}
 		if scanner != "" {
 			s, err := gate.NewClamd(scanner)
@@ -74,6 +79,25 @@ held, and 2 when it cannot be read.`,
 		return showVerdict(c.OutOrStdout(), v, asJSON)
 	}
 	return c
+}
+
+func known(r gate.Rules, whenDown string) error {
+	for _, x := range []struct {
+		flag   string
+		values []string
+		known  []string
+	}{
+		{"--kinds", r.Kinds, []string{gate.KindHL7, gate.KindFHIR, gate.KindPDF, gate.KindCSV}},
+		{"--encrypted", r.Encrypted, []string{gate.KindAge, gate.KindOpenPGP, gate.KindCMS, gate.KindPDF}},
+		{"--when-down", []string{whenDown}, []string{string(gate.Refuse), string(gate.Hold), string(gate.PassAndTell)}},
+	} {
+		for _, v := range x.values {
+			if !slices.Contains(x.known, v) {
+				return fmt.Errorf("%s takes %s, not %q", x.flag, strings.Join(x.known, ", "), v)
+			}
+		}
+	}
+	return nil
 }
 
 func checkFile(c *cobra.Command, conf gate.Config, r gate.Rules, path, name string) (gate.Verdict, error) {

@@ -156,7 +156,7 @@ func send(conn net.Conn, r io.Reader) error {
 	for {
 		n, err := io.ReadFull(r, b[4:])
 		if n > 0 {
-			binary.BigEndian.PutUint32(b, uint32(n)) //nolint:gosec // G115: at most clamdChunk
+			binary.BigEndian.PutUint32(b, uint32(n))
 			if _, err := conn.Write(b[:4+n]); err != nil {
 				return err
 			}

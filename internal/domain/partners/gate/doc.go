@@ -15,8 +15,8 @@
 //     caller opens the phone task (nobody waits in silence because of a gate).
 //   - A scanner that cannot answer is never a silent pass: its policy decides, the
 //     verdict says so, and Told is called.
-//   - Memory is bounded whatever the file: one message or resource of at most 64
-//     MiB at a time, and as many files at once as Config.Parallel. Each file has
+//   - Memory is bounded whatever the file: one message of at most 64 MiB or
+//     resource of 32 MiB at a time, and as many files at once as Config.Parallel. Each file has
 //     a limit of time. A panic in a reader is a refusal, counted and told.
 //   - An error of Check is one of reading the file or of the end of ctx, never a
 //     judgement: the caller tries again.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/labwarden/labwarden/internal/codec/fhir"
 )
@@ -33,23 +32,23 @@ func (a *allowance) Read(p []byte) (int, error) {
 // fhir reads a file of FHIR R4 JSON: one resource, or with .ndjson one a line. A
 // Bundle's entries are read one at a time.
 func (l *looker) fhir(c *content) error {
-	a := &allowance{r: bomless(c.open()), left: maxPart}
+	a := &allowance{r: bomless(c.open()), left: maxResource}
 	d := json.NewDecoder(a)
 	lines := extension(c.name) == "ndjson"
 	var wrong error
-	for n := 1; ; n++ {
+	for {
 		err := l.root(d, a)
-		if err != nil && !isRefusal(err) {
-			err = jsonRefusal(err)
+		over := unreadableJSON(err)
+		if over != nil {
+			err = over
 		}
 		if err != nil && wrong == nil {
 			wrong = err
 		}
-		if err != nil && err.(*refusal).cause == causeJSON { //nolint:errorlint // made so above
-			err.(*refusal).cause = CauseForm //nolint:errorlint // as above
+		if over != nil {
 			return wrong
 		}
-		a.left = maxPart
+		a.left = maxResource
 		if !d.More() {
 			break
 		}
@@ -57,7 +56,7 @@ func (l *looker) fhir(c *content) error {
 			if wrong == nil {
 				wrong = unreadable(CauseForm, "Something stands behind the end of the FHIR resource. Send one resource a file, or name a file of one resource a line .ndjson.")
 			}
-			break
+			return wrong
 		}
 	}
 	if _, err := d.Token(); wrong == nil && !errors.Is(err, io.EOF) {
@@ -88,14 +87,23 @@ func (e eof) Read([]byte) (int, error) {
 	return 0, e.err
 }
 
-// causeJSON marks, within this file, that reading cannot go on.
-const causeJSON = "json"
+// lost is a fault behind which the stream cannot be read on.
+type lost struct{ what string }
 
-func jsonRefusal(err error) error {
-	if errors.Is(err, errTooLarge) {
-		return unreadable(causeJSON, fmt.Sprintf("A FHIR resource in the file is larger than %s. Send it in smaller ones.", bytesText(maxPart)))
+func (e lost) Error() string { return e.what }
+
+// unreadableJSON is the refusal when the stream cannot be read on, nil when it can.
+func unreadableJSON(err error) error {
+	var at lost
+	switch {
+	case err == nil || isRefusal(err):
+		return nil
+	case errors.As(err, &at):
+		return fhirError(at.what)
+	case errors.Is(err, errTooLarge):
+		return unreadable(CauseForm, fmt.Sprintf("A FHIR resource in the file is larger than %s. Send it in smaller ones.", bytesText(maxResource)))
 	}
-	return unreadable(causeJSON, "The file is not whole or not JSON. Make it anew and send it again.")
+	return unreadable(CauseForm, "The file is not whole or not JSON. Make it anew and send it again.")
 }
 
 func fhirError(what string) error {
@@ -110,7 +118,7 @@ func (l *looker) root(d *json.Decoder, a *allowance) error {
 		return err
 	}
 	if t != json.Delim('{') {
-		return fhirErrorEnd("it does not begin with a resource")
+		return lost{"it does not begin with a resource"}
 	}
 	var rest bytes.Buffer // the members but the entries
 	rest.WriteByte('{')
@@ -122,11 +130,11 @@ func (l *looker) root(d *json.Decoder, a *allowance) error {
 		}
 		key, ok := t.(string)
 		if !ok || len(key) > maxKey {
-			return fhirErrorEnd("a name in it is too long")
+			return lost{"a name in it is too long"}
 		}
 		if key == "entry" {
 			if entries >= 0 {
-				return fhirErrorEnd("a member stands there twice")
+				return lost{"a member stands there twice"}
 			}
 			if entries, err = l.entries(d, a, &wrong); err != nil {
 				return err
@@ -162,24 +170,17 @@ func (l *looker) root(d *json.Decoder, a *allowance) error {
 	return wrong
 }
 
-// fhirErrorEnd is one behind which the stream cannot be read on.
-func fhirErrorEnd(what string) error {
-	e := fhirError(what)
-	e.(*refusal).cause = causeJSON //nolint:errorlint // made so
-	return e
-}
-
 func (l *looker) entries(d *json.Decoder, a *allowance, wrong *error) (int, error) {
 	t, err := d.Token()
 	if err != nil {
 		return 0, err
 	}
 	if t != json.Delim('[') {
-		return 0, fhirErrorEnd("Bundle.entry is no list")
+		return 0, lost{"Bundle.entry is no list"}
 	}
 	n := 0
 	for ; d.More(); n++ {
-		a.left = maxPart
+		a.left = maxResource
 		var v json.RawMessage
 		if err := d.Decode(&v); err != nil {
 			return 0, err
@@ -192,79 +193,15 @@ func (l *looker) entries(d *json.Decoder, a *allowance, wrong *error) (int, erro
 			err = fhirError("an entry of the Bundle is no object")
 		}
 		if err == nil && len(e.Resource) > 0 {
-			_, err = l.resource(e.Resource)
+			_, err = l.judged(e.Resource)
 		}
 		if err != nil && *wrong == nil {
 			*wrong = err
 		}
 	}
-	a.left = maxPart
+	a.left = maxResource
 	_, err = d.Token()
 	return n, err
-}
-
-// Limits of one resource.
-const (
-	maxDepth  = 64
-	maxValues = 200_000
-	maxKey    = 256
-)
-
-// shape bounds a value before anything is built of it, and refuses what two
-// readers could read differently: a name that stands twice in an object (whatever
-// the case of its letters), and text that is not UTF-8 (RFC 8259 4, 8.1).
-func shape(b []byte) error {
-	if !utf8.Valid(b) {
-		return fhirError("it is not written in UTF-8")
-	}
-	type level struct {
-		keys map[string]bool // nil in a list
-		key  bool            // a name comes next
-	}
-	var stack []level
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	for values := 0; ; values++ {
-		t, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fhirError("it is not JSON")
-		}
-		if values > maxValues {
-			return fhirError("a resource holds more values than can be looked at")
-		}
-		top := len(stack) - 1
-		if top >= 0 && stack[top].keys != nil && stack[top].key {
-			if k, ok := t.(string); ok {
-				k = strings.ToLower(k)
-				if len(k) > maxKey || stack[top].keys[k] {
-					return fhirError("a member stands there twice, or its name is too long")
-				}
-				stack[top].keys[k] = true
-				stack[top].key = false
-				continue
-			}
-		}
-		if top >= 0 && stack[top].keys != nil {
-			stack[top].key = true
-		}
-		switch t {
-		case json.Delim('{'):
-			stack = append(stack, level{map[string]bool{}, true})
-		case json.Delim('['):
-			stack = append(stack, level{})
-		case json.Delim('}'), json.Delim(']'):
-			stack = stack[:top]
-			if top > 0 && stack[top-1].keys != nil {
-				stack[top-1].key = true
-			}
-		}
-		if len(stack) > maxDepth {
-			return fhirError("it is nested too deeply")
-		}
-	}
 }
 
 // resource judges one resource and says its type.

@@ -87,7 +87,8 @@ type Config struct {
 	ScanLimit time.Duration
 	// Limit bounds the look at one file besides the scan; five minutes when zero.
 	Limit time.Duration
-	// Parallel is how many files are looked at at one time; two when zero.
+	// Parallel is how many files are looked at at one time, besides those that are
+	// with the scanner; two when zero.
 	Parallel int
 	// Told is called with what a person should know: one of the Told constants, the
 	// partner, and a detail without patient data. May be nil; it must not block.
@@ -134,6 +135,25 @@ var errTooLong = errors.New("looking at the file took too long")
 
 // Check judges a file. It waits while Config.Parallel others are looked at.
 func (g *Gate) Check(ctx context.Context, f File, r Rules) (Verdict, error) {
+	v, err := g.content(ctx, f, r)
+	if err == nil && v.Pass && g.conf.Scanner != nil {
+		v, err = g.scan(ctx, f, v)
+	}
+	switch {
+	case err != nil:
+		return Verdict{}, err
+	case v.Pass:
+		g.passed.Add(1)
+	case v.Held:
+		g.held.Add(1)
+	default:
+		g.refused.Add(1)
+	}
+	return v, nil
+}
+
+// content looks at what a file holds, when it is its turn.
+func (g *Gate) content(ctx context.Context, f File, r Rules) (Verdict, error) {
 	select {
 	case g.slots <- struct{}{}:
 		defer func() { <-g.slots }()
@@ -151,20 +171,6 @@ func (g *Gate) Check(ctx context.Context, f File, r Rules) (Verdict, error) {
 		v = Verdict{Kind: v.Kind, Cause: CauseTime, Reason: "Looking at the file took too long. Send it in several smaller files.", Critical: v.Critical || mayHoldResults(f.Name, v.Kind)}
 	case b.failed() != nil:
 		return Verdict{}, fmt.Errorf("look at a file: %w", b.failed())
-	}
-	if v.Pass && g.conf.Scanner != nil {
-		var err error
-		if v, err = g.scan(ctx, f, v); err != nil {
-			return Verdict{}, err
-		}
-	}
-	switch {
-	case v.Pass:
-		g.passed.Add(1)
-	case v.Held:
-		g.held.Add(1)
-	default:
-		g.refused.Add(1)
 	}
 	return v, nil
 }

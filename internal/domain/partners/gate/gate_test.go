@@ -116,6 +116,9 @@ func TestFHIR(t *testing.T) {
 		{"unknown status", "a.json", `{"resourceType":"Observation","status":"done","code":{"text":"x"}}`, Rules{}, bad},
 		{"entries of a patient", "a.json", `{"resourceType":"Patient","entry":[]}`, Rules{}, bad},
 		{"type twice", "a.json", `{"resourceType":"Patient","ResourceType":"Bundle"}`, Rules{}, bad},
+		{"type written with escapes", "a.json", `{"resourceType":"Patient","\u0072esourceType":"Bundle"}`, Rules{}, bad},
+		{"twice, deep within", "a.json", `{"resourceType":"Basic","x":[{"a":{"b":1,"c":[{}],"B":2}}]}`, Rules{}, bad},
+		{"the same in two objects", "a.json", `{"resourceType":"Basic","x":[{"a":1},{"a":"\"}"}]}`, Rules{}, Verdict{Pass: true, Kind: "fhir"}},
 		{"entries twice", "a.json", `{"resourceType":"Bundle","type":"batch","entry":[],"entry":[]}`, Rules{}, bad},
 		{"cut off", "a.json", bundle(observation)[:60], Rules{}, bad},
 		{"two resources", "a.json", observation + observation, Rules{}, bad},
@@ -240,7 +243,7 @@ func TestPanicIsAVerdict(t *testing.T) {
 type slow struct{ of string }
 
 func (s slow) ReadAt(p []byte, off int64) (int, error) {
-	time.Sleep(time.Minute) //nolint:forbidigo // the bubble's time
+	<-time.After(time.Minute)
 	if len(p) > 1 {
 		p = p[:1]
 	}
@@ -265,11 +268,11 @@ func TestTimeAndEnd(t *testing.T) {
 // TestLargeFilesInLittleMemory: what is read one message or resource at a time
 // takes no more memory for a large file.
 func TestLargeFilesInLittleMemory(t *testing.T) {
-	const size = 64 << 20
+	const size = 32 << 20
 	for name, part := range map[string]string{"a.hl7": normal, "a.csv": "1,2,3,4,5,6,7,8\n", "a.ndjson": observation + "\n"} {
 		n := size / len(part) * len(part)
 		if name == "a.ndjson" { // the slowest by far
-			n /= 4
+			n /= 8
 			n -= n % len(part)
 		}
 		began := time.Now()
@@ -375,4 +378,25 @@ func corpusDir() string {
 		}
 	}
 	return ""
+}
+
+// TestLargestParts: the largest message, resource and row take a bounded amount.
+func TestLargestParts(t *testing.T) {
+	for name, content := range map[string]string{
+		"a.hl7":  normal + "OBX|2|ED|X||" + strings.Repeat("A", maxPart-1<<20) + "||||||F\r",
+		"b.hl7":  normal + strings.Repeat("|", maxPart-1<<20),
+		"b.json": `{"resourceType":"Basic","x":[` + strings.Repeat("{},", maxResource/3-100) + `{}]}`,
+		"c.json": `{"resourceType":"Bundle","type":"batch","entry":[{"resource":{"resourceType":"Binary","contentType":"x","data":"` + strings.Repeat("A", maxResource-1<<20) + `"}}]}`,
+	} {
+		most := peak(t, func() {
+			v := check(t, name, []byte(content), Rules{})
+			if v.Pass != (name[0] != 'b') {
+				t.Errorf("%s: %+v", name, v)
+			}
+		})
+		t.Logf("%s: %d MiB of memory for %d MiB", name, most>>20, len(content)>>20)
+		if most > 6*maxPart {
+			t.Errorf("%s: %d MiB of memory", name, most>>20)
+		}
+	}
 }

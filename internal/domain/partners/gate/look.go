@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -48,7 +49,10 @@ func (l *looker) file(c *content) error {
 	return nil
 }
 
-func isRefusal(err error) bool { _, ok := err.(*refusal); return ok } //nolint:errorlint // readers return it as it is
+func isRefusal(err error) bool {
+	var no *refusal
+	return errors.As(err, &no)
+}
 
 // allowed says why a kind is not taken, or not under this name.
 func (l *looker) allowed(c *content, kind string) *refusal {

@@ -102,7 +102,7 @@ func (s *pdfScan) unpack(c *content) error {
 		if o.packed {
 			return unreadable(CauseForm, "The PDF packs its objects in a way that cannot be looked into. Print it to a new PDF and send that.")
 		}
-		var r io.Reader = c.from(o.at)
+		r := c.from(o.at)
 		in := &pdfScan{inObjects: true, found: s.found}
 		if o.flate {
 			z, err := zlib.NewReader(r)

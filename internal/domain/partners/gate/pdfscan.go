@@ -112,10 +112,20 @@ func (s *pdfScan) scan(r io.Reader) error {
 
 // blank and delimiter are the classes of ISO 32000-1 7.2.2.
 func blank(c byte) bool {
-	return c == ' ' || c == '\n' || c == '\r' || c == '\t' || c == '\f' || c == 0
+	switch c {
+	case ' ', '\n', '\r', '\t', '\f', 0:
+		return true
+	}
+	return false
 }
 
-func delimiter(c byte) bool { return bytes.IndexByte([]byte("()<>[]{}/%"), c) >= 0 }
+func delimiter(c byte) bool {
+	switch c {
+	case '(', ')', '<', '>', '[', ']', '{', '}', '/', '%':
+		return true
+	}
+	return false
+}
 
 // nameByte takes a byte of a name and says whether it was one. #xx is a byte in
 // disguise (ISO 32000-1 7.3.5).

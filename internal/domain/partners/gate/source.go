@@ -15,7 +15,7 @@ import (
 // body reads the uploaded file. It keeps the first error of reading apart from
 // what readers make of it, and ends when ctx does.
 type body struct {
-	ctx  context.Context //nolint:containedctx // io.ReaderAt has no room for one
+	ctx  context.Context // io.ReaderAt has no room for one
 	at   io.ReaderAt
 	size int64
 

@@ -304,7 +304,7 @@ func descriptor(at io.ReaderAt, from, until int64, e zipEntry) (int64, error) {
 		if int64(le.Uint32(rest[4:])) == e.packed && int64(le.Uint32(rest[8:])) == e.size {
 			return int64(len(sign)) + 12, nil
 		}
-		if len(rest) >= 20 && le.Uint64(rest[4:]) == uint64(e.packed) && le.Uint64(rest[12:]) == uint64(e.size) { //nolint:gosec // G115: they come from 32 bits
+		if len(rest) >= 20 && le.Uint64(rest[4:]) == uint64(e.packed) && le.Uint64(rest[12:]) == uint64(e.size) {
 			return int64(len(sign)) + 20, nil
 		}
 	}
