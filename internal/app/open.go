@@ -62,7 +62,8 @@ type Hub struct {
 	Alarms  *alarm.Desk
 	Access  *access.Service
 
-	rooms rooms
+	rooms   rooms
+	gateway gateway
 
 	now           func() time.Time
 	slog          *slog.Logger

@@ -17,6 +17,9 @@ import (
 // the addresses once all doors are open. While it runs, Apply changes sources,
 // partners and routes without a restart, on every node.
 func (h *Hub) Serve(ctx context.Context, c *config.Config, ready func(map[string]string)) error {
+	if err := h.openGate(&c.Node); err != nil {
+		return err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	r := newReconciler(ctx, g, h)
 	h.applying.Lock()

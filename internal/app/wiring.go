@@ -56,7 +56,7 @@ func (h *Hub) furnish() {
 	h.Alarms.SetSilence(h.rooms.setup.Silence)
 	h.rooms.accounts = accounts.New(h.DB, h.Vault, h.Log, staff{h}, holdings{h}, h.now, h.slog)
 	h.rooms.entry = entry.New(h.DB, h.Vault, h.now)
-	h.rooms.boxes = boxes.New(boxes.Options{DB: h.DB, Vault: h.Vault, Spool: filepath.Join(h.data, "boxes"), Room: h.boxRoom, Raise: h.Alarms, Now: h.now, Log: h.slog})
+	h.rooms.boxes = boxes.New(boxes.Options{DB: h.DB, Vault: h.Vault, Spool: filepath.Join(h.data, "boxes"), Gate: boxGate{h}, Room: h.boxRoom, Raise: h.Alarms, Now: h.now, Log: h.slog})
 	h.rooms.record = record.New(h.DB, h.Vault, h.Log, patientMessages{h}, h.now, h.slog)
 }
 

@@ -14,6 +14,7 @@ type Box struct {
 	From     []Network `yaml:"from" ex:"203.0.113.0/28" doc:"Networks the partner may connect from. Any when absent."`
 	MaxFile  Size      `yaml:"max_file" default:"1GiB" rule:"min=1KiB,max=64GiB" doc:"A longer file is refused."`
 	Room     Size      `yaml:"room" default:"8GiB" rule:"min=1KiB,max=4096GiB" doc:"What the inbox holds until the laboratory fetches it; then further files are refused."`
+	Accept   *Accept   `yaml:"accept" sample:"off" doc:"What may be sent: kinds of files, archives, whose. Without it HL7, FHIR, PDF and CSV."`
 	Files    int       `yaml:"files" default:"20000" rule:"min=1,max=1000000" doc:"How many files the inbox holds."`
 }
 

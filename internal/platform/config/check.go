@@ -106,6 +106,7 @@ func (d *decoder) checkNode(c *Config) {
 	} else if len(c.Node.Seals) == 1 {
 		d.addKey("node.seals", Warning, "add a second one", "only one seal: if it is lost, only recovery shares open the vault")
 	}
+	d.checkScanner(c.Node.Scanner)
 	for _, name := range sorted(c.Node.Listen) {
 		d.refer(join("node.listen", name), "source", name, sorted(c.Sources), true)
 	}

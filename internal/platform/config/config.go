@@ -58,6 +58,7 @@ type Node struct {
 	Web      *Web              `yaml:"web" doc:"The pages and the JSON API. Without this section there are none."`
 	Front    *Front            `yaml:"front" sample:"off" doc:"The partner front, a process of its own that partners reach: docs/operate/front.md. Without this section there is none."`
 	Bypass   Bypass            `yaml:"bypass" doc:"The way round a hub that does not run: docs/operate/bypass.md."`
+	Scanner  *Scanner          `yaml:"scanner" sample:"off" doc:"The virus scanner that looks at files of partners: docs/operate/content-gate.md. Without this section files are not scanned for viruses; everything else about them is checked all the same."`
 	TLS      *KeyPair          `yaml:"tls" doc:"Our certificate, used by every listener and destination that names no other."`
 	Listen   map[string]Listen `yaml:"listen" key:"lis" sample:"off" ex:"192.0.2.10:2575" rule:"ref=source" doc:"Addresses of this machine for the listeners of sources, by the name of the source. They replace sources.NAME.mllp.listen."`
 }
