@@ -60,6 +60,7 @@ var table = []rule{
 		"golang.org/x/mod", "golang.org/x/crypto", "github.com/klauspost/compress", // compress: a group's events are one packed row
 	}},
 	{layer: "internal/platform/proof", ours: onPlatform, modules: []string{"golang.org/x/mod", "golang.org/x/crypto"}},
+	{layer: "internal/platform/receipt", ours: onPlatform, modules: []string{"golang.org/x/mod"}},
 	{layer: "internal/platform/bus", ours: onPlatform, modules: []string{"golang.org/x/mod"}},
 	{layer: "internal/platform/event", ours: onPlatform, modules: []string{"github.com/google/uuid"}},
 	{layer: "internal/platform/mail", ours: onPlatform, modules: []string{"github.com/wneessen/go-mail"}},
