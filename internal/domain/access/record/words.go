@@ -99,6 +99,7 @@ var said = map[string]string{
 	"result.viewed":           "Viewed a result",
 	"result.exported":         "Took a result out as a file",
 	"result.proof_taken":      "Downloaded a proof",
+	"result.receipt_taken":    "Downloaded a signed receipt",
 	"result.replay_revealed":  "Saw values of a replay",
 	"result.replay_listed":    "Saw which results fit a draft's rules",
 	"results.searched":        "Searched results",
