@@ -78,6 +78,10 @@ var table = []rule{
 		"golang.org/x/text",            // passwords are normalised, names and lists of other systems read
 		"github.com/boombuler/barcode", // the QR code of an authenticator app, drawn as SVG
 	}},
+	{layer: "internal/domain/partners", ours: onDomain, modules: []string{
+		"github.com/a-h/templ",
+		"github.com/boombuler/barcode", // the QR code of a fingerprint, drawn as SVG
+	}},
 	{layer: "internal/domain/setup", ours: onDomain, modules: []string{"github.com/a-h/templ"}},
 	{layer: "internal/domain/results", ours: onDomain, modules: []string{
 		"github.com/a-h/templ",
