@@ -20,6 +20,7 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/access/accounts"
 	"github.com/labwarden/labwarden/internal/domain/access/record"
 	"github.com/labwarden/labwarden/internal/domain/access/signin"
+	"github.com/labwarden/labwarden/internal/domain/partners/keys"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/domain/setup"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
@@ -43,7 +44,7 @@ func migrations() []store.Migrations {
 	return []store.Migrations{
 		{Domain: "hub", Files: sub},
 		bus.Migrations(), lease.Migrations(), results.Migrations(), watch.Migrations(), alarm.Migrations(),
-		access.Migrations(), signin.Migrations(), accounts.Migrations(), record.Migrations(), approval.Migrations(), setup.Migrations(),
+		access.Migrations(), signin.Migrations(), accounts.Migrations(), record.Migrations(), approval.Migrations(), setup.Migrations(), keys.Migrations(),
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/access/accounts"
 	"github.com/labwarden/labwarden/internal/domain/access/record"
 	"github.com/labwarden/labwarden/internal/domain/access/signin"
+	"github.com/labwarden/labwarden/internal/domain/partners/keys"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/domain/setup"
 	"github.com/labwarden/labwarden/internal/platform/approval"
@@ -28,6 +29,7 @@ type rooms struct {
 	setup     *setup.Service
 	accounts  *accounts.Service
 	record    *record.Record
+	keys      *keys.Service
 	breached  breached // under applying
 }
 
@@ -50,6 +52,7 @@ func (h *Hub) furnish() {
 	})
 	h.Alarms.SetSilence(h.rooms.setup.Silence)
 	h.rooms.accounts = accounts.New(h.DB, h.Vault, h.Log, staff{h}, holdings{h}, h.now, h.slog)
+	h.rooms.keys = h.newPartnerKeys()
 	h.rooms.record = record.New(h.DB, h.Vault, h.Log, patientMessages{h}, h.now, h.slog)
 }
 

@@ -46,7 +46,7 @@ func (s *Service) Receipt(ctx context.Context, seq int64) (b []byte, name string
 		return nil, "", fmt.Errorf("read delivery %d: %w: its entry is about something else", seq, ledger.ErrDamaged)
 	}
 	st := receipt.Statement{
-		ID: said.IDs.Get("message") + "." + numbered(seq), Partner: said.IDs.Get("partner"), Event: said.Codes.Get("level"), Protocol: e.Protocol,
+		ID: said.IDs.Get("message") + "-" + numbered(seq), Partner: said.IDs.Get("partner"), Event: said.Codes.Get("level"), Protocol: e.Protocol,
 		At: time.UnixMicro(e.At).UTC(), Ledger: &receipt.Place{Leaf: *d.doneLeaf},
 		Peer: receipt.Peer{Proof: e.Peer.Proof, Fingerprint: e.Peer.Fingerprint, Secured: e.Peer.TLS, Code: said.Codes.Get("code")},
 	}

@@ -46,6 +46,9 @@ type Deps struct {
 	// Has says whether there is such a partner.
 	Has func(partner string) bool
 	Now func() time.Time
+	// Changed is called when what is in force for a partner may be another; nil for
+	// nobody.
+	Changed func(ctx context.Context, partner string)
 }
 
 // Service keeps the keys. Its methods may be called from any goroutine.
@@ -192,6 +195,7 @@ func (s *Service) Use(ctx context.Context, id event.ID, from time.Time, overlap 
 		k.State, k.From, k.UsedAt, k.UsedBy = InUse, from, now, by
 		return KindUsed, s.makeRoom(ctx, tx, &k, overlap)
 	}, by, "")
+	s.changed(ctx, &k, err)
 	return k, err
 }
 
@@ -271,7 +275,14 @@ func (s *Service) end(ctx context.Context, id event.ID, to State, kind, reason, 
 		k.State, k.EndedAt, k.EndedBy, k.Reason = to, now, by, reason
 		return kind, nil
 	}, by, reason)
+	s.changed(ctx, &k, err)
 	return k, err
+}
+
+func (s *Service) changed(ctx context.Context, k *Key, err error) {
+	if err == nil && s.Changed != nil {
+		s.Changed(ctx, k.Partner)
+	}
 }
 
 // act changes one key in a transaction: it reads it, holds it against its tag,
