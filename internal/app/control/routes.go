@@ -77,6 +77,9 @@ func (s *Server) routes() map[string]route {
 		bundleRoute:                      s.bundle,
 	}
 	maps.Copy(all, s.clinical())
+	if s.PartnerKeys != nil {
+		maps.Copy(all, s.partnerKeyRoutes())
+	}
 	return s.accessRoutes(s.adoptionRoutes(all))
 }
 
