@@ -125,6 +125,13 @@ var said = map[string]string{
 	"partner.counted":         "A partner's count was compared",
 	"partner.tested":          "Sent a test message to a partner",
 
+	"partner_key.added":          "Added a partner's key",
+	"partner_key.compared":       "Compared a partner's key with the partner",
+	"partner_key.differed":       "Heard another key than the one that was added",
+	"partner_key.taken_into_use": "Took a partner's key into use",
+	"partner_key.retired":        "Retired a partner's key",
+	"partner_key.revoked":        "Revoked a partner's key",
+
 	"route.approved":             "Approved a route",
 	"route.compared":             "A result was compared with the old path",
 	"route.comparison_viewed":    "Viewed a comparison with the old path",
