@@ -61,6 +61,7 @@ var table = []rule{
 		"golang.org/x/mod", "golang.org/x/crypto", "github.com/klauspost/compress", // compress: a group's events are one packed row
 	}},
 	{layer: "internal/platform/proof", ours: onPlatform, modules: []string{"golang.org/x/mod", "golang.org/x/crypto"}},
+	{layer: "internal/platform/receipt", ours: onPlatform, modules: []string{"golang.org/x/mod"}},
 	{layer: "internal/platform/bus", ours: onPlatform, modules: []string{"golang.org/x/mod"}},
 	{layer: "internal/platform/event", ours: onPlatform, modules: []string{"github.com/google/uuid"}},
 	{layer: "internal/platform/mail", ours: onPlatform, modules: []string{"github.com/wneessen/go-mail"}},
@@ -77,6 +78,10 @@ var table = []rule{
 		"github.com/coreos/go-oidc/v3", "golang.org/x/oauth2", "golang.org/x/crypto",
 		"golang.org/x/text",            // passwords are normalised, names and lists of other systems read
 		"github.com/boombuler/barcode", // the QR code of an authenticator app, drawn as SVG
+	}},
+	{layer: "internal/domain/partners", ours: onDomain, modules: []string{
+		"github.com/a-h/templ",
+		"github.com/boombuler/barcode", // the QR code of a fingerprint, drawn as SVG
 	}},
 	{layer: "internal/domain/setup", ours: onDomain, modules: []string{"github.com/a-h/templ"}},
 	{layer: "internal/domain/results", ours: onDomain, modules: []string{
