@@ -55,6 +55,13 @@ func (h *Hub) openGate(n *config.Node) error {
 	return nil
 }
 
+func (g *gateway) counts() gate.Counts {
+	if open := g.gate.Load(); open != nil {
+		return open.Counts()
+	}
+	return gate.Counts{}
+}
+
 // gateRules is what is taken from a partner. a may be nil; maxFile is its box's.
 func gateRules(p *config.Partner, a *config.Accept, maxFile config.Size) gate.Rules {
 	r := gate.Rules{MaxFile: min(int64(maxFile), gate.MaxFile)}

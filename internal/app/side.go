@@ -74,7 +74,7 @@ func (h *Hub) openSide(ctx context.Context, c *config.Config) (*sideDoors, error
 // watchHub is the hub as its metrics see it.
 func (h *Hub) watchHub() watch.Hub {
 	return watch.Hub{
-		Results: h.Results, Ledger: h.Log, DB: h.DB, Probe: h.probe, Dates: h.metricDates, Alarms: h.Alarms.Counts,
+		Results: h.Results, Ledger: h.Log, DB: h.DB, Probe: h.probe, Dates: h.metricDates, Alarms: h.Alarms.Counts, Gate: h.gateway.counts,
 		Doors: h.Addresses, Trouble: h.Trouble, Lease: h.Lease, Node: h.node, Version: h.version, Now: h.now, Log: h.slog,
 	}
 }

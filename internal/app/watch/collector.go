@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/labwarden/labwarden/internal/domain/partners/gate"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/lease"
@@ -46,6 +47,7 @@ type Hub struct {
 	Doors   func() map[string]string                       // open doors: source to address
 	Trouble func() string                                  // why this node does no work, else empty; nil: never
 	Lease   func(ctx context.Context) (lease.State, error) // nil: not told
+	Gate    func() gate.Counts                             // nil: not told
 	Node    string
 	Version string
 	Now     func() time.Time
@@ -109,6 +111,12 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 		out <- alarms.metric(float64(open[s]), s.String())
 	}
 	c.collectLease(out)
+	if c.hub.Gate != nil {
+		g := c.hub.Gate()
+		for verdict, n := range map[string]int64{"passed": g.Passed, "held": g.Held, "refused": g.Refused, "unread": g.Panics} {
+			out <- gateFiles.metric(float64(n), verdict)
+		}
+	}
 	out <- build.metric(1, c.hub.Version, runtime.Version())
 	c.collectQueues(out)
 }

@@ -40,13 +40,14 @@ var (
 	leaseHeld   = def{"labwarden_lease_held", prometheus.GaugeValue, nil, "1 when this node holds the lease: it delivers and runs the jobs. 0 when another does, or nobody."}
 	leaseEpoch  = def{"labwarden_lease_epoch", prometheus.GaugeValue, nil, "How often the lease has been taken; all nodes say the same."}
 	leaseSince  = def{"labwarden_lease_since_timestamp_seconds", prometheus.GaugeValue, []string{"node"}, "Since when which node holds the lease, in the database's time, as seconds since 1970. Left out while nobody holds it."}
+	gateFiles   = def{"labwarden_gate_files_total", prometheus.CounterValue, []string{"verdict"}, "Files of partners that the content gate has looked at, by verdict: passed, held, refused; unread are those refused because of a fault of this program. Since the process started."}
 	build       = def{"labwarden_build_info", prometheus.GaugeValue, []string{"version", "go_version"}, "Always 1; the labels say which build this is."}
 )
 
 func defs() []def {
 	return []def{
 		received, repeated, quarantined, delivered, failed, apart, waiting, held, needsPerson, oldest, up, queuesRead,
-		groups, items, redone, writable, leaves, ends, alarms, nodeWorking, leaseHeld, leaseEpoch, leaseSince, build,
+		groups, items, redone, writable, leaves, ends, alarms, nodeWorking, leaseHeld, leaseEpoch, leaseSince, gateFiles, build,
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/labwarden/labwarden/internal/app/watch"
+	"github.com/labwarden/labwarden/internal/domain/partners/gate"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/lease"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
@@ -65,6 +66,7 @@ func hub(t *testing.T, db *store.DB, l *lab, c *clock) watch.Hub {
 		},
 		Doors: func() map[string]string { return map[string]string{"lis": "127.0.0.1:2575"} },
 		Log:   slog.New(slog.DiscardHandler),
+		Gate:  func() gate.Counts { return gate.Counts{Passed: 3} },
 		Node:  "north",
 		Lease: func(context.Context) (lease.State, error) {
 			return lease.State{Epoch: 3, Node: "south", Since: start.Add(-time.Hour), Live: true}, nil

@@ -24,9 +24,10 @@ const (
 )
 
 // anywhere are names that are looked for in every byte of the file, within
-// streams too: they are long enough not to occur by chance.
+// streams too: they are long enough not to occur by chance. EmbeddedFiles is not
+// among them: some programs write an empty list of them; a file in it has an EF.
 var anywhere = map[string]act{
-	"JavaScript": actScript, "Launch": actLaunch, "EmbeddedFile": actFile, "EmbeddedFiles": actFile, "FileAttachment": actFile,
+	"JavaScript": actScript, "Launch": actLaunch, "EmbeddedFile": actFile, "FileAttachment": actFile,
 	"SubmitForm": actForm, "ImportData": actForm, "RichMedia": actMedia, "RichMediaContent": actMedia, "RichMediaSettings": actMedia,
 	"Rendition": actMedia,
 }

@@ -135,6 +135,9 @@ func TestZIP(t *testing.T) {
 		{"cut off", "a.zip", string(one[:len(one)/2]), open, archive("no end")},
 		{"empty", "a.zip", "PK\x05\x06" + strings.Repeat("\x00", 18), open, archive("empty")},
 		{"named .csv", "a.csv", string(one), open, Verdict{Kind: "zip", Cause: CauseName, Critical: true, Reason: ".zip"}},
+		{"the large kind without need", "a.zip", string(largeEnd(rawZip(stored("a.hl7", normal)))), open, Verdict{Pass: true, Kind: "zip"}},
+		{"the large kind, counting otherwise", "a.zip", string(largeEnd(rawZip(stored("a.hl7", normal), stored("b.hl7", normal)), 1)), open, archive("before, between or behind")},
+		{"written from a pipe", "a.zip", string(fromPipe(t)), open, Verdict{Pass: true, Kind: "zip"}},
 		{"a page and an archive", "a.csv", "<html>" + string(one), open, Verdict{Cause: CauseKind, Reason: "web page"}},
 	})
 }
@@ -174,4 +177,46 @@ func libraryNames(b []byte) ([]string, error) {
 		out = append(out, f.Name)
 	}
 	return out, nil
+}
+
+// largeEnd puts a ZIP64 end and its locator before the end of an archive, as
+// Info-ZIP does for what it reads from a pipe; with another count, if one is given.
+func largeEnd(b []byte, count ...uint64) []byte {
+	le := binary.LittleEndian
+	end := b[len(b)-22:]
+	n, at := uint64(le.Uint16(end[10:])), uint64(len(b)-22)
+	if len(count) > 0 {
+		n = count[0]
+	}
+	x := make([]byte, 76)
+	copy(x, "PK\x06\x06")
+	le.PutUint64(x[4:], 44)
+	copy(x[12:], "\x2d\x00\x2d\x00")
+	le.PutUint64(x[24:], n)
+	le.PutUint64(x[32:], n)
+	le.PutUint64(x[40:], uint64(le.Uint32(end[12:])))
+	le.PutUint64(x[48:], uint64(le.Uint32(end[16:])))
+	copy(x[56:], "PK\x06\x07")
+	le.PutUint64(x[64:], at)
+	le.PutUint32(x[72:], 1)
+	return slices.Concat(b[:at], x, end)
+}
+
+// fromPipe has its sizes in an extra field of the local header.
+func fromPipe(t *testing.T) []byte {
+	t.Helper()
+	content := "id,name\n1,b\n"
+	b := rawZip(stored("a.csv", content))
+	le := binary.LittleEndian
+	x := make([]byte, 20)
+	le.PutUint16(x, 1)
+	le.PutUint16(x[2:], 16)
+	le.PutUint64(x[4:], uint64(len(content)))
+	le.PutUint64(x[12:], uint64(len(content)))
+	b = slices.Concat(b[:30+5], x, b[30+5:])
+	copy(b[18:], "\xff\xff\xff\xff\xff\xff\xff\xff")
+	le.PutUint16(b[28:], 20)
+	end := b[len(b)-22:]
+	le.PutUint32(end[16:], le.Uint32(end[16:])+20)
+	return b
 }
