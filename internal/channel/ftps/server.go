@@ -94,15 +94,17 @@ func (s *Server) check() error {
 	return s.Passive.check()
 }
 
-// sessionTLS is the configuration of one control connection and its data
-// connections. Its ticket key is nobody else's: a data connection that resumes a
+// sessionTLS gives the configurations of one control connection and of its data
+// connections. Their ticket key is nobody else's: a data connection that resumes a
 // TLS session with it resumes one of this control connection (RFC 4217 10.2). The
 // key ends with the session, Limits.Session at the latest, so that what was
 // encrypted cannot be opened by a key that is stolen later.
-func (s *Server) sessionTLS() (*tls.Config, error) {
-	var key [32]byte
-	if _, err := io.ReadFull(s.Rand, key[:]); err != nil {
-		return nil, fmt.Errorf("make ticket key: %w", err)
+func (s *Server) sessionTLS() (control, data *tls.Config, err error) {
+	var key, useless [32]byte
+	for _, b := range [][]byte{key[:], useless[:]} {
+		if _, err := io.ReadFull(s.Rand, b); err != nil {
+			return nil, nil, fmt.Errorf("make ticket key: %w", err)
+		}
 	}
 	c := s.TLS.Clone()
 	c.MinVersion = max(c.MinVersion, tls.VersionTLS12)
@@ -112,7 +114,16 @@ func (s *Server) sessionTLS() (*tls.Config, error) {
 	c.DynamicRecordSizingDisabled = true // files, not pages: the first byte has no hurry
 	c.Time = s.Now
 	c.SetSessionTicketKeys([][32]byte{key})
-	return c, nil
+	d := c.Clone()
+	// A data connection that resumed nothing may be a stranger's. It is refused, and
+	// must not take a ticket along with which it would resume the next time.
+	d.WrapSession = func(cs tls.ConnectionState, ss *tls.SessionState) ([]byte, error) {
+		if !cs.DidResume {
+			return useless[:], nil
+		}
+		return c.EncryptTicket(cs, ss)
+	}
+	return c, d, nil
 }
 
 // Serve accepts connections from ln until ctx ends, then stops: it closes ln,

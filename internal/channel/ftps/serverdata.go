@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"runtime/debug"
 	"time"
@@ -18,6 +19,7 @@ const chunkSize = 128 << 10
 var (
 	errTooSlow   = errors.New("transfer is too slow")
 	errTruncated = errors.New("connection ended without close_notify")
+	errPanicked  = errors.New("panicked")
 )
 
 // paced is the network side of a data connection: it gathers small writes, reads
@@ -105,6 +107,9 @@ func (p *paced) judge(began time.Time, n int, err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return errTooSlow
 	}
+	if !p.gather {
+		return err
+	}
 	p.moved += int64(n)
 	if p.waited += time.Since(began); p.waited >= time.Minute {
 		if p.moved < int64(p.waited.Seconds())*int64(p.minSpeed) {
@@ -124,21 +129,19 @@ func (p *paced) SetWriteDeadline(time.Time) error { return nil }
 // dataConn is one data connection. Its buffers go back when it is released.
 type dataConn struct {
 	srv  *Server
+	addr netip.Addr
 	net  *paced
 	tls  *tls.Conn
 	bufs [4]*[chunkSize]byte
 }
 
-func newDataConn(srv *Server, raw net.Conn, conf *tls.Config) *dataConn {
-	d := &dataConn{srv: srv}
+func newDataConn(srv *Server, addr netip.Addr, k *knock) *dataConn {
+	d := &dataConn{srv: srv, addr: addr, net: k.net, tls: k.tls}
 	for i := range d.bufs {
 		d.bufs[i] = srv.buffers.Get().(*[chunkSize]byte)
 	}
-	d.net = &paced{
-		Conn: raw, stall: srv.limits.Handshake, minSpeed: srv.limits.MinSpeed,
-		in: d.bufs[2][:], out: d.bufs[3][:0],
-	}
-	d.tls = tls.Server(d.net, conf)
+	d.net.in, d.net.out = d.bufs[2][:], d.bufs[3][:0]
+	d.net.stall, d.net.gather = srv.limits.Stall, true
 	return d
 }
 
@@ -207,11 +210,15 @@ func (d *dataConn) broken(ctx context.Context, err error) reply {
 func (s *session) mayTransfer() reply {
 	switch {
 	case !s.private:
-		return reply{code: 521, text: "Data connections are encrypted here: send PBSZ 0 and PROT P first."} // RFC 4217 9
+		return unprotected()
 	case s.door == nil:
 		return reply{code: 425, text: "Send EPSV or PASV first."} // RFC 959 5.4
 	}
 	return reply{}
+}
+
+func unprotected() reply {
+	return reply{code: 521, text: "Data connections are encrypted here: send PBSZ 0 and PROT P first."} // RFC 4217 9
 }
 
 // transfer sends 150, takes the data connection and gives it to work, while the
@@ -252,55 +259,50 @@ func (s *session) transfer(opening string, work func(context.Context, *dataConn)
 
 // carry waits for the data connection, proves it and does the work.
 func (s *session) carry(ctx context.Context, door *doorway, work func(context.Context, *dataConn) reply) (r reply) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.srv.stats.panics.Add(1)
-			s.srv.Log.Error("ftps transfer panicked", "addr", s.addr, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			r = reply{code: 451, text: "This failed on our side; try again."}
-		}
-	}()
-	var raw net.Conn
+	r = reply{code: 451, text: "This failed on our side; try again."} // when it panics
+	defer s.srv.recovered("ftps transfer panicked", s.addr)
+	var k *knock
 	select {
-	case raw = <-door.got:
+	case k = <-door.got:
 	case <-ctx.Done():
 		door.close()
 		return reply{code: 426, text: "Broken off."}
 	}
-	if raw == nil {
+	if k == nil {
 		s.srv.stats.dataFailed.Add(1)
 		return reply{code: 425, text: "Nobody connected to the passive port in time; is it let through your firewall?"} // RFC 959 5.4
 	}
-	return s.prove(ctx, raw, work)
+	return s.prove(ctx, k, work)
 }
 
 // prove makes sure that the connection is this session's before work has it.
-func (s *session) prove(ctx context.Context, raw net.Conn, work func(context.Context, *dataConn) reply) reply {
-	cut := context.AfterFunc(ctx, func() { raw.Close() })
-	d := newDataConn(s.srv, raw, s.conf)
-	linger := time.Duration(0)
-	defer func() {
-		if !cut() || linger == 0 {
-			d.release(0)
-			return
+func (s *session) prove(ctx context.Context, k *knock, work func(context.Context, *dataConn) reply) reply {
+	cut := context.AfterFunc(ctx, func() { k.raw.Close() })
+	defer cut()
+	late := time.AfterFunc(s.srv.limits.Handshake, func() { k.raw.Close() })
+	err := <-k.shaken
+	if !late.Stop() && err == nil {
+		err = os.ErrDeadlineExceeded
+	}
+	if err != nil {
+		k.raw.Close()
+		if ctx.Err() != nil {
+			return reply{code: 426, text: "Broken off."}
 		}
-		s.srv.wg.Add(1)
-		go func() { defer s.srv.wg.Done(); d.release(linger) }()
-	}()
-
-	hctx, cancel := context.WithTimeout(ctx, s.srv.limits.Handshake)
-	err := d.tls.HandshakeContext(hctx)
-	cancel()
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return reply{code: 426, text: "Broken off."}
-	case err != nil:
 		s.srv.stats.dataFailed.Add(1)
 		s.log("ftps data handshake failed", "partner", s.box.Partner(), "error", err)
 		return reply{code: 522, text: "TLS on the data connection failed."} // RFC 4217 10
 	}
 	s.srv.stats.dataOpened.Add(1)
-	d.net.stall, d.net.gather = s.srv.limits.Stall, true
-	linger = lingering
+	d := newDataConn(s.srv, s.addr, k)
+	defer func() {
+		if !cut() {
+			d.release(0)
+			return
+		}
+		s.srv.wg.Add(1)
+		go func() { defer s.srv.wg.Done(); d.release(lingering) }()
+	}()
 	if !d.tls.ConnectionState().DidResume {
 		_ = d.finish()                          // whether a stranger hears this does not matter
 		return reply{code: 522, text: notYours} // RFC 4217 10.2
@@ -314,3 +316,11 @@ const notYours = "The data connection does not resume the TLS session of this co
 
 // lingering is how long a client may go on sending after the end.
 const lingering = 2 * time.Second
+
+// recovered counts a panic and keeps it to the goroutine it happened in.
+func (s *Server) recovered(what string, addr netip.Addr) {
+	if p := recover(); p != nil {
+		s.stats.panics.Add(1)
+		s.Log.Error(what, "addr", addr, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	}
+}

@@ -1,6 +1,7 @@
 package ftps
 
 import (
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -90,48 +91,73 @@ func (s *Server) listenFree(local netip.Addr, size int) (uint16, *net.TCPListene
 
 // doorway is a passive port that waits for one data connection.
 type doorway struct {
-	got     chan net.Conn // closed when nobody came
+	got     chan *knock // closed when nobody came
 	release func()
 	port    uint16
 }
 
+// knock is a data connection that came, and shakes hands.
+type knock struct {
+	raw    net.Conn
+	net    *paced
+	tls    *tls.Conn
+	shaken chan error
+}
+
 // await opens a doorway. It is shut by the first connection from the client's own
-// address, by time, and by close.
+// address, by time, and by close. The handshake begins at once: some clients begin
+// it when they have connected, some when they have read 150.
 func (s *session) await() (*doorway, error) {
 	local := addrOf(s.raw.LocalAddr())
 	ln, release, err := s.srv.take(local, s.addr, s.box.Partner())
 	if err != nil {
 		return nil, err
 	}
-	d := &doorway{got: make(chan net.Conn, 1), release: release, port: uint16(ln.Addr().(*net.TCPAddr).Port)}
+	d := &doorway{got: make(chan *knock, 1), release: release, port: uint16(ln.Addr().(*net.TCPAddr).Port)}
 	_ = ln.SetDeadline(time.Now().Add(s.srv.limits.Connect)) // a closed listener fails at the accept
 	go func() {
-		defer close(d.got)
-		defer release()
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			// RFC 2577 8, RFC 4217 10: a data connection comes from where its control
-			// connection comes from. Who else comes is sent away unheard.
-			if addrOf(c.RemoteAddr()) != s.addr {
-				s.srv.stats.dataForeign.Add(1)
-				c.Close()
-				continue
-			}
-			d.got <- c
+		defer s.srv.recovered("ftps data connection panicked", s.addr)
+		k := s.knocked(ln)
+		release()
+		if k == nil {
+			close(d.got)
 			return
 		}
+		d.got <- k
+		close(d.got)
+		err := errPanicked
+		defer func() { k.shaken <- err }()
+		err = k.tls.HandshakeContext(s.ctx)
 	}()
 	return d, nil
+}
+
+// knocked is the first connection from the client's own address, nil when none
+// came.
+func (s *session) knocked(ln net.Listener) *knock {
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			return nil
+		}
+		// RFC 2577 8, RFC 4217 10: a data connection comes from where its control
+		// connection comes from. Who else comes is sent away unheard.
+		if addrOf(c.RemoteAddr()) != s.addr {
+			s.srv.stats.dataForeign.Add(1)
+			c.Close()
+			continue
+		}
+		// Until a command asks for it, it may wait as long as the session may.
+		p := &paced{Conn: c, stall: s.srv.limits.Idle, minSpeed: s.srv.limits.MinSpeed}
+		return &knock{raw: c, net: p, tls: tls.Server(p, s.dataTLS), shaken: make(chan error, 1)}
+	}
 }
 
 // close gives up the port and the connection that nobody asked for.
 func (d *doorway) close() {
 	d.release()
-	if c, ok := <-d.got; ok {
-		c.Close()
+	if k := <-d.got; k != nil {
+		k.raw.Close()
 	}
 }
 
@@ -158,6 +184,8 @@ func (s *session) passive() reply {
 		host = addrOf(s.raw.LocalAddr())
 	}
 	switch {
+	case !s.private:
+		return unprotected()
 	case s.extended:
 		return reply{code: 503, text: "You said EPSV ALL: use EPSV."} // RFC 2428 4
 	case !host.Is4() || !s.addr.Is4():
@@ -184,6 +212,9 @@ func (s *session) extendedPassive(arg string) reply {
 		return reply{code: 200, text: "Only EPSV from now on."} // RFC 2428 4
 	default:
 		return reply{code: 522, text: "Network protocol not supported, use (" + mine + ")"} // RFC 2428 2
+	}
+	if !s.private {
+		return unprotected()
 	}
 	d, no := s.open()
 	if no.code != 0 {

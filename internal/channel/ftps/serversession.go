@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -41,11 +40,11 @@ type session struct {
 	cancel  context.CancelFunc
 	secured atomic.Bool
 
-	conf  *tls.Config
-	suite string
-	in    lineReader
-	lines chan command
-	held  *command // came in during a transfer, and waits
+	dataTLS *tls.Config
+	suite   string
+	in      lineReader
+	lines   chan command
+	held    *command // came in during a transfer, and waits
 
 	user      string
 	attempts  int
@@ -74,12 +73,7 @@ func newSession(ctx context.Context, srv *Server, c net.Conn, addr netip.Addr) *
 // serve lives as long as the connection.
 func (s *session) serve() {
 	defer s.close()
-	defer func() {
-		if p := recover(); p != nil {
-			s.srv.stats.panics.Add(1)
-			s.srv.Log.Error("ftps session panicked", "addr", s.addr, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-		}
-	}()
+	defer s.srv.recovered("ftps session panicked", s.addr)
 	// Whatever ends the session ends what blocks in it.
 	defer context.AfterFunc(s.ctx, func() { s.raw.Close() })()
 	if !s.greet() {
@@ -157,7 +151,7 @@ func (s *session) secure() bool {
 		s.answer(reply{code: 421, text: "Commands were sent behind AUTH TLS before its answer; the connection is closed."})
 		return false
 	}
-	conf, err := s.srv.sessionTLS()
+	conf, data, err := s.srv.sessionTLS()
 	if err != nil {
 		s.log("ftps ticket key failed", "error", err)
 		s.answer(reply{code: 431, text: "TLS is not available now; try again."}) // RFC 2228 3
@@ -173,7 +167,7 @@ func (s *session) secure() bool {
 		return false
 	}
 	state := conn.ConnectionState()
-	s.conf, s.ctl = conf, conn
+	s.dataTLS, s.ctl = data, conn
 	s.suite = tls.VersionName(state.Version) + " " + tls.CipherSuiteName(state.CipherSuite)
 	s.in = lineReader{r: conn, buf: s.in.buf}
 	return true

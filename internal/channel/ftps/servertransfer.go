@@ -80,27 +80,30 @@ func (d *dataConn) send(r io.ReaderAt, from, size int64) (readErr, sendErr error
 	stop := make(chan struct{})
 	read := make(chan error, 1)
 	go func() {
-		defer close(full)
+		defer d.srv.recovered("ftps read panicked", d.addr)
+		err := errPanicked
+		defer func() { read <- err; close(full) }()
 		for at := from; at < size; {
 			var c chunk
 			select {
 			case c.buf = <-free:
 			case <-stop:
-				read <- nil
+				err = nil
 				return
 			}
-			n, err := r.ReadAt(c.buf[:min(chunkSize, size-at)], at)
+			var n int
+			err = errPanicked
+			n, err = r.ReadAt(c.buf[:min(chunkSize, size-at)], at)
 			if n == 0 {
 				if err == nil || errors.Is(err, io.EOF) {
 					err = io.ErrUnexpectedEOF // the box promised Size bytes
 				}
-				read <- err
 				return
 			}
 			c.n, at = n, at+int64(n)
 			full <- c
 		}
-		read <- nil
+		err = nil
 	}()
 	for c := range full {
 		if sendErr == nil {
@@ -195,14 +198,20 @@ func (d *dataConn) receive(up *part) (writeErr, netErr error) {
 	free <- d.bufs[1]
 	wrote := make(chan error, 1)
 	failed := make(chan struct{})
+	write := func(c chunk) (err error) {
+		err = errPanicked
+		defer d.srv.recovered("ftps write panicked", d.addr)
+		if _, err = up.w.WriteAt(c.buf[:c.n], up.size); err == nil {
+			up.size += int64(c.n)
+		}
+		return err
+	}
 	go func() {
 		var err error
 		for c := range full {
 			if err == nil {
-				if _, err = up.w.WriteAt(c.buf[:c.n], up.size); err != nil {
+				if err = write(c); err != nil {
 					close(failed)
-				} else {
-					up.size += int64(c.n)
 				}
 			}
 			free <- c.buf
