@@ -23,7 +23,6 @@ for_test() {
 	need curl command -v curl
 	need lftp command -v lftp
 	need python3 test -x /usr/bin/python3
-	need python3-pycurl /usr/bin/python3 -c 'import pycurl'
 	for_browser
 }
 for_browser() { need chromium command -v chromium; }

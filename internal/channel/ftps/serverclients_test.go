@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,6 +104,28 @@ func TestCurlAsItComes(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestIPv6(t *testing.T) {
+	if ln, err := net.Listen("tcp", "[::1]:0"); err != nil {
+		t.Skip("NOT TESTED: this machine has no IPv6")
+	} else {
+		ln.Close()
+	}
+	r := startedAt(t, "[::1]:0", nil)
+	r.box.Put(channel.BoxResults, "one.hl7", []byte("MSH|"))
+	for _, program := range [][]string{
+		{"curl", "-sS", "-6", "--ssl-reqd", "--cacert", r.caFile, "-u", user + ":" + password, "ftp://localhost:" + r.port + "/results/one.hl7"},
+		{"lftp", "-c", "set ssl:ca-file " + r.caFile + "; set dns:order inet6; open -u '" + user + "," + password + "' ftp://localhost:" + r.port + "; cat results/one.hl7"},
+	} {
+		if out := r.must(program[0], program[1:]...); !strings.HasPrefix(out, "MSH|") {
+			t.Errorf("%s: %q", program[0], out)
+		}
+	}
+	c := r.dial().signIn()
+	c.do(425, "PASV")
+	c.do(522, "EPSV 1")
+	r.resumed(2)
 }
 
 // TestCurlWithoutTicketsReadsWhy: curl switches session tickets off for TLS 1.2,

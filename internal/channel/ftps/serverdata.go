@@ -270,7 +270,7 @@ func (s *session) carry(ctx context.Context, door *doorway, work func(context.Co
 	}
 	if k == nil {
 		s.srv.stats.dataFailed.Add(1)
-		return reply{code: 425, text: "Nobody connected to the passive port in time; is it let through your firewall?"} // RFC 959 5.4
+		return reply{code: 425, text: "Nobody connected to the passive port in time from your address; is it let through your firewall?"} // RFC 959 5.4
 	}
 	return s.prove(ctx, k, work)
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/tls"
 	"encoding/pem"
 	"fmt"
@@ -25,7 +26,7 @@ import (
 
 // rig is a server on a loopback port with the box of one partner.
 type rig struct {
-	*testing.T
+	testing.TB
 	server *ftps.Server
 	door   *boxtest.Door
 	box    *boxtest.Box
@@ -43,11 +44,20 @@ const (
 )
 
 // started starts a server that change may have changed.
-func started(t *testing.T, change func(*ftps.Server)) *rig {
+func started(t testing.TB, change func(*ftps.Server)) *rig {
 	t.Helper()
-	r := &rig{T: t, door: &boxtest.Door{}, ca: channeltest.NewAuthority(t), log: &safeBuffer{}}
+	return startedAt(t, "127.0.0.1:0", change)
+}
+
+// faraway is a key that can only be asked to sign, as the hub's is for the front.
+type faraway struct{ crypto.Signer }
+
+func startedAt(t testing.TB, at string, change func(*ftps.Server)) *rig {
+	t.Helper()
+	r := &rig{TB: t, door: &boxtest.Door{}, ca: channeltest.NewAuthority(t), log: &safeBuffer{}}
 	r.box = r.door.Add(user, password)
 	cert := r.ca.Issue("localhost", time.Time{})
+	cert.PrivateKey = faraway{cert.PrivateKey.(crypto.Signer)}
 	r.server = &ftps.Server{
 		Door: r.door, TLS: &tls.Config{Certificates: []tls.Certificate{cert}},
 		Log: slog.New(slog.NewTextHandler(r.log, nil)),
@@ -55,7 +65,7 @@ func started(t *testing.T, change func(*ftps.Server)) *rig {
 	if change != nil {
 		change(r.server)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := net.Listen("tcp", at)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package ftps_test
 import (
 	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -82,49 +81,4 @@ func TestPython(t *testing.T) {
 			})
 		}
 	})
-}
-
-const pycurlTrial = `
-import io, pycurl, sys
-url, userpwd, ca, up = sys.argv[1:]
-if "GnuTLS" not in pycurl.version:
-    sys.exit("no GnuTLS in " + pycurl.version)
-c = pycurl.Curl()
-def perform(path, **more):
-    c.reset()
-    out = io.BytesIO()
-    c.setopt(c.URL, url + path)
-    c.setopt(c.USERPWD, userpwd)
-    c.setopt(c.CAINFO, ca)
-    c.setopt(c.USE_SSL, c.USESSL_ALL)
-    c.setopt(c.WRITEDATA, out)
-    for k, v in more.items():
-        c.setopt(getattr(c, k), v)
-    c.perform()
-    return out.getvalue()
-assert b" inbox" in perform("/")
-body = open(up, "rb").read()
-for _ in range(3):
-    assert perform("/results/one.bin") == body
-with open(up, "rb") as f:
-    perform("/inbox/up.bin", UPLOAD=1, READDATA=f, INFILESIZE=len(body))
-`
-
-// TestCurlWithGnuTLS: Debian's pycurl is linked with the GnuTLS build of libcurl.
-func TestCurlWithGnuTLS(t *testing.T) {
-	const python = "/usr/bin/python3" // Debian's own, which has Debian's packages
-	if err := exec.Command(python, "-c", "import pycurl").Run(); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("python3-pycurl is not installed; tools/setup.sh test installs it")
-		}
-		t.Skip("NOT TESTED: python3-pycurl is not installed; tools/setup.sh test installs it")
-	}
-	r := started(t, nil)
-	body := random(700_000)
-	r.box.Put(channel.BoxResults, "one.bin", body)
-	r.must(python, "-c", pycurlTrial, "ftp://localhost:"+r.port, user+":"+password, r.caFile, r.file("up.bin", body))
-	if got, _ := r.box.Get(channel.BoxInbox, "up.bin"); !bytes.Equal(got, body) {
-		t.Errorf("stored %d bytes", len(got))
-	}
-	r.resumed(5)
 }

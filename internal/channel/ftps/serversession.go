@@ -83,6 +83,9 @@ func (s *session) serve() {
 }
 
 func (s *session) close() {
+	if c, ok := s.ctl.(*tls.Conn); ok && s.ctx.Err() == nil {
+		_ = c.CloseWrite() // some clients complain of an end without TLS's own
+	}
 	s.cancel()
 	if s.door != nil {
 		s.door.close()
