@@ -139,7 +139,7 @@ func TestBarFTPSAgainstPeers(t *testing.T) {
 		t.Skip("LABWARDEN_FTPS_PEERS names no server to compare with (paths of proftpd, vsftpd)")
 	}
 	rounds, size := 5, 256<<20
-	dir, err := os.MkdirTemp("/dev/shm", "ftps-bar-")
+	dir, err := os.MkdirTemp("/dev/shm", "ftps-bar-") //nolint:usetesting // in memory: the disk is not compared
 	if err != nil {
 		t.Fatal(err)
 	}

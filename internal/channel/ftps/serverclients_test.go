@@ -116,7 +116,7 @@ func TestIPv6(t *testing.T) {
 	r.box.Put(channel.BoxResults, "one.hl7", []byte("MSH|"))
 	for _, program := range [][]string{
 		{"curl", "-sS", "-6", "--ssl-reqd", "--cacert", r.caFile, "-u", user + ":" + password, "ftp://localhost:" + r.port + "/results/one.hl7"},
-		{"lftp", "-c", "set ssl:ca-file " + r.caFile + "; set dns:order inet6; open -u '" + user + "," + password + "' ftp://localhost:" + r.port + "; cat results/one.hl7"},
+		{"lftp", "-c", "set ssl:ca-file " + r.caFile + "; open -u '" + user + "," + password + "' ftp://[::1]:" + r.port + "; cat results/one.hl7"},
 	} {
 		if out := r.must(program[0], program[1:]...); !strings.HasPrefix(out, "MSH|") {
 			t.Errorf("%s: %q", program[0], out)

@@ -58,7 +58,7 @@ func (p *paced) read(b []byte) (int, error) {
 	t := time.Now()
 	_ = p.Conn.SetReadDeadline(t.Add(p.stall)) // a closed connection fails at the read
 	n, err := p.Conn.Read(b)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		p.eof = true
 	}
 	return n, p.judge(t, n, err)
@@ -152,7 +152,7 @@ func (d *dataConn) Write(b []byte) (int, error) { return d.tls.Write(b) }
 // for an end too, and whoever stands between could have made that one.
 func (d *dataConn) Read(b []byte) (int, error) {
 	n, err := d.tls.Read(b)
-	if err == io.EOF && d.net.eof {
+	if errors.Is(err, io.EOF) && d.net.eof {
 		err = errTruncated
 	}
 	return n, err
@@ -259,8 +259,12 @@ func (s *session) transfer(opening string, work func(context.Context, *dataConn)
 
 // carry waits for the data connection, proves it and does the work.
 func (s *session) carry(ctx context.Context, door *doorway, work func(context.Context, *dataConn) reply) (r reply) {
-	r = reply{code: 451, text: "This failed on our side; try again."} // when it panics
-	defer s.srv.recovered("ftps transfer panicked", s.addr)
+	defer func() {
+		if p := recover(); p != nil {
+			s.srv.panicked("ftps transfer panicked", s.addr, p)
+			r = reply{code: 451, text: "This failed on our side; try again."}
+		}
+	}()
 	var k *knock
 	select {
 	case k = <-door.got:
@@ -317,10 +321,14 @@ const notYours = "The data connection does not resume the TLS session of this co
 // lingering is how long a client may go on sending after the end.
 const lingering = 2 * time.Second
 
-// recovered counts a panic and keeps it to the goroutine it happened in.
+// recovered keeps a panic to the goroutine that defers it.
 func (s *Server) recovered(what string, addr netip.Addr) {
 	if p := recover(); p != nil {
-		s.stats.panics.Add(1)
-		s.Log.Error(what, "addr", addr, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		s.panicked(what, addr, p)
 	}
+}
+
+func (s *Server) panicked(what string, addr netip.Addr, p any) {
+	s.stats.panics.Add(1)
+	s.Log.Error(what, "addr", addr, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 }

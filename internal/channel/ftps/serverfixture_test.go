@@ -36,6 +36,7 @@ type rig struct {
 	caFile string
 	log    *safeBuffer
 	stop   func() error
+	panics int64 // that the test brings about
 }
 
 const (
@@ -96,7 +97,7 @@ func startedAt(t testing.TB, at string, change func(*ftps.Server)) *rig {
 		if err := r.stop(); err != nil {
 			t.Error(err)
 		}
-		if n := r.server.Stats().Panics; n != 0 {
+		if n := r.server.Stats().Panics; n != r.panics {
 			t.Errorf("%d panics\n%s", n, r.log)
 		}
 		if n := r.box.Writing(); n != 0 {

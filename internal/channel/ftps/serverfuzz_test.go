@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -40,10 +41,10 @@ func FuzzCommand(f *testing.F) {
 		for i := 0; ; i++ {
 			line, err := l.next()
 			if err != nil {
-				if err != io.EOF && err != errLineTooLong {
+				if !errors.Is(err, io.EOF) && !errors.Is(err, errLineTooLong) {
 					t.Fatal(err)
 				}
-				if err == io.EOF && i != len(want)-1 {
+				if errors.Is(err, io.EOF) && i != len(want)-1 {
 					t.Errorf("%d lines of %q", i, s)
 				}
 				return

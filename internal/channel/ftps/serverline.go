@@ -56,7 +56,9 @@ type command struct {
 // parseCommand reads a line (RFC 959 5.3). Telnet's signs before ABOR and STAT
 // (RFC 959 4.1.3) are passed over.
 func parseCommand(line string) command {
-	line = strings.TrimLeft(line, "\xff\xf4\xf2\xf3")
+	for line != "" && line[0] >= 0xf0 { // IAC, IP, DM and their like
+		line = line[1:]
+	}
 	verb, arg, _ := strings.Cut(line, " ")
 	if len(verb) < 3 || len(verb) > 8 {
 		return command{arg: arg}

@@ -199,8 +199,12 @@ func (d *dataConn) receive(up *part) (writeErr, netErr error) {
 	wrote := make(chan error, 1)
 	failed := make(chan struct{})
 	write := func(c chunk) (err error) {
-		err = errPanicked
-		defer d.srv.recovered("ftps write panicked", d.addr)
+		defer func() {
+			if p := recover(); p != nil {
+				d.srv.panicked("ftps write panicked", d.addr, p)
+				err = errPanicked
+			}
+		}()
 		if _, err = up.w.WriteAt(c.buf[:c.n], up.size); err == nil {
 			up.size += int64(c.n)
 		}
@@ -238,7 +242,7 @@ func (d *dataConn) receive(up *part) (writeErr, netErr error) {
 	}
 	close(full)
 	writeErr = <-wrote
-	if netErr == io.EOF {
+	if errors.Is(netErr, io.EOF) {
 		netErr = nil
 	}
 	return writeErr, netErr
