@@ -22,39 +22,21 @@ var (
 	errPanicked  = errors.New("panicked")
 )
 
-// paced is the network side of a data connection: it gathers small writes, reads
-// ahead, and gives up on who stalls or crawls. Only the time that it waits for the
-// network counts against the client.
+// paced is the network side of a data connection: it gathers small writes and
+// gives up on who stalls or crawls. Only the time that it waits for the network
+// counts against the client.
 type paced struct {
 	net.Conn
 	stall    time.Duration
 	minSpeed int
 	gather   bool // after the handshake
 	out      []byte
-	in       []byte
-	ahead    []byte // of in, not yet taken
 	waited   time.Duration
 	moved    int64
 	eof      bool // the client ended TCP, and TLS had asked for more
 }
 
 func (p *paced) Read(b []byte) (int, error) {
-	if len(p.ahead) == 0 {
-		if !p.gather {
-			return p.read(b)
-		}
-		n, err := p.read(p.in)
-		if n == 0 {
-			return 0, err
-		}
-		p.ahead = p.in[:n]
-	}
-	n := copy(b, p.ahead)
-	p.ahead = p.ahead[n:]
-	return n, nil
-}
-
-func (p *paced) read(b []byte) (int, error) {
 	t := time.Now()
 	_ = p.Conn.SetReadDeadline(t.Add(p.stall)) // a closed connection fails at the read
 	n, err := p.Conn.Read(b)
@@ -132,7 +114,7 @@ type dataConn struct {
 	addr netip.Addr
 	net  *paced
 	tls  *tls.Conn
-	bufs [4]*[chunkSize]byte
+	bufs [3]*[chunkSize]byte
 }
 
 func newDataConn(srv *Server, addr netip.Addr, k *knock) *dataConn {
@@ -140,7 +122,7 @@ func newDataConn(srv *Server, addr netip.Addr, k *knock) *dataConn {
 	for i := range d.bufs {
 		d.bufs[i] = srv.buffers.Get().(*[chunkSize]byte)
 	}
-	d.net.in, d.net.out = d.bufs[2][:], d.bufs[3][:0]
+	d.net.out = d.bufs[2][:0]
 	d.net.stall, d.net.gather = srv.limits.Stall, true
 	return d
 }
@@ -184,7 +166,7 @@ func (d *dataConn) release(linger time.Duration) {
 	}
 	_ = d.net.Conn.SetReadDeadline(time.Now().Add(linger)) // a closed connection fails at the read
 	for left := 64 << 20; left > 0; {
-		n, err := d.net.Conn.Read(d.net.in)
+		n, err := d.net.Conn.Read(d.bufs[0][:])
 		left -= n
 		if err != nil {
 			return

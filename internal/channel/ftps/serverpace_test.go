@@ -30,7 +30,7 @@ func TestPace(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client, server := net.Pipe()
 				defer client.Close()
-				p := &paced{Conn: server, stall: time.Minute, minSpeed: 256, gather: true, in: make([]byte, 4096)}
+				p := &paced{Conn: server, stall: time.Minute, minSpeed: 256, gather: true}
 				var wg sync.WaitGroup
 				defer wg.Wait()
 				defer server.Close()
