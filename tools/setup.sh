@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need from Debian, only what is missing.
 #   tools/setup.sh test      PostgreSQL 15 (programs only), openssl, gpg, clamd, jq, Chromium
+Chromium,
+#                            curl, lftp and Python as clients of the file servers
 #   tools/setup.sh ci        the above and what .ci/run needs besides
 #   tools/setup.sh browser   Chromium alone, for the tests of pages
 # What those tests run with Node is pinned in e2e/npm and installed by themselves.
@@ -19,6 +21,10 @@ for_test() {
 	need gnupg command -v gpg
 	need clamav-daemon test -x /usr/sbin/clamd # without freshclam: the tests bring their own signatures
 	need jq command -v jq
+	# Clients that the file servers are tried with.
+	need curl command -v curl
+	need lftp command -v lftp
+	need python3 test -x /usr/bin/python3
 	for_browser
 }
 for_browser() { need chromium command -v chromium; }

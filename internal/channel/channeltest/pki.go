@@ -93,3 +93,6 @@ func serial(t testing.TB) *big.Int {
 	}
 	return n
 }
+
+// DER is the authority's certificate.
+func (a *Authority) DER() []byte { return a.cert.Raw }
