@@ -169,6 +169,7 @@ func fullHub(t *testing.T, s *site) *Hub {
 	w.stops()
 	w.alone()
 	w.counts()
+	w.pickups()
 	w.adopts()
 	w.setups()
 	w.boxes()

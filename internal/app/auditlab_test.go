@@ -137,6 +137,15 @@ func (w *worked) counts() {
 	}
 }
 
+// pickups has results that a partner fetched, and some that wait for it.
+func (w *worked) pickups() {
+	const first = "SELECT min(seq) FROM results_deliveries WHERE partner = 'good' AND state = 3 AND seq > $1"
+	for seq, n := int64(-1), 0; n < 2; n++ {
+		seq = w.number(first, seq)
+		w.must(w.h.Results.PickedUp(w.ctx, seq, w.h.now(), results.PickupRead))
+	}
+}
+
 // adopts compares two routes with their old paths, and has approvals.
 func (w *worked) adopts() {
 	set := w.set
