@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need from Debian, only what is missing.
-#   tools/setup.sh test      PostgreSQL 15 (programs only), openssl, gpg, clamd, jq, Chromium
+#   tools/setup.sh test      PostgreSQL 15 (programs only), openssl, gpg, clamd, jq, OpenSSH and ProFTPD (programs only), Chromium
 #   tools/setup.sh ci        the above and what .ci/run needs besides
 #   tools/setup.sh browser   Chromium alone, for the tests of pages
 # What those tests run with Node is pinned in e2e/npm and installed by themselves.
@@ -19,6 +19,9 @@ for_test() {
 	need gnupg command -v gpg
 	need clamav-daemon test -x /usr/sbin/clamd # without freshclam: the tests bring their own signatures
 	need jq command -v jq
+	need openssh-server test -x /usr/sbin/sshd
+	need proftpd-core test -x /usr/sbin/proftpd
+	need proftpd-mod-crypto test -e /usr/lib/proftpd/mod_tls.so
 	for_browser
 }
 for_browser() { need chromium command -v chromium; }

@@ -170,6 +170,7 @@ func fullHub(t *testing.T, s *site) *Hub {
 	w.alone()
 	w.counts()
 	w.pickups()
+	w.takes()
 	w.adopts()
 	w.setups()
 	w.boxes()

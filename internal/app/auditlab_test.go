@@ -146,6 +146,13 @@ func (w *worked) pickups() {
 	}
 }
 
+// takes has files that stayed at a source.
+func (w *worked) takes() {
+	for _, name := range []string{"a.hl7", "b.hl7"} {
+		w.must(w.h.Results.RememberTaken(w.ctx, "lis", results.TakenFile{Name: name, Size: 3, Modified: w.h.now(), Sum: [32]byte{1}}))
+	}
+}
+
 // adopts compares two routes with their old paths, and has approvals.
 func (w *worked) adopts() {
 	set := w.set
