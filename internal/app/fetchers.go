@@ -43,7 +43,7 @@ func (h *Hub) fetcher(c *config.Config, source string) (*remote.Watcher, string,
 		Name: source, MaxMessage: int64(s.MaxMessage), Memory: takenFiles{h.Results, source},
 		Taker: fetched{h.handler(c, source)}, Now: h.now, Log: h.slog.With("source", source),
 	}
-	after := ""
+	var after string
 	var at fileServer
 	var err error
 	if x := s.SFTP; x != nil {

@@ -108,7 +108,9 @@ func (b builder) password(s config.Secret) (string, error) {
 // remoteSender is what carries files to a partner's file server.
 func (b builder) remoteSender(c *config.Config, key string, d config.Destination) (channel.Sender, error) {
 	r := remote.Config{Name: key, SameName: d.Encrypt != nil, PickUps: pickedUpWithin(d) > 0, Now: b.now}
-	verify, connections, timeout := "", 0, time.Duration(0)
+	var verify string
+	var connections int
+	var timeout time.Duration
 	var at fileServer
 	var err error
 	if s := d.SFTP; s != nil {

@@ -31,7 +31,7 @@ func sshd(t *testing.T) (addr, key, fingerprint, dir string) {
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED: sshd is run as root")
 	}
-	if err := os.MkdirAll("/run/sshd", 0o755); err != nil { //nolint:gosec // as Debian makes it
+	if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
 		t.Fatal(err)
 	}
 	base := t.TempDir()

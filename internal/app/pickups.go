@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/channel/envelope"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
@@ -35,7 +34,7 @@ func (h *Hub) shelves() map[string]shelf {
 		return out
 	}
 	for key, s := range h.running.senders {
-		var below channel.Sender = s.Sender
+		below := s.Sender
 		if e, ok := below.(*envelope.Sender); ok {
 			below = e.Below()
 		}

@@ -46,10 +46,10 @@ func startProFTPD(t *testing.T, more string) *proftpd {
 	base := t.TempDir()
 	open(t, base)
 	p := &proftpd{dir: filepath.Join(base, "files"), port: freePort(t), log: filepath.Join(base, "tls.log")}
-	if err := os.Mkdir(p.dir, 0o777); err != nil { //nolint:gosec // a test's folder
+	if err := os.Mkdir(p.dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(p.dir, 0o777); err != nil { //nolint:gosec // the server's user writes into it
+	if err := os.Chmod(p.dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
 	ca := channeltest.NewAuthority(t)
@@ -193,10 +193,10 @@ func modSFTP(t *testing.T) *server {
 	base := t.TempDir()
 	open(t, base)
 	dir := filepath.Join(base, "files")
-	if err := os.Mkdir(dir, 0o777); err != nil { //nolint:gosec // a test's folder
+	if err := os.Mkdir(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(dir, 0o777); err != nil { //nolint:gosec // the server's user writes into it
+	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
 	key := filepath.Join(base, "host")
@@ -353,7 +353,7 @@ func TestFTPSWithoutTLS(t *testing.T) {
 		m, _ := c.Read(b[n:])
 		got <- string(b[:n+m])
 	}()
-	p := &tls.Config{InsecureSkipVerify: true} //nolint:gosec // it never comes to that
+	p := &tls.Config{InsecureSkipVerify: true}
 	_, err = ftpsDial(t, ftps.ClientConfig{Addr: ln.Addr().String(), User: "clinic", Password: ftpPassword, TLS: p})(t.Context())
 	if channel.ClassOf(err) != channel.Misconfigured || !strings.Contains(err.Error(), "does not offer TLS") {
 		t.Errorf("%v", err)

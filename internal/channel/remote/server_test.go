@@ -236,7 +236,7 @@ func write(t *testing.T, path, text string, mode os.FileMode) string {
 func open(t *testing.T, dir string) {
 	t.Helper()
 	for d := dir; d != "/" && d != os.TempDir(); d = filepath.Dir(d) {
-		if err := os.Chmod(d, 0o755); err != nil { //nolint:gosec // a test's folder
+		if err := os.Chmod(d, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -283,7 +283,7 @@ func startSSHD(t *testing.T, account string) *sshd {
 	base := t.TempDir()
 	open(t, base)
 	s := &sshd{dir: filepath.Join(base, "files"), accountToUser: account}
-	if err := os.Mkdir(s.dir, 0o755); err != nil { //nolint:gosec // a test's folder
+	if err := os.Mkdir(s.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	var hostPEM []byte

@@ -178,8 +178,8 @@ func (w *Watcher) Serve(ctx context.Context) error {
 			return nil
 		}
 		w.note(err)
-		switch {
-		case err == nil:
+		switch err {
+		case nil:
 			if said != "" {
 				w.cfg.Log.Info("a directory at a file server can be taken from again")
 			}

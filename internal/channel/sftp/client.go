@@ -119,7 +119,7 @@ func (c *Client) Open(ctx context.Context) (*ClientDir, error) {
 		n = (first + n) % len(asks)
 		d, shown, err := c.open(ctx, asks[n])
 		if err == nil {
-			c.asked.Store(int32(n)) //nolint:gosec // there are six
+			c.asked.Store(int32(n))
 			return d, nil
 		}
 		if shown == "" && len(stranger.shown) > 0 && channel.ClassOf(err) == channel.Misconfigured {

@@ -29,7 +29,7 @@ const (
 )
 
 func (f *TakenFile) look() []byte {
-	b := binary.BigEndian.AppendUint64(nil, uint64(f.Size)) //nolint:gosec // a file's size
+	b := binary.BigEndian.AppendUint64(nil, uint64(f.Size))
 	return binary.BigEndian.AppendUint64(b, uint64(f.Modified.UnixMicro()))
 }
 
