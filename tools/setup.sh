@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need from Debian, only what is missing.
-#   tools/setup.sh test      PostgreSQL 15 (programs only), openssl, gpg, clamd, jq, Chromium
+#   tools/setup.sh test      PostgreSQL 15 (programs only), openssl, gpg, clamd, jq, OpenSSH and ProFTPD (programs only), Chromium
 Chromium,
 #                            curl, lftp and Python as clients of the file servers
 #   tools/setup.sh ci        the above and what .ci/run needs besides
@@ -25,6 +25,9 @@ for_test() {
 	need curl command -v curl
 	need lftp command -v lftp
 	need python3 test -x /usr/bin/python3
+	need openssh-server test -x /usr/sbin/sshd
+	need proftpd-core test -x /usr/sbin/proftpd
+	need proftpd-mod-crypto test -e /usr/lib/proftpd/mod_tls.so
 	for_browser
 }
 for_browser() { need chromium command -v chromium; }

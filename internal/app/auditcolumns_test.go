@@ -169,6 +169,8 @@ func fullHub(t *testing.T, s *site) *Hub {
 	w.stops()
 	w.alone()
 	w.counts()
+	w.pickups()
+	w.takes()
 	w.adopts()
 	w.setups()
 	w.boxes()

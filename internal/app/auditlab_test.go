@@ -137,6 +137,22 @@ func (w *worked) counts() {
 	}
 }
 
+// pickups has results that a partner fetched, and some that wait for it.
+func (w *worked) pickups() {
+	const first = "SELECT min(seq) FROM results_deliveries WHERE partner = 'good' AND state = 3 AND seq > $1"
+	for seq, n := int64(-1), 0; n < 2; n++ {
+		seq = w.number(first, seq)
+		w.must(w.h.Results.PickedUp(w.ctx, seq, w.h.now(), results.PickupRead))
+	}
+}
+
+// takes has files that stayed at a source.
+func (w *worked) takes() {
+	for _, name := range []string{"a.hl7", "b.hl7"} {
+		w.must(w.h.Results.RememberTaken(w.ctx, "lis", results.TakenFile{Name: name, Size: 3, Modified: w.h.now(), Sum: [32]byte{1}}))
+	}
+}
+
 // adopts compares two routes with their old paths, and has approvals.
 func (w *worked) adopts() {
 	set := w.set

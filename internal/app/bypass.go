@@ -169,9 +169,9 @@ func (b *Bypass) partners(c *config.Config, card bypass.Card, stops []results.Ca
 		}
 		b.senders = append(b.senders, s)
 		p := bypass.Partner{Sender: s}
-		if dest.Folder != nil {
+		if template := fileTemplate(dest); template != "" {
 			p.Prepare = func(m channel.Message, route string, at time.Time) (channel.Message, error) {
-				m.Name = fileName(dest.Folder.Name, key, route, m.ID, at)
+				m.Name = fileName(template, key, route, m.ID, at)
 				return m, nil
 			}
 		}

@@ -48,6 +48,10 @@ func ownCertificates(c *config.Config) ([]control.Date, error) {
 			ours("source "+key, t.Certificate)
 			authority("source "+key, t.ClientCA)
 		}
+		if t := field(c.Sources[key].FTPS, func(m *config.FTPSSource) *config.ClientTLS { return m.TLS }); t != nil {
+			ours("source "+key, t.Certificate)
+			authority("source "+key, t.CA)
+		}
 	}
 	for _, key := range sorted(c.Partners) {
 		d := c.Partners[key].Destination
@@ -55,6 +59,7 @@ func ownCertificates(c *config.Config) ([]control.Date, error) {
 			field(d.MLLP, func(m *config.MLLPDestination) *config.ClientTLS { return m.TLS }),
 			field(d.FHIR, func(m *config.FHIRDestination) *config.ClientTLS { return m.TLS }),
 			field(d.HTTP, func(m *config.HTTPDestination) *config.ClientTLS { return m.TLS }),
+			field(d.FTPS, func(m *config.FTPSDestination) *config.ClientTLS { return m.TLS }),
 		} {
 			if t != nil {
 				ours("partner "+key, t.Certificate)

@@ -192,6 +192,9 @@ func exceptions(c *config.Config) map[string]*config.Exception {
 		if s.MLLP != nil && s.MLLP.Exception != nil {
 			out["source "+key] = s.MLLP.Exception
 		}
+		if s.FTPS != nil && s.FTPS.Exception != nil {
+			out["source "+key] = s.FTPS.Exception
+		}
 	}
 	for key, p := range c.Partners {
 		d := p.Destination
@@ -199,6 +202,7 @@ func exceptions(c *config.Config) map[string]*config.Exception {
 			field(d.MLLP, func(m *config.MLLPDestination) *config.Exception { return m.Exception }),
 			field(d.FHIR, func(m *config.FHIRDestination) *config.Exception { return m.Exception }),
 			field(d.HTTP, func(m *config.HTTPDestination) *config.Exception { return m.Exception }),
+			field(d.FTPS, func(m *config.FTPSDestination) *config.Exception { return m.Exception }),
 		} {
 			if e != nil {
 				out["partner "+key] = e

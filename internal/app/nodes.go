@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/labwarden/labwarden/internal/app/control"
-	"github.com/labwarden/labwarden/internal/channel/folder"
 	"github.com/labwarden/labwarden/internal/domain/access"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/lease"
@@ -93,6 +92,7 @@ func (h *Hub) beginTerm(ctx context.Context) (*term, error) {
 	h.guard.Store(guard)
 	r.term = t
 	guard.take(ctx, g, witnesses)
+	g.Go(func() error { return newPickups(h).run(ctx) })
 	for _, d := range r.doors {
 		if d.watcher != nil {
 			d.stop = t.takeFrom(d.watcher)
@@ -109,10 +109,15 @@ func (h *Hub) beginTerm(ctx context.Context) (*term, error) {
 	return t, nil
 }
 
+// taking is what takes files from a folder, here or at a file server.
+type taking interface {
+	Serve(ctx context.Context) error
+}
+
 // takeFrom takes files from a folder until the term or stop ends it. One node
 // does, as a folder may be on a share; that the messages of a former holder are
 // refused, its transactions are fenced for.
-func (t *term) takeFrom(w *folder.Watcher) (stop context.CancelFunc) {
+func (t *term) takeFrom(w taking) (stop context.CancelFunc) {
 	ctx, stop := context.WithCancel(t.ctx)
 	t.g.Go(func() error {
 		defer stop()

@@ -11,7 +11,6 @@ import (
 
 	"github.com/labwarden/labwarden/internal/app/control"
 	"github.com/labwarden/labwarden/internal/channel"
-	"github.com/labwarden/labwarden/internal/channel/folder"
 	"github.com/labwarden/labwarden/internal/channel/mllp"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
@@ -43,7 +42,7 @@ type carried struct {
 type door struct {
 	mark, port string
 	server     *mllp.Server
-	watcher    *folder.Watcher
+	watcher    taking
 	path       string // of the folder
 	stop       context.CancelFunc
 	ln         net.Listener
@@ -143,7 +142,7 @@ func (st *staged) build(ctx context.Context, listen bool) error {
 // pair is the node's key pair where a destination may use it: a renewed one is
 // nothing to a folder or a plaintext connection.
 func pair(c *config.Config, d config.Destination) *config.KeyPair {
-	if d.Folder != nil || d.MLLP != nil && d.MLLP.TLS == nil {
+	if d.Folder != nil || d.SFTP != nil || d.MLLP != nil && d.MLLP.TLS == nil {
 		return nil
 	}
 	return c.Node.TLS
@@ -151,8 +150,11 @@ func pair(c *config.Config, d config.Destination) *config.KeyPair {
 
 func (st *staged) door(ctx context.Context, source string, listen bool) error {
 	r, s := st.r, st.conf.Sources[source]
-	if s.Folder != nil {
+	switch {
+	case s.Folder != nil:
 		return st.watch(ctx, source)
+	case s.SFTP != nil, s.FTPS != nil:
+		return st.fetch(ctx, source)
 	}
 	addr := string(st.conf.ListenAddress(source))
 	// The window and the accession fields belong to intake, not to the door.

@@ -22,10 +22,10 @@ func (h *Hub) render(c *config.Config, key string) func(results.Rendering) (chan
 	switch {
 	case d.FHIR != nil:
 		return h.renderFHIR(c.Lab.Name)
-	case d.Folder != nil:
+	case fileTemplate(d) != "":
 		return func(r results.Rendering) (channel.Message, error) {
 			m := r.Message
-			m.Name = fileName(d.Folder.Name, key, r.Route, m.ID, r.ReceivedAt)
+			m.Name = fileName(fileTemplate(d), key, r.Route, m.ID, r.ReceivedAt)
 			return m, nil
 		}
 	case d.Box != nil:

@@ -54,6 +54,8 @@ func (b builder) sender(c *config.Config, key string) (channel.Sender, error) {
 		s, err = b.fhirSender(c, key, d.FHIR)
 	case d.HTTP != nil:
 		s, err = b.httpSender(c, key, d.HTTP)
+	case d.SFTP != nil, d.FTPS != nil:
+		s, err = b.remoteSender(c, key, d)
 	case d.Folder != nil:
 		s, err = folder.NewSender(folder.Config{Name: key, Dir: string(d.Folder.Path), SameName: d.Encrypt != nil, Now: b.now})
 	case d.Box != nil:

@@ -82,8 +82,13 @@ func (h *Hub) Offline(c *config.Config) (*results.Settings, error) { return h.se
 // parallel is how many messages of different lanes may be under way: one per
 // connection over MLLP, several where requests are independent of each other.
 func parallel(d config.Destination) int {
-	if d.MLLP != nil {
+	switch {
+	case d.MLLP != nil:
 		return d.MLLP.Connections
+	case d.SFTP != nil:
+		return d.SFTP.Connections
+	case d.FTPS != nil:
+		return d.FTPS.Connections
 	}
 	return 4
 }

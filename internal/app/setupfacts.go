@@ -61,7 +61,7 @@ func (p setupPort) Facts(ctx context.Context) (setup.Facts, error) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.Sources)) {
 		kind := "mllp"
-		if c.Sources[key].Folder != nil {
+		if c.Sources[key].MLLP == nil {
 			kind = "folder"
 		}
 		f.Sources = append(f.Sources, setup.Heard{Key: key, Name: key, Kind: kind, Last: sources[key]})

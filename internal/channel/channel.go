@@ -80,6 +80,10 @@ type Receipt struct {
 	// Sealed is what really went, where it was encrypted end to end; nil where
 	// Message.Body went as it was.
 	Sealed *Sealed
+	// PickUp is the name under which it now waits for the partner to fetch it,
+	// where somebody can tell later that it was fetched; empty elsewhere. It holds
+	// no patient data.
+	PickUp string
 }
 
 // Sealed is a body encrypted to a partner's keys.

@@ -4,6 +4,6 @@ import "github.com/spf13/cobra"
 
 func partnerCommand() *cobra.Command {
 	c := &cobra.Command{Use: "partner", Short: "What belongs to one partner besides the configuration"}
-	c.AddCommand(partnerKeyCommand())
+	c.AddCommand(partnerKeyCommand(), hostKeyCommand())
 	return c
 }

@@ -87,6 +87,8 @@ func stateWords(d control.Delivery) string {
 		return d.State
 	case !d.FoundAt.IsZero():
 		return "they have it (their own list)"
+	case !d.PickedUpAt.IsZero():
+		return "they picked it up"
 	}
 	switch d.Level {
 	case "accepted":

@@ -40,6 +40,7 @@ type Delivery struct {
 	// SupersededBy is the message that replaced it and was sent alone.
 	SupersededBy string    `json:"superseded_by,omitempty"`
 	FoundAt      time.Time `json:"on_their_list,omitzero"` // when their own list named it
+	PickedUpAt   time.Time `json:"picked_up,omitzero"`     // when their pick-up was noticed
 	Gated        string    `json:"behind,omitempty"`       // the stop before all that goes this way
 	Words        string    `json:"words,omitempty"`        // of one result that is shown: what is known, as a sentence
 }
@@ -53,7 +54,7 @@ func resultOf(m results.Summary) Result {
 		x := Delivery{
 			Number: d.Seq, Partner: d.Partner, Route: d.Route, State: d.State.String(), Attempts: d.Attempts, Reason: d.Reason,
 			ChangedAt: d.ChangedAt, NextAt: d.NextAt, Level: d.Level, Code: d.Code, Again: d.Again,
-			FoundAt: d.FoundAt, Gated: d.Gated,
+			FoundAt: d.FoundAt, PickedUpAt: d.PickedUpAt, Gated: d.Gated,
 		}
 		if d.SupersededBy != (event.ID{}) {
 			x.SupersededBy = d.SupersededBy.String()

@@ -116,6 +116,8 @@ func (s *Server) words(d *Delivery) string {
 	switch {
 	case !d.FoundAt.IsZero():
 		return name + " has it: it is on their own list"
+	case !d.PickedUpAt.IsZero():
+		return name + " picked it up"
 	case d.SupersededBy != "":
 		return "never sent: superseded by " + d.SupersededBy
 	case d.Gated != "":

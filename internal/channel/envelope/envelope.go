@@ -87,5 +87,8 @@ func (s *Sender) Send(ctx context.Context, m channel.Message) (channel.Receipt, 
 	return r, nil
 }
 
+// Below is the transport below.
+func (s *Sender) Below() channel.Sender { return s.below }
+
 // Close closes the transport below.
 func (s *Sender) Close() error { return s.below.Close() }

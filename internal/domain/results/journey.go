@@ -44,6 +44,8 @@ const (
 	StepShadow     StepKind = "shadow"     // recorded only
 	StepSent       StepKind = "sent"       // reached the partner; with Delivery, Tries, Peer
 	StepAnswered   StepKind = "answered"   // what the partner's system answered
+	StepPickedUp   StepKind = "picked-up"  // the partner fetched it; with Delivery
+	StepUnfetched  StepKind = "unfetched"  // it still waits to be fetched; with Delivery
 	StepCounted    StepKind = "counted"    // the partner's own list names it
 	StepUncounted  StepKind = "uncounted"  // no list has named it yet
 	StepCall       StepKind = "call"       // a phone task

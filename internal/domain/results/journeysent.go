@@ -40,6 +40,7 @@ func (w *walk) deliveries(ctx context.Context) error {
 					return err
 				}
 			}
+			w.pickedUp(d)
 			w.counted(d, !never[d.Partner])
 			continue
 		default: // refused or superseded: the act says so
@@ -60,6 +61,15 @@ func (w *walk) uncountable(ctx context.Context) (map[string]bool, error) {
 		out[p] = true
 	}
 	return out, err
+}
+
+func (w *walk) pickedUp(d *Delivery) {
+	switch {
+	case !d.PickedUpAt.IsZero():
+		w.add(Step{Kind: StepPickedUp, Source: SeenByUs, At: d.PickedUpAt, Leaf: -1, Delivery: d})
+	case d.WaitsAs != "":
+		w.add(Step{Kind: StepUnfetched, Leaf: -1, Delivery: d})
+	}
 }
 
 func (w *walk) counted(d *Delivery, countable bool) {

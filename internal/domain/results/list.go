@@ -45,6 +45,12 @@ type Delivery struct {
 	// FoundAt is when the partner's own list named it: it has the result. Zero
 	// while no list did.
 	FoundAt time.Time
+	// PickedUpAt is when the partner's pick-up was noticed, PickedUpHow how (see
+	// PickedUp). WaitsAs is the name it waits under to be picked up; empty where
+	// nobody could tell.
+	PickedUpAt  time.Time
+	PickedUpHow string
+	WaitsAs     string
 	// Gated is the first stop that stands before all that goes this way.
 	Gated string
 }
@@ -93,12 +99,14 @@ func scanSummary(row store.Scanner) (Summary, error) {
 
 const deliveryCols = `d.message, d.seq, d.partner, d.route, d.state, d.attempts, d.reason, d.changed_at, COALESCE(d.next_at, 0),
 	COALESCE(d.level, 0), COALESCE(d.code, ''), COALESCE(d.done_leaf, -1), d.again,
-	(SELECT x.message FROM results_superseded x WHERE x.seq = d.seq), COALESCE((SELECT f.at FROM results_found f WHERE f.seq = d.seq), 0)`
+	(SELECT x.message FROM results_superseded x WHERE x.seq = d.seq), COALESCE((SELECT f.at FROM results_found f WHERE f.seq = d.seq), 0),
+	COALESCE((SELECT p.picked_at FROM results_pickups p WHERE p.seq = d.seq), 0), COALESCE((SELECT p.how FROM results_pickups p WHERE p.seq = d.seq), ''),
+	COALESCE((SELECT p.name FROM results_pickups p WHERE p.seq = d.seq), '')`
 
 func scanDelivery(row store.Scanner) (leaf int64, d Delivery, err error) {
-	var state, changed, next, level, again, found int64
+	var state, changed, next, level, again, found, picked int64
 	var by []byte
-	err = row.Scan(&leaf, &d.Seq, &d.Partner, &d.Route, &state, &d.Attempts, &d.Reason, &changed, &next, &level, &d.Code, &d.DoneLeaf, &again, &by, &found)
+	err = row.Scan(&leaf, &d.Seq, &d.Partner, &d.Route, &state, &d.Attempts, &d.Reason, &changed, &next, &level, &d.Code, &d.DoneLeaf, &again, &by, &found, &picked, &d.PickedUpHow, &d.WaitsAs)
 	d.State, d.ChangedAt, d.Again = State(state), time.UnixMicro(changed).UTC(), again == 1
 	if next != 0 {
 		d.NextAt = time.UnixMicro(next).UTC()
@@ -108,6 +116,9 @@ func scanDelivery(row store.Scanner) (leaf int64, d Delivery, err error) {
 	}
 	if found != 0 {
 		d.FoundAt = time.UnixMicro(found).UTC()
+	}
+	if picked != 0 {
+		d.PickedUpAt = time.UnixMicro(picked).UTC()
 	}
 	if by != nil && err == nil {
 		d.SupersededBy, err = event.IDFromBytes(by)

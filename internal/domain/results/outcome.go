@@ -71,6 +71,9 @@ func (s *Service) complete(ctx context.Context, set *Settings, d *delivery, r *c
 		if err != nil {
 			return err
 		}
+		if err := s.awaitPickup(ctx, tx, d, r); err != nil {
+			return err
+		}
 		done := func() error {
 			return tx.QueueCount(ctx, `UPDATE results_deliveries SET state = 3, changed_at = $1, level = $2, code = $3,
 				done_leaf = $4, receipt = $5, attempts = attempts + 1, reason = '' WHERE seq = $6 AND state = 0`,

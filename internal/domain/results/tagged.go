@@ -52,6 +52,8 @@ var (
 	taggedCopies = &bus.Tagged{Table: "results_copies", Key: "id", Columns: []string{
 		"feed", "received_at", "size", "control", "moment", "tag", "state", there("body"),
 	}}
+	taggedPickups  = &bus.Tagged{Table: "results_pickups", Key: "seq", Columns: []string{"partner", "name", "placed_at", "picked_at", "how"}}
+	taggedTaken    = &bus.Tagged{Table: "results_taken", Key: "id", Columns: []string{"source", "look", "body", "refused", "at"}}
 	taggedSites    = &bus.Tagged{Table: "results_sites", Key: "source", Many: true, Columns: []string{"since", "site"}}
 	taggedFeeds    = &bus.Tagged{Table: "results_feeds", Key: "feed", Columns: []string{"seq", "began_at"}}
 	taggedCompares = &bus.Tagged{Table: "results_compares", Key: "id", Columns: []string{
@@ -73,7 +75,7 @@ func there(column string) string {
 func taggedWhole() []*bus.Tagged {
 	return []*bus.Tagged{
 		taggedApart, taggedHolds, taggedClock, taggedBypassed, taggedTimers, taggedCalls, taggedSteps, taggedSuperseded, taggedStops, taggedCovers,
-		taggedCounts, taggedFound, taggedCopies, taggedFeeds, taggedCompares, taggedGaps, taggedExplanations, taggedApprovals, taggedActs, taggedFailures, taggedSites,
+		taggedCounts, taggedFound, taggedCopies, taggedFeeds, taggedCompares, taggedGaps, taggedExplanations, taggedApprovals, taggedActs, taggedFailures, taggedSites, taggedPickups, taggedTaken,
 	}
 }
 

@@ -174,11 +174,19 @@ func (d *decoder) checkSource(c *Config, name string, taken map[Listen]string) {
 	s, at := c.Sources[name], join("sources", name)
 	m := s.MLLP
 	d.refer(at+".site", "site", s.Site, sorted(c.Sites), false)
+	var kinds []string
+	for _, k := range []string{"mllp", "folder", "sftp", "ftps"} {
+		if d.written(at + "." + k) {
+			kinds = append(kinds, k)
+		}
+	}
 	switch {
-	case d.written(at+".mllp") && d.written(at+".folder"):
-		d.addKey(at+".folder", Error, "write two sources", "a source is exactly one of mllp and folder")
-	case m == nil && s.Folder == nil && !d.bad(at):
-		d.need(at, "mllp", false, "write mllp: with listen, or folder: with path", "a source")
+	case len(kinds) > 1:
+		d.addKey(at+"."+kinds[1], Error, "write two sources", "a source is exactly one of mllp, folder, sftp and ftps")
+	case len(kinds) == 0 && !d.bad(at):
+		d.need(at, "mllp", false, "write mllp: with listen, folder: with path, or sftp: or ftps: with address", "a source")
+	case s.SFTP != nil || s.FTPS != nil:
+		d.checkRemoteSource(c, name)
 	case s.Folder != nil:
 		d.checkFolderSource(c, name)
 	}

@@ -19,15 +19,15 @@ func (d *decoder) checkPartner(c *Config, name string) {
 	d.checkContact(p, at+".contact")
 	dest, at := p.Destination, at+".destination"
 	var kinds []string
-	for _, k := range []string{"mllp", "fhir", "http", "folder", "box"} {
+	for _, k := range []string{"mllp", "fhir", "http", "sftp", "ftps", "folder", "box"} {
 		if d.written(at + "." + k) {
 			kinds = append(kinds, k)
 		}
 	}
 	if len(kinds) > 1 {
-		d.addKey(at+"."+kinds[1], Error, "keep one; make another partner for the other", "a destination is one of mllp, fhir, http, folder and box, here are %s", strings.Join(kinds, " and "))
+		d.addKey(at+"."+kinds[1], Error, "keep one; make another partner for the other", "a destination is one of mllp, fhir, http, sftp, ftps, folder and box, here are %s", strings.Join(kinds, " and "))
 	} else if len(kinds) == 0 && d.written(at) && !d.bad(at) {
-		d.addKey(at, Error, "write mllp:, fhir:, http:, folder: or box: below it", "the destination is empty")
+		d.addKey(at, Error, "write mllp:, fhir:, http:, sftp:, ftps:, folder: or box: below it", "the destination is empty")
 	}
 	switch {
 	case dest.MLLP != nil:
@@ -44,6 +44,12 @@ func (d *decoder) checkPartner(c *Config, name string) {
 		d.checkAuth(c, f, at+".fhir")
 	case dest.HTTP != nil:
 		d.web(dest.HTTP.URL, dest.HTTP.TLS, dest.HTTP.Exception, at+".http", "url")
+	case dest.SFTP != nil:
+		d.checkSFTP(at+".sftp", dest.SFTP.HostKeys, dest.SFTP.Key, dest.SFTP.Password)
+		d.remoteName(dest.SFTP.Name, dest.SFTP.Verify, at+".sftp")
+	case dest.FTPS != nil:
+		d.checkFTPS(c, at+".ftps", dest.FTPS.TLS, dest.FTPS.Password, dest.FTPS.Exception)
+		d.remoteName(dest.FTPS.Name, dest.FTPS.Verify, at+".ftps")
 	case dest.Folder != nil:
 		d.fileName(dest.Folder.Name, at+".folder.name")
 	}
@@ -119,8 +125,8 @@ func (d *decoder) fileName(name, at string) {
 
 func (d *decoder) checkEncrypt(dest Destination, at string) {
 	e := dest.Encrypt
-	if dest.HTTP == nil && dest.Folder == nil && dest.Box == nil {
-		d.addKey(at, Error, "remove it, or use http, folder or box", "encrypt is for destinations that carry files")
+	if dest.HTTP == nil && dest.Folder == nil && dest.SFTP == nil && dest.FTPS == nil && dest.Box == nil {
+		d.addKey(at, Error, "remove it, or use http, sftp, ftps, folder or box", "encrypt is for destinations that carry files")
 		return
 	}
 	n := 0

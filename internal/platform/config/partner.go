@@ -5,7 +5,7 @@ type Partner struct {
 	Name        string      `yaml:"name" rule:"required" ex:"Riverside Family Practice" doc:"The partner's name as people read it."`
 	Providers   []Provider  `yaml:"providers" doc:"Ordering providers that belong to it. A route with check: ordering_provider sends nothing else."`
 	Accounts    []string    `yaml:"accounts" doc:"Client account numbers that belong to it. A route with check: account sends nothing else."`
-	Destination Destination `yaml:"destination" rule:"required" doc:"Where its results go: exactly one of mllp, fhir, http, folder and box."`
+	Destination Destination `yaml:"destination" rule:"required" doc:"Where its results go: exactly one of mllp, fhir, http, sftp, ftps, folder and box."`
 	Box         *Box        `yaml:"box" sample:"off" doc:"The partner's drop box here, for SFTP and FTPS: who may come to it."`
 	Retry       Retry       `yaml:"retry" doc:"What happens while it cannot be reached."`
 	Contact     *Contact    `yaml:"contact" sample:"off" doc:"Whom to tell at the partner, of maintenance windows for example. Never of a patient."`
@@ -32,9 +32,11 @@ type Destination struct {
 	MLLP    *MLLPDestination   `yaml:"mllp" doc:"HL7 v2 over MLLP with TLS."`
 	FHIR    *FHIRDestination   `yaml:"fhir" sample:"off" doc:"A FHIR R4 transaction bundle over HTTPS."`
 	HTTP    *HTTPDestination   `yaml:"http" sample:"off" doc:"The message as the body of an HTTPS POST."`
+	SFTP    *SFTPDestination   `yaml:"sftp" sample:"off" doc:"One file per message on the partner's SFTP server, renamed into place when it is whole."`
+	FTPS    *FTPSDestination   `yaml:"ftps" sample:"off" doc:"One file per message on the partner's FTP server with TLS, renamed into place when it is whole."`
 	Folder  *FolderDestination `yaml:"folder" sample:"off" doc:"One file per message, renamed into place when it is whole."`
 	Box     *BoxDestination    `yaml:"box" sample:"off" doc:"A file in the partner's box here, which the partner fetches by SFTP or FTPS."`
-	Encrypt *Encrypt           `yaml:"encrypt" sample:"off" doc:"Encrypts each body to the partner's key, end to end; for http, folder and box."`
+	Encrypt *Encrypt           `yaml:"encrypt" sample:"off" doc:"Encrypts each body to the partner's key, end to end; for http, sftp, ftps, folder and box."`
 }
 
 // MLLPDestination is a partner's MLLP listener.

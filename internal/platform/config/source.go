@@ -1,9 +1,11 @@
 package config
 
-// Source is one sender. Exactly one of MLLP and Folder is set.
+// Source is one sender. Exactly one of MLLP, Folder, SFTP and FTPS is set.
 type Source struct {
-	MLLP            *MLLPListener `yaml:"mllp" doc:"Receives HL7 v2 over MLLP. A source has exactly one of mllp and folder."`
+	MLLP            *MLLPListener `yaml:"mllp" doc:"Receives HL7 v2 over MLLP. A source has exactly one of mllp, folder, sftp and ftps."`
 	Folder          *FolderSource `yaml:"folder" sample:"off" doc:"Takes HL7 v2 files from a folder: one message, several, or FHS/BHS batches in each."`
+	SFTP            *SFTPSource   `yaml:"sftp" sample:"off" doc:"Takes such files from somebody's SFTP server."`
+	FTPS            *FTPSSource   `yaml:"ftps" sample:"off" doc:"Takes such files from somebody's FTP server with TLS."`
 	From            []Network     `yaml:"from" ex:"127.0.0.1/32" doc:"Networks the source may connect from. Any when absent, if it shows a certificate."`
 	Site            string        `yaml:"site" ex:"main" sample:"off" doc:"Which of sites it belongs to; none when absent. A change counts for what is taken from then on: what came before stays with the site it came in for."`
 	ControlIDWindow Duration      `yaml:"control_id_window" default:"7d" rule:"min=1h,max=366d" doc:"How long the same MSH-10 from the same MSH-3 and MSH-4 means the same message. Shorter for a source that reuses its counter."`

@@ -86,6 +86,7 @@ var said = map[string]string{
 
 	"result.received":         "A message was received",
 	"result.delivered":        "A message was delivered",
+	"result.picked_up":        "The partner picked a result up",
 	"result.quarantined":      "A message was put into quarantine",
 	"result.delivery_stopped": "A delivery was stopped",
 	"result.held":             "Held a result",

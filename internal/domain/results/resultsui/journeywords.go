@@ -207,6 +207,11 @@ func (d Deps) wayWords(j *results.Journey, t *toldStep, now time.Time) {
 		}
 	case results.StepAnswered:
 		d.answerWords(t, name)
+	case results.StepPickedUp:
+		t.Title, t.Text = name+" picked it up", pickedWords(x)
+	case results.StepUnfetched:
+		t.Later, t.State = true, kit.Unknown
+		t.Title, t.Text = "Not picked up yet by "+name, "It waits for them where it was placed."
 	case results.StepCounted:
 		t.Title, t.Text = name+" has it", "Their own list of what they hold names it."
 	case results.StepUncounted:

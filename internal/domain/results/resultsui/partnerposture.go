@@ -25,7 +25,7 @@ type posture struct {
 	plain, loopback   bool
 	exception         *config.Exception
 	encrypt           *config.Encrypt
-	folder            bool
+	folder, ssh       bool
 	seen              channel.Peer
 	seenAt            time.Time
 	dates             []Date
@@ -43,6 +43,10 @@ func (d Deps) posture(ctx context.Context, v *partnerView, p *config.Partner, no
 		out.address, out.tls, out.exception, out.plain = string(dest.FHIR.Base), dest.FHIR.TLS, dest.FHIR.Exception, plainURL(string(dest.FHIR.Base))
 	case dest.HTTP != nil:
 		out.address, out.tls, out.exception, out.plain = string(dest.HTTP.URL), dest.HTTP.TLS, dest.HTTP.Exception, plainURL(string(dest.HTTP.URL))
+	case dest.SFTP != nil:
+		out.address, out.ssh = string(dest.SFTP.Address), true
+	case dest.FTPS != nil:
+		out.address, out.tls, out.exception = string(dest.FTPS.Address), dest.FTPS.TLS, dest.FTPS.Exception
 	case dest.Folder != nil:
 		out.address, out.folder = string(dest.Folder.Path), true
 	}
@@ -99,6 +103,8 @@ func (p *posture) judge(fips bool) (answer, why string) {
 		return "unknown", "It goes to a program on this machine. How that one sends it on is not seen from here."
 	case p.plain:
 		return "no", "Results travel without encryption between this machine and theirs."
+	case p.ssh:
+		return "unknown", "SSH is not named in NIST SP 800-52, 800-77 or 800-113, and counts where its cryptography is a module that is validated under FIPS 140: whether the partner's server is, is not known here."
 	case p.seenAt.IsZero():
 		return "unknown", "TLS is required, and nothing was delivered in 14 days that would show which protocol and cipher are used."
 	case p.seen.TLS == "":
@@ -133,7 +139,11 @@ func (p *posture) facts(now time.Time) []kit.KV {
 		out = append(out, kit.KV{Key: "Seen", Value: p.seen.TLS + ", " + kit.Clock(p.seenAt, now)})
 	}
 	if p.seen.Fingerprint != "" {
-		out = append(out, kit.KV{Key: "Their certificate", Value: p.seen.Fingerprint, Mono: true})
+		what := "Their certificate"
+		if p.ssh {
+			what = "Their host key (SHA-256)"
+		}
+		out = append(out, kit.KV{Key: what, Value: p.seen.Fingerprint, Mono: true})
 	}
 	return out
 }
@@ -144,6 +154,8 @@ func (p *posture) asked() string {
 		return "nothing: it does not leave this machine"
 	case p.plain:
 		return "nothing: plaintext, by exception"
+	case p.ssh:
+		return "SSH with forward secrecy and authenticated encryption"
 	case p.exception != nil && p.exception.Kind == "tls12":
 		return "TLS 1.2 or newer, by exception"
 	}
@@ -152,6 +164,8 @@ func (p *posture) asked() string {
 
 func (p *posture) trust() string {
 	switch {
+	case p.ssh:
+		return "one of the host keys in the configuration"
 	case p.tls == nil || p.tls.CA == "" && p.tls.Fingerprint == "":
 		return "any certificate the system's authorities vouch for"
 	case p.tls.Fingerprint != "":

@@ -38,6 +38,7 @@ type apiDelivery struct {
 	ChangedAt    time.Time  `json:"changed_at"`
 	NextTryAt    *time.Time `json:"next_try_at,omitempty"`
 	FoundAt      *time.Time `json:"found_at,omitempty" doc:"when the partner's own list named it"`
+	PickedUpAt   *time.Time `json:"picked_up_at,omitempty" doc:"when it was noticed that the partner picked it up"`
 	SupersededBy string     `json:"superseded_by,omitempty"`
 }
 
@@ -57,7 +58,7 @@ func (d Deps) apiResult(m *results.Summary, now time.Time) apiResult {
 		x := &m.Deliveries[i]
 		y := apiDelivery{
 			Number: x.Seq, Partner: x.Partner, Route: x.Route, State: x.State.String(), Level: x.Level, Code: x.Code, Tries: x.Attempts, Reason: x.Reason,
-			ChangedAt: x.ChangedAt, NextTryAt: at(x.NextAt), FoundAt: at(x.FoundAt),
+			ChangedAt: x.ChangedAt, NextTryAt: at(x.NextAt), FoundAt: at(x.FoundAt), PickedUpAt: at(x.PickedUpAt),
 		}
 		if isID(x.SupersededBy) {
 			y.SupersededBy = x.SupersededBy.String()

@@ -78,10 +78,14 @@ func doneState(d *results.Delivery) (kit.State, string) {
 	switch {
 	case !d.FoundAt.IsZero():
 		return kit.Fine, "on their list"
+	case !d.PickedUpAt.IsZero():
+		return kit.Fine, "picked up"
 	case d.Level == "accepted":
 		return kit.Fine, "accepted"
 	case d.Level == "committed":
 		return kit.Fine, "in custody"
+	case d.WaitsAs != "":
+		return kit.Unknown, "placed, not picked up yet"
 	case d.Level == "placed":
 		return kit.Unknown, "placed, not answered"
 	}
@@ -240,18 +244,33 @@ func doneVerdict(x *results.Delivery, m *results.Summary, name string, now time.
 	case !x.FoundAt.IsZero():
 		v.Title = name + " has this result."
 		v.Text = "Their own list, compared at " + kit.Clock(x.FoundAt, now) + ", names it. Acknowledged at " + at + after + "."
+	case !x.PickedUpAt.IsZero():
+		v.Title = name + " picked this result up."
+		v.Text = pickedWords(x) + " Noticed at " + kit.Second(x.PickedUpAt, now) + ". Placed at " + at + after + "."
 	case x.Level == "accepted":
 		v.Title = own(name) + " system accepted this result."
 		v.Text = "Acknowledged at " + at + after + "."
 	case x.Level == "committed":
 		v.Title = own(name) + " system took this result into its custody."
 		v.Text = "Confirmed at " + at + after + ". Whether their application accepted it, nobody has said."
+	case x.WaitsAs != "":
+		v.State = kit.Unknown
+		v.Title = "This result was placed for " + name + " and waits to be picked up."
+		v.Text = "Placed at " + at + after + ". It has not been seen to be picked up yet."
 	default:
 		v.State = kit.Unknown
 		v.Title = "This result was placed for " + name + "."
 		v.Text = "Placed at " + at + after + ". Nobody answers such a delivery: whether anyone has it is not known."
 	}
 	return v
+}
+
+// pickedWords say how it is known that a result was picked up.
+func pickedWords(x *results.Delivery) string {
+	if x.PickedUpHow == results.PickupRead {
+		return "They read the whole file from their box."
+	}
+	return "The file is no longer in the folder that it was placed in."
 }
 
 // span is a length of time; what is shorter than a second is said to be so.

@@ -115,6 +115,10 @@ func protocol(d *config.Destination) string {
 		s = "HTTP, not encrypted"
 	case d.HTTP != nil:
 		s = "HL7 over HTTPS"
+	case d.SFTP != nil:
+		s = "Files over SFTP"
+	case d.FTPS != nil:
+		s = "Files over FTPS"
 	case d.Folder != nil && d.Encrypt != nil:
 		return "Encrypted files in a folder"
 	case d.Folder != nil:
