@@ -43,6 +43,7 @@ var elsewhere = map[string]string{
 	"setup_":    "internal/domain/setup",
 
 	"partners_keys": "internal/domain/partners/keys",
+	"certificates_": "internal/domain/certificates",
 }
 
 func triedElsewhere(table string) bool {
@@ -174,6 +175,7 @@ func fullHub(t *testing.T, s *site) *Hub {
 	w.adopts()
 	w.setups()
 	w.boxes()
+	w.certificates()
 	_, err = h.Results.IndexNow(ctx)
 	must(err)
 	must(h.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
