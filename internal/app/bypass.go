@@ -15,6 +15,7 @@ import (
 	"github.com/labwarden/labwarden/internal/app/control"
 	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/channel/mllp"
+	"github.com/labwarden/labwarden/internal/domain/certificates"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/node/bypass"
 	"github.com/labwarden/labwarden/internal/platform/config"
@@ -87,7 +88,11 @@ func OpenBypass(ctx context.Context, n *config.Node, who bypass.Named, d Deps) (
 	if card.Unknown > 0 {
 		d.Log.Error("stops stand in the hub that the bypass cannot apply: whom they cover cannot be told", "stops", card.Unknown)
 	}
-	if err := b.partners(c, card, stops, d); err != nil {
+	ca, err := cardAuthority(card)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.partners(c, card, ca, stops, d); err != nil {
 		return nil, err
 	}
 	if relay.Decide, err = decider(c, p.Cannot, stops); err != nil {
@@ -96,7 +101,7 @@ func OpenBypass(ctx context.Context, n *config.Node, who bypass.Named, d Deps) (
 	if err := b.earlier(dir, key); err != nil {
 		return nil, err
 	}
-	if err := b.doors(ctx, c, d.Log); err != nil {
+	if err := b.doors(ctx, c, ca, d.Log); err != nil {
 		return nil, err
 	}
 	if p.Control, err = control.Listen(ctx, shortest(bypass.Socket(dir))); err != nil {
@@ -139,8 +144,8 @@ func hubIsSilent(ctx context.Context, socket string) error {
 }
 
 // partners builds a sender for every partner that can be reached in bypass.
-func (b *Bypass) partners(c *config.Config, card bypass.Card, stops []results.CarriedStop, d Deps) error {
-	build := builder{now: d.Now, secret: func(_ context.Context, s config.Secret) ([]byte, error) {
+func (b *Bypass) partners(c *config.Config, card bypass.Card, ca authority, stops []results.CarriedStop, d Deps) error {
+	build := builder{now: d.Now, ca: ca, secret: func(_ context.Context, s config.Secret) ([]byte, error) {
 		if s == "" {
 			return nil, nil
 		}
@@ -178,6 +183,19 @@ func (b *Bypass) partners(c *config.Config, card bypass.Card, stops []results.Ca
 		b.Relay.Partners[key] = p
 	}
 	return nil
+}
+
+// cardAuthority is the laboratory's own authority as the card carries it; nil for
+// none.
+func cardAuthority(card bypass.Card) (authority, error) {
+	if len(card.Certificates) == 0 {
+		return nil, nil
+	}
+	var carried certificates.Carried
+	if err := json.Unmarshal(card.Certificates, &carried); err != nil {
+		return nil, errors.New("read bypass card: the authority on it is of another version of Labwarden")
+	}
+	return carried.Open()
 }
 
 // cardStops are the stops that stood in the hub when the card was written.
@@ -252,12 +270,12 @@ func (b *Bypass) earlier(dir string, key bypass.Key) error {
 	return nil
 }
 
-func (b *Bypass) doors(ctx context.Context, c *config.Config, log *slog.Logger) error {
+func (b *Bypass) doors(ctx context.Context, c *config.Config, ca authority, log *slog.Logger) error {
 	for _, source := range sorted(c.Sources) {
 		if c.Sources[source].MLLP == nil || copies(c, source) {
 			continue // files stay where they are until the hub is back
 		}
-		srv, err := doorServer(c, source, watched{}, &mllp.Server{
+		srv, err := doorServer(c, source, watched{nil, "source " + source, ca}, &mllp.Server{
 			Handler: b.Relay.Source(source), Log: log.With("source", source), Now: b.Now,
 			Refused: func(_ context.Context, _ channel.Peer, r mllp.Refused) (channel.Reply, error) {
 				return channel.Reply{Body: b.Relay.TooLarge(source, r.Head, r.Length, hex.EncodeToString(r.SHA256[:])), Close: true}, nil

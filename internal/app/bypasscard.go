@@ -24,6 +24,7 @@ type bypassed struct {
 	mu    sync.Mutex
 	card  string            // why there is no card; empty when there is one
 	stops string            // which stops are on it
+	certs string            // and what of the own authority
 	logs  map[string]string // what is wrong with logs, by name
 	notes []string          // what was read in since the start
 }
@@ -46,11 +47,12 @@ func MakeBypassKey(n *config.Node) error {
 // writeBypassCard puts what the bypass needs into the data folder. Results do
 // not depend on it, so a failure is said loudly and stops nothing.
 func (h *Hub) writeBypassCard(ctx context.Context, c *config.Config) {
+	certs := h.rooms.certificates.Mark()
 	stops, err := h.bypassCard(ctx, c)
 	h.bypassed.mu.Lock()
 	defer h.bypassed.mu.Unlock()
 	said := h.bypassed.card
-	h.bypassed.card, h.bypassed.stops = "", stops
+	h.bypassed.card, h.bypassed.stops, h.bypassed.certs = "", stops, certs
 	if err != nil {
 		h.bypassed.card = err.Error()
 		if said != h.bypassed.card {
@@ -88,7 +90,7 @@ func (h *Hub) freshBypassCard(ctx context.Context) {
 		return // the store is away, which is said elsewhere; the card stays
 	}
 	h.bypassed.mu.Lock()
-	same := h.bypassed.stops == now
+	same := h.bypassed.stops == now && h.bypassed.certs == h.rooms.certificates.Mark()
 	h.bypassed.mu.Unlock()
 	if same {
 		return
@@ -160,6 +162,20 @@ func (h *Hub) newBypassCard(ctx context.Context, c *config.Config) error {
 			return fmt.Errorf("write bypass card: %w", err)
 		}
 		card.Stops = append(card.Stops, b)
+	}
+	if usesOwn(c) && h.rooms.certificates.Ready() {
+		if _, err := h.rooms.certificates.Own(ownName(h.node), ownNames(&c.Node)); err != nil {
+			return err
+		}
+	}
+	carried, err := h.rooms.certificates.Carry()
+	if err != nil {
+		return err
+	}
+	if carried != nil {
+		if card.Certificates, err = json.Marshal(carried); err != nil {
+			return fmt.Errorf("write bypass card: %w", err)
+		}
 	}
 	return bypass.WriteCard(bypass.Folder(string(c.Node.Data)), key, card)
 }

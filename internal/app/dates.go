@@ -72,9 +72,10 @@ func (d *dates) load(ctx context.Context, db *store.DB) error {
 type watched struct {
 	h       *Hub
 	channel string
+	ca      authority // nil in a bypass that carries none
 }
 
-func (h *Hub) watched(channel string) watched { return watched{h, channel} }
+func (h *Hub) watched(channel string) watched { return watched{h, channel, h.rooms.certificates} }
 
 func (w watched) over(t channel.TLS) channel.TLS {
 	if w.h == nil {
@@ -84,7 +85,14 @@ func (w watched) over(t channel.TLS) channel.TLS {
 	return t
 }
 
-func (w watched) seen(leaf *x509.Certificate) { w.h.dates.saw(w.channel, leaf, false) }
+func (w watched) seen(leaf *x509.Certificate) {
+	w.h.cuts.saw(w.channel, leaf)
+	if w.h.rooms.certificates.Ours(leaf) {
+		w.h.dates.renewed(w.channel, leaf) // it is short-lived and renews itself: the authority tells when it does not
+		return
+	}
+	w.h.dates.saw(w.channel, leaf, false)
+}
 
 // expired is asked about a certificate whose only fault is its date: it is
 // believed while a person has extended the channel.
@@ -113,6 +121,13 @@ func (d *dates) saw(channel string, leaf *x509.Certificate, refused bool) bool {
 	}
 	d.theirs[key] = is
 	return was != is
+}
+
+// renewed forgets an ended certificate in whose place another was shown.
+func (d *dates) renewed(channel string, leaf *x509.Certificate) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.theirs, theirCertificate{channel, leaf.Subject.CommonName})
 }
 
 // take notes which certificates are in use with a configuration, and forgets
@@ -163,8 +178,14 @@ func (h *Hub) endings(c *config.Config, now time.Time) []control.Date {
 		x := exception(e)
 		out = append(out, control.Date{Of: of, Kind: control.DateException, Ends: x.Until, Owner: e.Owner, What: x.Allows() + " (" + e.Reason + ")"})
 	}
+	out = append(out, h.ownEndings(now)...)
+	pinned := h.pinnedEndings(c)
+	out = append(out, pinned...)
 	d.mu.Lock()
 	for key, t := range d.theirs {
+		if slices.ContainsFunc(pinned, func(p control.Date) bool { return p.Of == key.channel && p.What == key.subject && p.Ends.Equal(t.ends) }) {
+			continue // pinned, with an owner
+		}
 		out = append(out, control.Date{Of: key.channel, Kind: control.DateTheirs, Ends: t.ends, What: key.subject, Refused: t.refused})
 	}
 	out = append(out, d.keys...)

@@ -29,7 +29,7 @@ func doorServer(c *config.Config, source string, w watched, srv *mllp.Server) (*
 	var conf *tls.Config
 	var err error
 	if s.MLLP.TLS != nil {
-		if conf, err = serverTLS(s.MLLP.TLS, c.Node.TLS, e, w); err != nil {
+		if conf, err = serverTLS(s.MLLP.TLS, &c.Node, e, w); err != nil {
 			return nil, fmt.Errorf("source %s: %w", source, err)
 		}
 	} else if e == nil {

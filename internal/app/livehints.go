@@ -14,7 +14,7 @@ const liveEvery = 900 * time.Millisecond
 
 // liveTopics are what a new fact of the ledger may have changed. A page that asks
 // again for nothing costs little; one that shows an old state could hurt.
-var liveTopics = []web.Topic{"results", "alarms", "quarantine", "accounts", "config", "keys", "maintenance", "people", "review", "vendors", "witnesses"}
+var liveTopics = []web.Topic{"results", "alarms", "quarantine", "accounts", "certificates", "config", "keys", "maintenance", "people", "review", "vendors", "witnesses"}
 
 // hintPages tells open pages that something was written, until ctx ends. On
 // PostgreSQL what other nodes write is seen by the head of the ledger.

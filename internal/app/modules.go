@@ -10,6 +10,7 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/access/accessui"
 	"github.com/labwarden/labwarden/internal/domain/access/accountsui"
 	"github.com/labwarden/labwarden/internal/domain/access/record"
+	"github.com/labwarden/labwarden/internal/domain/certificates/certificatesui"
 	"github.com/labwarden/labwarden/internal/domain/partners/keysui"
 	"github.com/labwarden/labwarden/internal/domain/results/resultsui"
 	"github.com/labwarden/labwarden/internal/domain/setup/setupui"
@@ -119,6 +120,9 @@ func (h *Hub) modules(c *config.Config) []Module {
 		{Name: "record", Routes: recorded, Menu: []MenuItem{
 			{Name: "Record", Href: "/record", Icon: "record", Needs: authz.RecordSee},
 			{Name: "Your own trail", Href: "/record/mine", Icon: "record", Needs: authz.OwnSecurity, Unless: authz.RecordSee},
+		}},
+		{Name: "certificates", Routes: certificatesui.Routes(h.certificatePages(c)), Menu: []MenuItem{
+			{Name: "Certificates", Href: "/certificates", Icon: "key", Needs: authz.CertificatesSee},
 		}},
 		{
 			Name: "configuration", Routes: setupui.Routes(conf), Today: append(setupui.Sources(conf), h.bypassSource(), h.keySource()),

@@ -20,6 +20,7 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/access/accounts"
 	"github.com/labwarden/labwarden/internal/domain/access/record"
 	"github.com/labwarden/labwarden/internal/domain/access/signin"
+	"github.com/labwarden/labwarden/internal/domain/certificates"
 	"github.com/labwarden/labwarden/internal/domain/partners/boxes"
 	"github.com/labwarden/labwarden/internal/domain/partners/entry"
 	"github.com/labwarden/labwarden/internal/domain/partners/keys"
@@ -48,7 +49,7 @@ func migrations() []store.Migrations {
 		bus.Migrations(), lease.Migrations(), results.Migrations(), watch.Migrations(), alarm.Migrations(),
 		access.Migrations(), signin.Migrations(), accounts.Migrations(), record.Migrations(), approval.Migrations(), setup.Migrations(),
 		boxes.Migrations(), entry.Migrations(),
-		keys.Migrations(),
+		keys.Migrations(), certificates.Migrations(),
 	}
 }
 
@@ -83,6 +84,7 @@ type Hub struct {
 	rewrapping atomic.Pointer[[]vault.RewrapStatus]
 	bypassed   bypassed
 	dates      *dates
+	cuts       cuts // of revoked certificates
 
 	lease   *lease.Lease
 	trouble atomic.Pointer[string]            // why this node does no work; nil while it does
@@ -236,6 +238,10 @@ func open(ctx context.Context, db *store.DB, seals []vault.Seal, d Deps) (*Hub, 
 		probe: &watch.Probe{DB: db, Now: d.Now}, dates: ends, lease: newLease(db, d), data: d.data,
 	}
 	h.furnish()
+	if err := h.rooms.certificates.Load(ctx); err != nil {
+		v.Close()
+		return nil, err
+	}
 	return h, nil
 }
 

@@ -38,7 +38,7 @@ func newDoorsAt(t *testing.T, pace int) *doors {
 	t.Helper()
 	s := newSite(t, "")
 	h := fullHub(t, s)
-	c := s.parse(strings.Replace(s.source("  p: {name: P, destination: {mllp: {address: \"127.0.0.1:1\"}}}\n", "p", "shadow"), "  seals:", "  web: {listen: \"127.0.0.1:0\"}\n  seals:", 1))
+	c := s.parse(strings.Replace(s.source("  p: {name: P, destination: {mllp: {address: \"127.0.0.1:1\"}}}\n", "p", "shadow"), "  seals:", "  web: {listen: \"127.0.0.1:0\"}\n  enrol: {address: \"hub.example:8446\"}\n  seals:", 1))
 	d := &doors{t: t, h: h, ids: map[string]string{}}
 	if c.Node.Web.Pace != 3000 {
 		t.Errorf("one account may ask %d times a minute", c.Node.Web.Pace)

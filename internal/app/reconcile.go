@@ -99,7 +99,7 @@ func (st *staged) build(ctx context.Context, listen bool) error {
 	st.certs = append([]control.Date{}, certs...)
 	use := map[string]results.Sender{}
 	for _, key := range sorted(c.Partners) {
-		mark, err := r.h.material(ctx, c.Partners[key].Destination, pair(c, c.Partners[key].Destination), r.h.dates.extendedAt("partner "+key), r.h.keyMark(ctx, key, c.Partners[key].Destination))
+		mark, err := r.h.material(ctx, c.Partners[key].Destination, pair(c, c.Partners[key].Destination), r.h.dates.extendedAt("partner "+key), r.h.keyMark(ctx, key, c.Partners[key].Destination), r.h.partnerMark(key, c.Partners[key].Destination))
 		if err != nil {
 			return fmt.Errorf("partner %s: %w", key, err)
 		}
@@ -162,7 +162,7 @@ func (st *staged) door(ctx context.Context, source string, listen bool) error {
 	if s.MLLP.TLS == nil {
 		node = nil
 	}
-	mark, err := r.h.material(ctx, addr, s.MLLP.TLS, s.MLLP.Exception, s.From, s.MaxMessage, s.MaxConnections, s.Idle, s.FrameTimeout, node, copies(st.conf, source))
+	mark, err := r.h.material(ctx, addr, s.MLLP.TLS, s.MLLP.Exception, s.From, s.MaxMessage, s.MaxConnections, s.Idle, s.FrameTimeout, node, copies(st.conf, source), r.h.sourceMark(source, s.MLLP.TLS))
 	if err != nil {
 		return fmt.Errorf("source %s: %w", source, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/labwarden/labwarden/internal/domain/access/signin"
+	"github.com/labwarden/labwarden/internal/domain/certificates"
 	"github.com/labwarden/labwarden/internal/domain/partners/boxes"
 	"github.com/labwarden/labwarden/internal/domain/partners/entry"
 	"github.com/labwarden/labwarden/internal/domain/results"
@@ -37,7 +38,7 @@ const (
 // sealedColumns are all columns that hold sealed values. One that is missing
 // here keeps its old key for ever (rewrap.InUse finds it), it is never lost.
 func sealedColumns() []rewrap.Column {
-	all := append(slices.Concat(results.SealedColumns(), signin.SealedColumns(), setup.SealedColumns(), boxes.SealedColumns(), entry.SealedColumns()),
+	all := append(slices.Concat(results.SealedColumns(), signin.SealedColumns(), setup.SealedColumns(), boxes.SealedColumns(), entry.SealedColumns(), certificates.SealedColumns()),
 		rewrap.Column{
 			Purpose: vault.PurposeSecrets, Table: "hub_secrets", Key: "name", Name: "value", Row: "name",
 			Place: func(row any) []byte { s, _ := row.(string); return []byte(s) },

@@ -34,12 +34,14 @@ type builder struct {
 	keys func(partner string) (envelope.Source, error)
 	// signer signs receipts; nil, in bypass, writes none.
 	signer func() note.Signer
+	// ca is the laboratory's own authority; nil where there is none.
+	ca authority
 }
 
-func (b builder) watched(channel string) watched { return watched{b.hub, channel} }
+func (b builder) watched(channel string) watched { return watched{b.hub, channel, b.ca} }
 
 func (h *Hub) builder() builder {
-	return builder{h.now, h.secret, h.lateRefusal, h, func(partner string) (envelope.Source, error) { return h.registered(partner), nil }, h.Vault.NoteSigner}
+	return builder{h.now, h.secret, h.lateRefusal, h, func(partner string) (envelope.Source, error) { return h.registered(partner), nil }, h.Vault.NoteSigner, h.rooms.certificates}
 }
 
 // sender builds what carries messages to a partner.
@@ -93,7 +95,7 @@ func (b builder) mllpSender(c *config.Config, key string, d *config.MLLPDestinat
 		m.Stray = b.stray(key, c.Partners[key].Name)
 	}
 	if d.TLS != nil {
-		if m.TLS, err = clientTLS(d.TLS, host, c.Node.TLS, m.Exception, b.watched("partner "+key)); err != nil {
+		if m.TLS, err = clientTLS(d.TLS, host, &c.Node, m.Exception, b.watched("partner "+key)); err != nil {
 			return nil, err
 		}
 	} else if m.Exception == nil {
@@ -104,7 +106,7 @@ func (b builder) mllpSender(c *config.Config, key string, d *config.MLLPDestinat
 
 func (b builder) httpSender(c *config.Config, key string, d *config.HTTPDestination) (channel.Sender, error) {
 	e := exception(d.Exception)
-	conf, err := webTLS(d.TLS, string(d.URL), c.Node.TLS, e, true, b.watched("partner "+key))
+	conf, err := webTLS(d.TLS, string(d.URL), &c.Node, e, true, b.watched("partner "+key))
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +123,7 @@ func (b builder) httpSender(c *config.Config, key string, d *config.HTTPDestinat
 
 func (b builder) fhirSender(c *config.Config, key string, d *config.FHIRDestination) (channel.Sender, error) {
 	e := exception(d.Exception)
-	conf, err := webTLS(d.TLS, string(d.Base), c.Node.TLS, e, d.Auth.Kind == "mutual", b.watched("partner "+key))
+	conf, err := webTLS(d.TLS, string(d.Base), &c.Node, e, d.Auth.Kind == "mutual", b.watched("partner "+key))
 	if err != nil {
 		return nil, err
 	}

@@ -44,6 +44,7 @@ func (h *Hub) Serve(ctx context.Context, c *config.Config, ready func(map[string
 	h.readBypassAtStart(ctx, c)
 	h.writeBypassCard(ctx, c)
 	g.Go(func() error { return h.keepBypassCard(ctx) })
+	g.Go(func() error { return h.keepCertificates(ctx) })
 	g.Go(func() error { return h.lease.Run(ctx, func(ctx context.Context) error { return h.act(ctx, settled) }) })
 	err = st.commit()
 	h.running = r

@@ -22,6 +22,7 @@ type sideDoors struct {
 	watchLn   net.Listener // nil: not configured, or not to be had
 	pages     *pages       // nil likewise
 	front     *frontDoor   // nil likewise
+	enrol     *enrolDoor   // nil likewise
 }
 
 // openSide opens them. Without the socket nobody could hold or release a
@@ -36,7 +37,7 @@ func (h *Hub) openSide(ctx context.Context, c *config.Config) (*sideDoors, error
 		control: &control.Server{
 			Results: h.Results, Log: h.Log, DB: h.DB, Vault: h.Vault, Probe: h.probe, Desk: h.Alarms, Operate: h.Desk, Nodes: h.nodes(),
 			Facts:  func() control.Facts { return h.facts(started, faults) },
-			Alarms: func() []string { return append(h.alarms(), h.bypassAlarms()...) }, Notes: h.bypassNotes, ReadBypass: h.readBypassNow, Decide: h.decide, Audit: h.auditAndMend, Heard: h.heardAudit, Reload: h.Reload, Adoption: adoption{h}, PartnerKeys: h.rooms.keys, Bundle: setupPort{h}.Bundle, UID: os.Getuid(), Now: h.now, Slog: h.slog,
+			Alarms: func() []string { return append(h.alarms(), h.bypassAlarms()...) }, Notes: h.bypassNotes, ReadBypass: h.readBypassNow, Decide: h.decide, Audit: h.auditAndMend, Heard: h.heardAudit, Reload: h.Reload, Adoption: adoption{h}, PartnerKeys: h.rooms.keys, Certificates: h.certificateControl(), Bundle: setupPort{h}.Bundle, UID: os.Getuid(), Now: h.now, Slog: h.slog,
 		},
 	}
 	if path := string(c.Node.Control.Socket); path != "" {
@@ -52,6 +53,10 @@ func (h *Hub) openSide(ctx context.Context, c *config.Config) (*sideDoors, error
 		} else {
 			h.slog.Info("metrics and health", "address", s.watchLn.Addr().String())
 		}
+	}
+	if s.enrol, err = h.openEnrol(ctx, c); err != nil {
+		h.slog.Error("no certificates can be fetched or renewed; results flow all the same", "error", err)
+		faults = append(faults, "Certificates can be neither fetched nor renewed: "+string(c.Node.Enrol.Listen)+" could not be opened. Change node.enrol.listen or free the port, then restart.")
 	}
 	if s.pages, err = h.openPages(ctx, c); err != nil {
 		h.slog.Error("the pages are not served; results flow all the same", "error", err)
@@ -87,6 +92,9 @@ func (s *sideDoors) serve(ctx context.Context) error {
 	}
 	if s.watchLn != nil {
 		g.Go(func() error { return watch.Serve(ctx, s.watchLn, s.watch) })
+	}
+	if s.enrol != nil {
+		g.Go(func() error { return s.enrol.serve(ctx) })
 	}
 	if s.pages != nil {
 		g.Go(func() error { return s.pages.serve(ctx) })

@@ -12,6 +12,7 @@ import (
 
 	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/platform/config"
+	"github.com/labwarden/labwarden/internal/platform/pki"
 )
 
 // certificate loads a key pair; own beats the node's.
@@ -61,8 +62,8 @@ func onLoopback(now config.Date) *channel.Exception {
 }
 
 // clientTLS is our side of a connection to a partner.
-func clientTLS(t *config.ClientTLS, host string, node *config.KeyPair, e *channel.Exception, w watched) (*tls.Config, error) {
-	cert, err := certificate(t.Certificate, t.Key, node)
+func clientTLS(t *config.ClientTLS, host string, node *config.Node, e *channel.Exception, w watched) (*tls.Config, error) {
+	cert, err := certificate(t.Certificate, t.Key, node.TLS)
 	if err != nil {
 		return nil, err
 	}
@@ -78,12 +79,15 @@ func clientTLS(t *config.ClientTLS, host string, node *config.KeyPair, e *channe
 	if t.Fingerprint != "" {
 		c.Pins = []string{string(t.Fingerprint)}
 	}
+	if err := w.own(&c, node, t.OwnCA, t.Pinned, t.Certificate == "", pki.Partner); err != nil {
+		return nil, err
+	}
 	return c.Client()
 }
 
 // serverTLS is our side of a source's connections.
-func serverTLS(t *config.ServerTLS, node *config.KeyPair, e *channel.Exception, w watched) (*tls.Config, error) {
-	cert, err := certificate(t.Certificate, t.Key, node)
+func serverTLS(t *config.ServerTLS, node *config.Node, e *channel.Exception, w watched) (*tls.Config, error) {
+	cert, err := certificate(t.Certificate, t.Key, node.TLS)
 	if err != nil {
 		return nil, err
 	}
@@ -95,12 +99,15 @@ func serverTLS(t *config.ServerTLS, node *config.KeyPair, e *channel.Exception, 
 	for _, f := range t.Fingerprints {
 		c.Pins = append(c.Pins, string(f))
 	}
+	if err := w.own(&c, node, t.OwnCA, t.Pinned, t.Certificate == "", pki.Device, pki.Service, pki.Partner); err != nil {
+		return nil, err
+	}
 	return c.Server()
 }
 
 // webTLS is our side of an https connection. show says whether we show our own
 // certificate.
-func webTLS(t *config.ClientTLS, address string, node *config.KeyPair, e *channel.Exception, show bool, w watched) (*tls.Config, error) {
+func webTLS(t *config.ClientTLS, address string, node *config.Node, e *channel.Exception, show bool, w watched) (*tls.Config, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, fmt.Errorf("read address: %w", err)
@@ -112,12 +119,12 @@ func webTLS(t *config.ClientTLS, address string, node *config.KeyPair, e *channe
 	if err != nil {
 		return nil, err
 	}
-	if ca == nil && t.Fingerprint == "" {
+	if ca == nil && t.Fingerprint == "" && !t.OwnCA && !t.Pinned {
 		if ca, err = x509.SystemCertPool(); err != nil {
 			return nil, fmt.Errorf("read the system's authorities: %w", err)
 		}
 	}
-	cert, err := certificate(t.Certificate, t.Key, node)
+	cert, err := certificate(t.Certificate, t.Key, node.TLS)
 	if err != nil {
 		return nil, err
 	}
@@ -132,6 +139,9 @@ func webTLS(t *config.ClientTLS, address string, node *config.KeyPair, e *channe
 	}
 	if t.Fingerprint != "" {
 		c.Pins = []string{string(t.Fingerprint)}
+	}
+	if err := w.own(&c, node, t.OwnCA, t.Pinned, t.Certificate == "" && show, pki.Partner); err != nil {
+		return nil, err
 	}
 	return c.Client()
 }

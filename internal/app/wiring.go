@@ -14,6 +14,7 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/access/accounts"
 	"github.com/labwarden/labwarden/internal/domain/access/record"
 	"github.com/labwarden/labwarden/internal/domain/access/signin"
+	"github.com/labwarden/labwarden/internal/domain/certificates"
 	"github.com/labwarden/labwarden/internal/domain/partners/boxes"
 	"github.com/labwarden/labwarden/internal/domain/partners/entry"
 	"github.com/labwarden/labwarden/internal/domain/partners/keys"
@@ -36,6 +37,8 @@ type rooms struct {
 	breached  breached // under applying
 	boxes     *boxes.Service
 	entry     *entry.Service
+	// certificates is the laboratory's own authority.
+	certificates *certificates.Service
 }
 
 // furnish makes them. h has its store, vault, ledger, results and people.
@@ -60,6 +63,7 @@ func (h *Hub) furnish() {
 	h.rooms.entry = entry.New(h.DB, h.Vault, h.now)
 	h.rooms.boxes = boxes.New(boxes.Options{DB: h.DB, Vault: h.Vault, Spool: filepath.Join(h.data, "boxes"), Gate: boxGate{h}, Room: h.boxRoom, Raise: h.Alarms, Now: h.now, Log: h.slog})
 	h.rooms.keys = h.newPartnerKeys()
+	h.rooms.certificates = h.newCertificates()
 	h.rooms.record = record.New(h.DB, h.Vault, h.Log, patientMessages{h}, h.now, h.slog)
 }
 

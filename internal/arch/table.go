@@ -35,8 +35,9 @@ var table = []rule{
 	{layer: "internal/app", ours: []string{"all"}, modules: []string{
 		"github.com/google/uuid",
 		"github.com/prometheus/client_golang", "golang.org/x/sync",
-		"golang.org/x/mod",    // the types of signed notes, for witnesses
-		"golang.org/x/crypto", // the types of SSH keys, for the partners' door
+		"golang.org/x/mod",           // the types of signed notes, for witnesses
+		"golang.org/x/crypto",        // the types of SSH keys, for the partners' door
+		"github.com/smallstep/pkcs7", // the form in which EST gives certificates
 	}},
 	{layer: "internal/cli", ours: []string{"all"}, modules: []string{
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term", "github.com/mattn/go-isatty",
@@ -78,6 +79,10 @@ var table = []rule{
 		"github.com/coreos/go-oidc/v3", "golang.org/x/oauth2", "golang.org/x/crypto",
 		"golang.org/x/text",            // passwords are normalised, names and lists of other systems read
 		"github.com/boombuler/barcode", // the QR code of an authenticator app, drawn as SVG
+	}},
+	{layer: "internal/domain/certificates", ours: onDomain, modules: []string{
+		"github.com/a-h/templ",
+		"golang.org/x/crypto", // ssh: certificates of SSH users
 	}},
 	{layer: "internal/domain/partners", ours: onDomain, modules: []string{
 		"github.com/a-h/templ",

@@ -32,6 +32,10 @@ type TLS struct {
 	// dates alone; true lets the channel keep its state (the caller alarms).
 	// Nil refuses.
 	Expired func(leaf *x509.Certificate) bool
+	// Believe is asked about every leaf certificate that was believed so far, pinned
+	// or not; an error refuses it. It is how a revoked certificate is refused, and
+	// one that is somebody else's. Nil believes. It must not block.
+	Believe func(leaf *x509.Certificate, pinned bool) error
 	// Seen is told of every leaf certificate that was believed, so that somebody
 	// hears of its end in time; nil tells nobody. It must not block.
 	Seen func(leaf *x509.Certificate)
@@ -140,6 +144,11 @@ func (t TLS) Client() (*tls.Config, error) {
 
 func (t TLS) verify(chain []*x509.Certificate, pins map[string]bool, name string, use x509.ExtKeyUsage) error {
 	err := t.judge(chain, pins, name, use)
+	if err == nil && t.Believe != nil {
+		if err = t.Believe(chain[0], pins[Fingerprint(chain[0])]); err != nil {
+			err = fmt.Errorf("certificate %s: %w", Fingerprint(chain[0]), err)
+		}
+	}
 	if err == nil && t.Seen != nil {
 		t.Seen(chain[0])
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -58,7 +59,7 @@ func TestCommands(t *testing.T) {
 			return os.WriteFile(filepath.Join(e.WorkDir, "batch.hl7"), batch, 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": start, "stopped": stopped, "expand": expand, "get": get, "until": until, "firstid": firstID, "keyid": keyID, "cutshares": cutShares,
+			"start": start, "stopped": stopped, "expand": expand, "get": get, "until": until, "firstid": firstID, "keyid": keyID, "cutshares": cutShares, "freeport": freePort, "readtoken": readWord,
 		},
 	})
 }
@@ -247,4 +248,19 @@ func cutShares(ts *testscript.TestScript, _ bool, args []string) {
 		text = text[:i]
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(text), 0o600))
+}
+
+// freeport VAR sets VAR to a port of this machine that nobody uses now.
+func freePort(ts *testscript.TestScript, _ bool, args []string) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	_, port, err := net.SplitHostPort(ln.Addr().String())
+	ts.Check(err)
+	ts.Check(ln.Close())
+	ts.Setenv(args[0], port)
+}
+
+// readtoken VAR FILE sets VAR to what stands in FILE, without the blanks around it.
+func readWord(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
 }

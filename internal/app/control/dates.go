@@ -16,7 +16,9 @@ const (
 	DateAuthority = "authority"
 	DateException = "exception"
 	// DateKey is the end of a partner's key that results are encrypted to.
-	DateKey = "their key"
+	DateKey    = "their key"
+	DateOwn    = "own authority"
+	DateIssued = "issued certificate"
 )
 
 // Date is an end that somebody must see to. Results do not stop at it by
@@ -82,6 +84,10 @@ func (d Date) Advice() string {
 	switch {
 	case !d.OnDisk.IsZero():
 		return "labwarden reload takes it."
+	case d.Kind == DateOwn:
+		return "Renew it with the offline root: labwarden ca request tells how."
+	case d.Kind == DateIssued:
+		return "See why it is not renewed over there; if it has ended, make a token: labwarden ca token."
 	case d.Kind == DateException:
 		return "Mend its cause, or apply a later date with its reason."
 	case d.Kind == DateTheirs && d.Refused:
@@ -122,6 +128,16 @@ func (d Date) Words(now time.Time) string {
 		s = fmt.Sprintf("The key that results are encrypted to for %s (%s) ends on %s, in %s.", d.Of, d.What, day(d.Ends), left)
 		if past {
 			s = fmt.Sprintf("The key that results are encrypted to for %s (%s) ended on %s; results go on being encrypted to it.", d.Of, d.What, day(d.Ends))
+		}
+	case DateOwn:
+		s = fmt.Sprintf("The laboratory's own authority (%s) ends on %s, in %s.", d.What, day(d.Ends), left)
+		if past {
+			s = fmt.Sprintf("The laboratory's own authority (%s) ended on %s; nobody it vouches for gets in anew.", d.What, day(d.Ends))
+		}
+	case DateIssued:
+		s = fmt.Sprintf("The certificate that we issued to %s ends on %s, in %s, and has not renewed itself.", d.Of, day(d.Ends), left)
+		if past {
+			s = fmt.Sprintf("The certificate that we issued to %s ended on %s; it no longer gets in.", d.Of, day(d.Ends))
 		}
 	case DateAuthority:
 		s = fmt.Sprintf("The authority for the certificates of %s (%s) ends on %s, in %s.", d.Of, d.What, day(d.Ends), left)

@@ -40,6 +40,9 @@ func kindOf(err error) Kind {
 	var e *Error
 	var still *results.StillRefused
 	var invalid *desk.Invalid
+	if c := ofCertificates(err); errors.As(c, &e) {
+		return e.Kind
+	}
 	switch {
 	case errors.Is(err, store.ErrUnknown):
 		return Unknown

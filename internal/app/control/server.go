@@ -105,6 +105,8 @@ type Server struct {
 	Adoption Adoption
 	// PartnerKeys is the register of partners' keys; nil offers none.
 	PartnerKeys *keys.Service
+	// Certificates is the laboratory's own authority; nil is not offered.
+	Certificates *Certificates
 	// Desk holds the alarms; nil offers none.
 	Desk *alarm.Desk
 	// Audit holds all that is stored against the ledger; nil leaves the hub's own

@@ -21,7 +21,7 @@ const KindReviewed = "acts.reviewed"
 // laboratory's systems run, or who gets in. A name that ends in a dot stands for
 // all below it.
 var actKinds = []string{
-	"config.", "secret.", "keys.", "ledger.alarm_decided", "date.extended", "maintenance.", "bypass.",
+	"config.", "secret.", "keys.", "ledger.alarm_decided", "date.extended", "certificates.authority_requested", "certificates.authority_installed", "certificates.token_made", "certificates.ssh_issued", "certificates.revoked", "certificates.pinned", "certificates.unpinned", "maintenance.", "bypass.",
 	KindInvited, KindPerson, KindEnded, KindReturned, KindConfirmed, KindGranted, KindTaken, KindLinkMade,
 	KindServiceMade, KindServiceEnded, KindKeySet, KindTokenMade, KindProgramAllowed, KindTokenRevoked, KindPaired, KindUnpaired,
 	KindRuleMade, KindRuleEnded, KindImported, KindLinked, KindUnlinked,

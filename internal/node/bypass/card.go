@@ -36,6 +36,9 @@ type Card struct {
 	// cannot be told here.
 	Stops   []json.RawMessage `json:"stops,omitempty"`
 	Unknown int               `json:"unknown_stops,omitempty"`
+	// Certificates is the laboratory's own authority as the hub knew it, and the
+	// hub's own key for it, in that domain's form; none where there is none.
+	Certificates json.RawMessage `json:"certificates,omitempty"`
 }
 
 // Folder is where the bypass keeps its card and logs, below the data folder.

@@ -44,7 +44,11 @@ const (
 	KeysSee      Permission = "keys.see"
 	KeysRotate   Permission = "keys.rotate"
 	LedgerDecide Permission = "ledger.decide"
-	SupportMake  Permission = "support.bundle"
+	// CertificatesSee shows what was issued, pinned and ends; CertificatesIssue makes
+	// tokens, revokes and pins.
+	CertificatesSee   Permission = "certificates.see"
+	CertificatesIssue Permission = "certificates.issue"
+	SupportMake       Permission = "support.bundle"
 	// ProblemsAnswer is to read and answer what people report about Labwarden.
 	ProblemsAnswer Permission = "problems.answer"
 
@@ -149,6 +153,8 @@ var matrix = []row{
 	{Info{Permission: SecretsSet, What: "set and remove secrets", Fresh: true, Apart: true}, []Role{adm}},
 	{Info{Permission: KeysSee, What: "see what keys there are"}, []Role{adm, sec, com, aud}},
 	{Info{Permission: KeysRotate, What: "rotate keys", Fresh: true, Apart: true}, []Role{adm, sec}},
+	{Info{Permission: CertificatesSee, What: "see certificates and when they end"}, []Role{adm, sec, com, itp, aud}},
+	{Info{Permission: CertificatesIssue, What: "let certificates be issued, revoke them, and pin those of others", Fresh: true, Apart: true}, []Role{adm, sec}},
 	{Info{Permission: LedgerDecide, What: "decide about an alarm of the ledger", Fresh: true, Apart: true}, []Role{sec, com}},
 	{Info{Permission: SupportMake, What: "make a support bundle"}, []Role{adm, sec, itp}},
 	{Info{Permission: ProblemsAnswer, What: "read and answer what people report about Labwarden"}, []Role{adm, sec}},

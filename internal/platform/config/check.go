@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net"
 	"net/url"
 	"path"
 	"slices"
@@ -22,6 +23,7 @@ func (d *decoder) check(c *Config) {
 	}
 	d.checkPages(c.Node.Web, taken)
 	d.checkFront(c.Node.Front, taken)
+	d.checkEnrol(c.Node.Enrol, taken)
 	for _, name := range sorted(c.Sources) {
 		d.checkSource(c, name, taken)
 	}
@@ -37,6 +39,24 @@ func (d *decoder) check(c *Config) {
 		if r.Messages < r.Minimum.Reports {
 			d.add("retention.messages", "write at least "+r.Minimum.Reports.String(),
 				"%s is less than retention.minimum.reports, %s", r.Messages, r.Minimum.Reports)
+		}
+	}
+}
+
+// checkEnrol: a door of its own.
+func (d *decoder) checkEnrol(e *Enrol, taken map[Listen]string) {
+	if e == nil || d.bad("node.enrol") {
+		return
+	}
+	if l := e.Listen; !strings.HasSuffix(string(l), ":0") {
+		if other, twice := taken[l]; twice {
+			d.add("node.enrol.listen", "write another port", "%s has this address already", other)
+		}
+		taken[l] = "node.enrol"
+	}
+	for _, n := range e.Names {
+		if net.ParseIP(n) == nil && !hostName.MatchString(n) {
+			d.add("node.enrol.names", "write host names and addresses, without a port and without *", "%s is neither", quote(n))
 		}
 	}
 }
@@ -207,10 +227,13 @@ func (d *decoder) checkSource(c *Config, name string, taken map[Listen]string) {
 	if m.TLS != nil {
 		t, tls := m.TLS, at+".tls"
 		d.pair(tls, t.Certificate, t.Key)
-		if t.ClientCA == "" && len(t.Fingerprints) == 0 && !d.bad(tls) {
-			d.addKey(tls, Error, "write client_ca: FILE or fingerprints: [...]", "nothing says which client certificates may connect")
+		if t.ClientCA == "" && len(t.Fingerprints) == 0 && !t.OwnCA && !t.Pinned && !d.bad(tls) {
+			d.addKey(tls, Error, "write client_ca: FILE, own_ca: true, pinned: true or fingerprints: [...]", "nothing says which client certificates may connect")
 		}
-		if t.Certificate == "" && c.Node.TLS == nil && !d.bad("node.tls") {
+		if t.OwnCA && t.ClientCA != "" && !d.bad(tls) {
+			d.add(tls+".own_ca", "remove client_ca:, or own_ca:", "our own authority and another beside it: whoever the other signs for would pass as this source")
+		}
+		if t.Certificate == "" && c.Node.TLS == nil && !t.OwnCA && !d.bad("node.tls") {
 			d.addKey(tls, Error, "write node.tls, or certificate and key here", "there is no certificate for this listener")
 		}
 		return

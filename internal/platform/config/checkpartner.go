@@ -64,8 +64,11 @@ func (d *decoder) clientTLS(t *ClientTLS, at string, mllp bool) {
 		return
 	}
 	d.pair(at, t.Certificate, t.Key)
-	if mllp && t.CA == "" && t.Fingerprint == "" && !d.bad(at) {
-		d.addKey(at, Error, "write ca: FILE or fingerprint: HEX", "nothing says how the partner proves who it is")
+	if t.OwnCA && t.CA != "" && !d.bad(at) {
+		d.add(at+".own_ca", "remove ca:, or own_ca:", "our own authority and another beside it: whoever the other signs for would pass as this partner")
+	}
+	if mllp && t.CA == "" && t.Fingerprint == "" && !t.OwnCA && !t.Pinned && !d.bad(at) {
+		d.addKey(at, Error, "write ca: FILE, own_ca: true, pinned: true or fingerprint: HEX", "nothing says how the partner proves who it is")
 	}
 }
 
@@ -93,7 +96,7 @@ func (d *decoder) checkAuth(c *Config, f *FHIRDestination, at string) {
 		d.only(auth, "client_id", a.ClientID == "", "oauth2")
 		d.only(auth, "key", a.Key == "", "oauth2")
 		d.only(auth, "scope", a.Scope == "", "oauth2")
-		if a.Kind == "mutual" && c.Node.TLS == nil && (f.TLS == nil || f.TLS.Certificate == "") && f.Base.TLS() && !d.bad(at) && !d.bad("node.tls") {
+		if a.Kind == "mutual" && c.Node.TLS == nil && (f.TLS == nil || f.TLS.Certificate == "" && !f.TLS.OwnCA) && f.Base.TLS() && !d.bad(at) && !d.bad("node.tls") {
 			d.addKey(at, Error, "write node.tls, tls: with certificate and key, or auth: {kind: oauth2, ...}", "there is no client certificate to show")
 		}
 	}

@@ -57,6 +57,7 @@ type Node struct {
 	Control  Control           `yaml:"control" doc:"How the command line reaches a running hub."`
 	Web      *Web              `yaml:"web" doc:"The pages and the JSON API. Without this section there are none."`
 	Front    *Front            `yaml:"front" sample:"off" doc:"The partner front, a process of its own that partners reach: docs/operate/front.md. Without this section there is none."`
+	Enrol    *Enrol            `yaml:"enrol" sample:"off" doc:"Where devices, partners and services fetch and renew certificates of the laboratory's own authority: docs/operate/certificates.md."`
 	Bypass   Bypass            `yaml:"bypass" doc:"The way round a hub that does not run: docs/operate/bypass.md."`
 	Scanner  *Scanner          `yaml:"scanner" sample:"off" doc:"The virus scanner that looks at files of partners: docs/operate/content-gate.md. Without this section files are not scanned for viruses; everything else about them is checked all the same."`
 	TLS      *KeyPair          `yaml:"tls" doc:"Our certificate, used by every listener and destination that names no other."`
@@ -94,6 +95,13 @@ type Web struct {
 	TLS       *KeyPair `yaml:"tls" doc:"Certificate of the pages. Without it the hub makes one with a small authority of its own, whose root labwarden access root prints for your browsers."`
 	ClientCA  Path     `yaml:"client_ca" rule:"file" sample:"off" ex:"./tls/services-ca.pem" doc:"PEM file with the authorities whose certificates service accounts may sign in with. A browser that holds such a certificate is asked for it."`
 	Pace      int      `yaml:"requests_per_minute" default:"3000" rule:"min=600,max=1000000" doc:"Requests of one account in a minute, over all its sessions or tokens; a fifth of them may come at once, and an export counts as 60. More are answered with 429 and when to come back. Each node counts for itself."`
+}
+
+// Enrol is the door of the laboratory's own authority.
+type Enrol struct {
+	Listen  Listen   `yaml:"listen" default:"127.0.0.1:8446" doc:"IP:PORT. A door of its own: it asks for certificates, which would bother browsers at the pages. Enrolment over HTTPS (EST, RFC 7030), and the list of revoked certificates at /ca/crl."`
+	Address Address  `yaml:"address" rule:"required" ex:"hub.millbrook.example:8446" doc:"HOST:PORT by which the others reach it. It stands in the tokens."`
+	Names   []string `yaml:"names" ex:"hl7.millbrook.example" doc:"More host names and addresses that stand in the hub's own certificate, which its listeners with own_ca show as well."`
 }
 
 // Bypass is what the way round a dead hub needs.

@@ -53,6 +53,8 @@ type MLLPDestination struct {
 type ClientTLS struct {
 	CA          Path        `yaml:"ca" rule:"file" ex:"./tls/riverside-ca.crt" doc:"PEM file of the authorities that may vouch for the partner. For https the system's when neither this nor fingerprint is given."`
 	Fingerprint Fingerprint `yaml:"fingerprint" doc:"SHA-256 fingerprint of the partner's certificate; no other is accepted."`
+	OwnCA       bool        `yaml:"own_ca" doc:"Accept a certificate that the laboratory's own authority has issued to this partner, and no other's. Without a certificate here we show one of that authority, which renews itself."`
+	Pinned      bool        `yaml:"pinned" doc:"Accept the certificates imported for this partner with labwarden cert import."`
 	ServerName  string      `yaml:"server_name" doc:"The name its certificate carries, when it is not the host of the address."`
 	Certificate Path        `yaml:"certificate" rule:"file" doc:"Our client certificate here, when it is not the one of node.tls."`
 	Key         Path        `yaml:"key" rule:"file" doc:"Its private key."`

@@ -39,6 +39,8 @@ type MLLPListener struct {
 // ServerTLS is how a listener proves itself and whom it lets in.
 type ServerTLS struct {
 	ClientCA     Path          `yaml:"client_ca" rule:"file" ex:"./tls/lis-ca.crt" doc:"PEM file of the authorities that sign the source's client certificate. This or fingerprints is needed."`
+	OwnCA        bool          `yaml:"own_ca" doc:"Let in certificates that the laboratory's own authority has issued to a device, service or partner of this source's name, and no other's. Revoked ones are refused, and cut, at once. Without a certificate here the listener shows one of that authority, which renews itself."`
+	Pinned       bool          `yaml:"pinned" doc:"Let in the certificates imported for this source with labwarden cert import."`
 	Fingerprints []Fingerprint `yaml:"fingerprints" doc:"SHA-256 fingerprints of the client certificates that may connect, and no others."`
 	Certificate  Path          `yaml:"certificate" rule:"file" doc:"Our certificate here, when it is not the one of node.tls."`
 	Key          Path          `yaml:"key" rule:"file" doc:"Its private key."`
