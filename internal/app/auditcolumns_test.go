@@ -35,13 +35,12 @@ var free = map[string]string{
 // (bustest.EveryColumn), by the prefix of their names: here each damage costs an
 // audit of the whole laboratory.
 var elsewhere = map[string]string{
-	"access_":   "internal/domain/access",
-	"signin_":   "internal/domain/access/signin",
-	"accounts_": "internal/domain/access/accounts",
-	"record_":   "internal/domain/access/record",
-	"approval_": "internal/platform/approval",
-	"setup_":    "internal/domain/setup",
-
+	"access_":       "internal/domain/access",
+	"signin_":       "internal/domain/access/signin",
+	"accounts_":     "internal/domain/access/accounts",
+	"record_":       "internal/domain/access/record",
+	"approval_":     "internal/platform/approval",
+	"setup_":        "internal/domain/setup",
 	"partners_keys": "internal/domain/partners/keys",
 	"certificates_": "internal/domain/certificates",
 }
