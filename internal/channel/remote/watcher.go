@@ -178,13 +178,12 @@ func (w *Watcher) Serve(ctx context.Context) error {
 			return nil
 		}
 		w.note(err)
-		switch err {
-		case nil:
+		if err == nil {
 			if said != "" {
 				w.cfg.Log.Info("a directory at a file server can be taken from again")
 			}
 			rest, said = w.cfg.Every, ""
-		default:
+		} else {
 			rest = min(2*rest, max(maxRest, w.cfg.Every))
 			if err.Error() != said {
 				w.cfg.Log.Error("a directory at a file server cannot be taken from; it is tried again", "error", err)
