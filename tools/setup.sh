@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need from Debian, only what is missing.
-#   tools/setup.sh test      PostgreSQL 15 (programs only), openssl, gpg, clamd, Chromium
+#   tools/setup.sh test      PostgreSQL 15 (programs only), openssl, gpg, jq, clamd, Chromium
 #   tools/setup.sh ci        the above and what .ci/run needs besides
 #   tools/setup.sh browser   Chromium alone, for the tests of pages
 # What those tests run with Node is pinned in e2e/npm and installed by themselves.
@@ -18,6 +18,7 @@ for_test() {
 	need openssl command -v openssl
 	need gnupg command -v gpg
 	need clamav-daemon test -x /usr/sbin/clamd # without freshclam: the tests bring their own signatures
+	need jq command -v jq
 	for_browser
 }
 for_browser() { need chromium command -v chromium; }

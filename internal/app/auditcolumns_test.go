@@ -41,6 +41,8 @@ var elsewhere = map[string]string{
 	"record_":   "internal/domain/access/record",
 	"approval_": "internal/platform/approval",
 	"setup_":    "internal/domain/setup",
+
+	"partners_keys": "internal/domain/partners/keys",
 }
 
 func triedElsewhere(table string) bool {

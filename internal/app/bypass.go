@@ -151,7 +151,7 @@ func (b *Bypass) partners(c *config.Config, card bypass.Card, stops []results.Ca
 			return readSecretFile(s)
 		}
 		return nil, fmt.Errorf("%w: %s is not on the bypass card", ErrNoSecret, s)
-	}}
+	}, keys: ofCard(card.Made, card.Keys)}
 	for _, key := range sorted(c.Partners) {
 		dest := c.Partners[key].Destination
 		if stop := stopped(stops, key, ""); stop != "" {

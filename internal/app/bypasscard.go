@@ -62,7 +62,7 @@ func (h *Hub) writeBypassCard(ctx context.Context, c *config.Config) {
 // cardEvery is how soon a stop that is placed or lifted is on the bypass's card.
 const cardEvery = time.Second
 
-// keepBypassCard writes the card again when the stops change, on any node.
+// keepBypassCard writes the card again when the stops or keys change, on any node.
 func (h *Hub) keepBypassCard(ctx context.Context) error {
 	tick := time.NewTicker(cardEvery)
 	defer tick.Stop()
@@ -79,7 +79,11 @@ func (h *Hub) keepBypassCard(ctx context.Context) error {
 func (h *Hub) freshBypassCard(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second) // a database that hangs must not keep others from applying
 	defer cancel()
-	now, err := h.Results.StandingNow(ctx)
+	c := h.inForce()
+	if c == nil {
+		return
+	}
+	now, err := h.cardMark(ctx, c)
 	if err != nil {
 		return // the store is away, which is said elsewhere; the card stays
 	}
@@ -96,9 +100,23 @@ func (h *Hub) freshBypassCard(ctx context.Context) {
 	}
 }
 
+// cardMark changes with what is on the card besides the configuration: the stops
+// that stand, and the partners' keys in use.
+func (h *Hub) cardMark(ctx context.Context, c *config.Config) (string, error) {
+	stops, err := h.Results.StandingNow(ctx)
+	if err != nil {
+		return "", err
+	}
+	_, mark, err := h.cardKeys(ctx, c)
+	if err != nil || mark == "" {
+		return stops, err
+	}
+	return stops + " " + mark, nil
+}
+
 // bypassCard writes the card and names the stops that are on it.
 func (h *Hub) bypassCard(ctx context.Context, c *config.Config) (stops string, err error) {
-	if stops, err = h.Results.StandingNow(ctx); err != nil || c.Node.Bypass.Key == "" {
+	if stops, err = h.cardMark(ctx, c); err != nil || c.Node.Bypass.Key == "" {
 		return stops, err
 	}
 	if err = h.newBypassCard(ctx, c); err != nil {
@@ -127,6 +145,9 @@ func (h *Hub) newBypassCard(ctx context.Context, c *config.Config) error {
 		if card.Secrets[name], err = h.secret(ctx, config.Secret("vault:"+name)); err != nil {
 			return err
 		}
+	}
+	if card.Keys, _, err = h.cardKeys(ctx, c); err != nil {
+		return err
 	}
 	standing, unknown, err := h.Results.CarriedStops(ctx)
 	if err != nil {

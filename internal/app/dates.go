@@ -29,6 +29,7 @@ const (
 type dates struct {
 	mu       sync.Mutex
 	inUse    []control.Date // certificates of the configuration that runs, as they were loaded
+	keys     []control.Date // of the keys that results are encrypted to; see lookKeys
 	theirs   map[theirCertificate]theirEnd
 	extended map[string]desk.Extension // by channel
 }
@@ -166,9 +167,10 @@ func (h *Hub) endings(c *config.Config, now time.Time) []control.Date {
 	for key, t := range d.theirs {
 		out = append(out, control.Date{Of: key.channel, Kind: control.DateTheirs, Ends: t.ends, What: key.subject, Refused: t.refused})
 	}
+	out = append(out, d.keys...)
 	for i := range out {
 		x, ok := d.extended[out[i].Of]
-		if ok && (out[i].Kind == control.DateException || out[i].Kind == control.DateTheirs) && x.Until.After(out[i].Ends) && now.Before(x.Until) {
+		if ok && (out[i].Kind == control.DateException || out[i].Kind == control.DateTheirs || out[i].Kind == control.DateKey) && x.Until.After(out[i].Ends) && now.Before(x.Until) {
 			out[i].Extended = &x
 			out[i].Refused = false
 		}

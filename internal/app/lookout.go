@@ -71,7 +71,7 @@ func (l *lookout) look(ctx context.Context) {
 		return
 	}
 	for _, at := range []func(context.Context, *config.Config) ([]string, []alarm.Alarm, error){
-		l.store, l.machine, l.deliveries, l.quarantine, l.index, l.ledger, l.dates, l.accounts, l.scanner,
+		l.store, l.machine, l.deliveries, l.quarantine, l.index, l.ledger, l.partnerKeys, l.dates, l.accounts, l.scanner,
 	} {
 		limited, cancel := context.WithTimeout(ctx, lookLimit)
 		kinds, found, err := at(limited, conf)

@@ -10,6 +10,7 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/access/accessui"
 	"github.com/labwarden/labwarden/internal/domain/access/accountsui"
 	"github.com/labwarden/labwarden/internal/domain/access/record"
+	"github.com/labwarden/labwarden/internal/domain/partners/keysui"
 	"github.com/labwarden/labwarden/internal/domain/results/resultsui"
 	"github.com/labwarden/labwarden/internal/domain/setup/setupui"
 	"github.com/labwarden/labwarden/internal/platform/authz"
@@ -78,6 +79,7 @@ func (h *Hub) modules(c *config.Config) []Module {
 		Partners: func() [][2]string { return h.places(c) }, Zone: time.Local, Programs: h.recordPrograms,
 	}
 	recorded, reviewed := apart(accountsui.Routes(books), "/record", "/api/v1/record")
+	keyPages := h.keyPages(c)
 	all := []Module{
 		{
 			Name: "today and alarms", Routes: always, Checks: h.checks(),
@@ -94,6 +96,7 @@ func (h *Hub) modules(c *config.Config) []Module {
 				{Name: "Legal holds", Href: "/legal-holds", Icon: "lock", Needs: authz.LegalHold},
 			},
 		},
+		{Name: "partners' keys", Profile: config.ProfileCarry, Routes: keysui.Routes(keyPages), Today: []today.Source{keyPages.Today()}},
 		{Name: "alarms", Menu: []MenuItem{{Name: "Alarms", Href: "/alarms", Icon: "alarm", Needs: authz.AlarmsSee, Count: h.countAlarms}}},
 		{
 			Name: "people", Routes: append(accessui.Routes(people), accessui.SignRoutes(accessui.SignDeps{Access: h.Access, SignIn: h.rooms.signin, DB: h.DB})...),

@@ -100,7 +100,7 @@ func (st *staged) build(ctx context.Context, listen bool) error {
 	st.certs = append([]control.Date{}, certs...)
 	use := map[string]results.Sender{}
 	for _, key := range sorted(c.Partners) {
-		mark, err := r.h.material(ctx, c.Partners[key].Destination, pair(c, c.Partners[key].Destination), r.h.dates.extendedAt("partner "+key))
+		mark, err := r.h.material(ctx, c.Partners[key].Destination, pair(c, c.Partners[key].Destination), r.h.dates.extendedAt("partner "+key), r.h.keyMark(ctx, key, c.Partners[key].Destination))
 		if err != nil {
 			return fmt.Errorf("partner %s: %w", key, err)
 		}

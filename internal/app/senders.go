@@ -10,6 +10,8 @@ import (
 	"os"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/channel/envelope"
 	"github.com/labwarden/labwarden/internal/channel/fhirhttp"
@@ -28,11 +30,17 @@ type builder struct {
 	stray func(key, name string) func(code, controlID string, body []byte)
 	// hub, where there is one, is told of the other ends' certificates.
 	hub *Hub
+	// keys gives the registered keys of a partner; nil knows none.
+	keys func(partner string) (envelope.Source, error)
+	// signer signs receipts; nil, in bypass, writes none.
+	signer func() note.Signer
 }
 
 func (b builder) watched(channel string) watched { return watched{b.hub, channel} }
 
-func (h *Hub) builder() builder { return builder{h.now, h.secret, h.lateRefusal, h} }
+func (h *Hub) builder() builder {
+	return builder{h.now, h.secret, h.lateRefusal, h, func(partner string) (envelope.Source, error) { return h.registered(partner), nil }, h.Vault.NoteSigner}
+}
 
 // sender builds what carries messages to a partner.
 func (b builder) sender(c *config.Config, key string) (channel.Sender, error) {
@@ -57,7 +65,12 @@ func (b builder) sender(c *config.Config, key string) (channel.Sender, error) {
 		err = errors.New("it has no destination")
 	}
 	if err == nil && d.Encrypt != nil {
-		s, err = encrypted(s, d.Encrypt)
+		s, err = b.encrypted(s, key, d.Encrypt)
+	}
+	if err == nil && d.Folder != nil && d.Folder.Receipts && b.signer != nil {
+		var beside channel.Sender
+		beside, err = folder.NewSender(folder.Config{Name: key, Dir: string(d.Folder.Path), SameName: true, Now: b.now})
+		s = &receipted{Sender: s, beside: beside, partner: key, protocol: "folder", signer: b.signer, now: b.now, owed: map[string]owed{}}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("partner %s: %w", key, err)
@@ -126,7 +139,17 @@ func (b builder) fhirSender(c *config.Config, key string, d *config.FHIRDestinat
 }
 
 // encrypted puts the partner's keys over a transport that carries files.
-func encrypted(below channel.Sender, e *config.Encrypt) (channel.Sender, error) {
+func (b builder) encrypted(below channel.Sender, key string, e *config.Encrypt) (channel.Sender, error) {
+	if e.Keys != "" {
+		if b.keys == nil {
+			return nil, errors.New("encryption: registered keys are not known here")
+		}
+		from, err := b.keys(key)
+		if err != nil {
+			return nil, fmt.Errorf("encryption: %w", err)
+		}
+		return envelope.NewFrom(below, from)
+	}
 	var enc envelope.Encrypter
 	var err error
 	switch {

@@ -56,7 +56,7 @@ func (h *Hub) settings(c *config.Config, senders map[string]results.Sender) (*re
 		}
 		owns[key] = b
 		set.Partners[key] = &results.Partner{
-			Key: key, Name: p.Name, Sender: senders[key], Render: h.render(c, key), AlarmAfter: p.AlarmAfter.Std(), Parallel: parallel(p.Destination),
+			Key: key, Name: p.Name, Sender: senders[key], Protocol: protocolOf(p.Destination), Render: h.render(c, key), AlarmAfter: p.AlarmAfter.Std(), Parallel: parallel(p.Destination),
 			CriticalAfter: p.CriticalAfter.Std(),
 			Retry: results.Retry{
 				First: p.Retry.First.Std(), Max: p.Retry.Max.Std(), GiveUpAfter: p.Retry.GiveUpAfter.Std(), Breaker: p.Retry.Breaker.Failures, Pause: p.Retry.Breaker.Pause.Std(),
@@ -86,6 +86,21 @@ func parallel(d config.Destination) int {
 		return d.MLLP.Connections
 	}
 	return 4
+}
+
+// protocolOf names a destination in one word.
+func protocolOf(d config.Destination) string {
+	switch {
+	case d.MLLP != nil:
+		return "mllp"
+	case d.FHIR != nil:
+		return "fhir"
+	case d.HTTP != nil:
+		return "http"
+	case d.Folder != nil:
+		return "folder"
+	}
+	return "unknown"
 }
 
 func route(c *config.Config, r config.Route, from string, cs hl7.Charset, owns map[string]results.Belonging) (results.Route, error) {

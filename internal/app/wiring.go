@@ -16,6 +16,7 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/access/signin"
 	"github.com/labwarden/labwarden/internal/domain/partners/boxes"
 	"github.com/labwarden/labwarden/internal/domain/partners/entry"
+	"github.com/labwarden/labwarden/internal/domain/partners/keys"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/domain/setup"
 	"github.com/labwarden/labwarden/internal/platform/approval"
@@ -31,6 +32,7 @@ type rooms struct {
 	setup     *setup.Service
 	accounts  *accounts.Service
 	record    *record.Record
+	keys      *keys.Service
 	breached  breached // under applying
 	boxes     *boxes.Service
 	entry     *entry.Service
@@ -57,6 +59,7 @@ func (h *Hub) furnish() {
 	h.rooms.accounts = accounts.New(h.DB, h.Vault, h.Log, staff{h}, holdings{h}, h.now, h.slog)
 	h.rooms.entry = entry.New(h.DB, h.Vault, h.now)
 	h.rooms.boxes = boxes.New(boxes.Options{DB: h.DB, Vault: h.Vault, Spool: filepath.Join(h.data, "boxes"), Gate: boxGate{h}, Room: h.boxRoom, Raise: h.Alarms, Now: h.now, Log: h.slog})
+	h.rooms.keys = h.newPartnerKeys()
 	h.rooms.record = record.New(h.DB, h.Vault, h.Log, patientMessages{h}, h.now, h.slog)
 }
 

@@ -61,6 +61,7 @@ var table = []rule{
 		"golang.org/x/mod", "golang.org/x/crypto", "github.com/klauspost/compress", // compress: a group's events are one packed row
 	}},
 	{layer: "internal/platform/proof", ours: onPlatform, modules: []string{"golang.org/x/mod", "golang.org/x/crypto"}},
+	{layer: "internal/platform/receipt", ours: onPlatform, modules: []string{"golang.org/x/mod"}},
 	{layer: "internal/platform/bus", ours: onPlatform, modules: []string{"golang.org/x/mod"}},
 	{layer: "internal/platform/event", ours: onPlatform, modules: []string{"github.com/google/uuid"}},
 	{layer: "internal/platform/mail", ours: onPlatform, modules: []string{"github.com/wneessen/go-mail"}},
@@ -78,12 +79,15 @@ var table = []rule{
 		"golang.org/x/text",            // passwords are normalised, names and lists of other systems read
 		"github.com/boombuler/barcode", // the QR code of an authenticator app, drawn as SVG
 	}},
+	{layer: "internal/domain/partners", ours: onDomain, modules: []string{
+		"github.com/a-h/templ", "github.com/pquerna/otp",
+		"github.com/boombuler/barcode", // the QR code of a fingerprint, drawn as SVG
+	}},
 	{layer: "internal/domain/setup", ours: onDomain, modules: []string{"github.com/a-h/templ"}},
 	{layer: "internal/domain/results", ours: onDomain, modules: []string{
 		"github.com/a-h/templ",
 		"github.com/expr-lang/expr", "go.starlark.net", "github.com/klauspost/compress", "golang.org/x/mod",
 	}},
-	{layer: "internal/domain/partners", ours: onDomain, modules: []string{"github.com/a-h/templ", "github.com/pquerna/otp"}},
 	{layer: "internal/domain/firewall", ours: onDomain, modules: []string{"github.com/google/nftables"}},
 	{layer: "internal/domain/*", ours: onDomain},
 

@@ -75,6 +75,22 @@ type Receipt struct {
 	Body []byte
 	Peer Peer
 	At   time.Time
+	// Name is that of the file as it lies there, where the transport places files.
+	Name string
+	// Sealed is what really went, where it was encrypted end to end; nil where
+	// Message.Body went as it was.
+	Sealed *Sealed
+}
+
+// Sealed is a body encrypted to a partner's keys.
+type Sealed struct {
+	// To are the fingerprints of the keys that can read it.
+	To []string
+	// ContentType, Size and SHA256 are of the encrypted bytes; SHA256 is nil and
+	// Size 0 where an earlier try had placed them.
+	ContentType string
+	Size        int64
+	SHA256      []byte
 }
 
 // Reply is what a Handler answers to an incoming message. Body is sent as is;

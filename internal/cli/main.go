@@ -72,7 +72,7 @@ func command() *cobra.Command {
 		return usageError{c.CommandPath(), err}
 	})
 	root.AddCommand(initCommand(), serveCommand(), demoCommand(), demoLISCommand(), demoClinicCommand(), benchCommand(), benchLoadCommand(),
-		statusCommand(), resultsCommand(), routeCommand(), callsCommand(), stopsCommand(), countsCommand(), quarantineCommand(), keysCommand(), ledgerCommand(), reloadCommand(), extendCommand(), supportCommand(), sendCommand(), receiveCommand(), manCommand(),
+		statusCommand(), resultsCommand(), routeCommand(), callsCommand(), stopsCommand(), countsCommand(), quarantineCommand(), partnerCommand(), keysCommand(), ledgerCommand(), reloadCommand(), extendCommand(), supportCommand(), sendCommand(), receiveCommand(), manCommand(),
 		checkCommand(), configCommand(), secretCommand(), verifyCommand(), witnessCommand(), alarmsCommand(), heartbeatCommand(), bypassCommand(), accessCommand(), frontCommand(), boxCommand(), gateCommand())
 	usageArgs(root)
 	return root

@@ -13,7 +13,7 @@ import (
 
 func resultsCommand() *cobra.Command {
 	c := &cobra.Command{Use: "results", Short: "The results the hub carries: list, look, hold, release, send again"}
-	c.AddCommand(resultsListCommand(), resultsShowCommand(), resultsFindCommand(), resultsExportCommand(), resultsProofCommand())
+	c.AddCommand(resultsListCommand(), resultsShowCommand(), resultsFindCommand(), resultsExportCommand(), resultsProofCommand(), resultsReceiptCommand())
 	for _, a := range acts() {
 		c.AddCommand(actCommand(a))
 	}

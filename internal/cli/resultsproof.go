@@ -44,6 +44,40 @@ A proof holds no patient data.`,
 	return c
 }
 
+func resultsReceiptCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "receipt DELIVERY",
+		Short: "The signed receipt of a completed delivery, on standard output",
+		Long: `Print the receipt of one completed delivery (its number is in ` + "`results show`" + `):
+what was handed over, to whom, when and how, signed by the laboratory. It is about
+the bytes as they went; where they were encrypted to the partner, about those.
+Save it beside the file and check it with labwarden verify FILE RECEIPT --key lab.pub.`,
+		Args: cobra.ExactArgs(1),
+	}
+	f := addHubFlags(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		n, err := strconv.ParseInt(args[0], 10, 64)
+		if err != nil || n < 0 {
+			return usageError{c.CommandPath(), errors.New("a delivery is named by its number; `labwarden results show MESSAGE` shows it")}
+		}
+		client, err := f.client(c)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		r, err := client.Receipt(c.Context(), n)
+		if err != nil {
+			return err
+		}
+		if *f.json {
+			return f.show(c, r, nil)
+		}
+		_, err = io.WriteString(c.OutOrStdout(), r.Receipt)
+		return err
+	}
+	return c
+}
+
 func resultsFindCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "find",

@@ -58,9 +58,18 @@ func TestCommands(t *testing.T) {
 			return os.WriteFile(filepath.Join(e.WorkDir, "batch.hl7"), batch, 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": start, "stopped": stopped, "expand": expand, "get": get, "until": until, "firstid": firstID, "cutshares": cutShares,
+			"start": start, "stopped": stopped, "expand": expand, "get": get, "until": until, "firstid": firstID, "keyid": keyID, "cutshares": cutShares,
 		},
 	})
+}
+
+// keyID sets KEY to the id of the first partner's key that was just listed.
+func keyID(ts *testscript.TestScript, neg bool, args []string) {
+	m := regexp.MustCompile(`"id": "([0-9a-f-]{36})"`).FindStringSubmatch(ts.ReadFile("stdout"))
+	if neg || len(args) > 0 || m == nil {
+		ts.Fatalf("keyid: no key was listed")
+	}
+	ts.Setenv("KEY", m[1])
 }
 
 // process is a program a script runs beside itself.

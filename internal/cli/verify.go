@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/labwarden/labwarden/internal/platform/proof"
+	"github.com/labwarden/labwarden/internal/platform/receipt"
 )
 
 // Limits of what verify reads: the largest message the hub takes, and keys.
@@ -23,11 +24,12 @@ const (
 
 func verifyCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "verify MESSAGE PROOF --key lab.pub",
-		Short: "Check a proof offline, with the laboratory's public key alone",
-		Long: `Check that PROOF is the laboratory's proof for exactly the bytes in MESSAGE, and
+		Use:   "verify FILE PROOF|RECEIPT --key lab.pub",
+		Short: "Check a proof or a receipt offline, with the laboratory's public key alone",
+		Long: `Check that PROOF is the laboratory's proof for exactly the bytes in FILE, and
 say in words what holds, what does not, and what is not known. Nothing but the
-three files is read: no configuration, no database, no network.
+three files is read: no configuration, no database, no network. A receipt
+(FILE.receipt.json) is checked in the same way.
 
 With --ledger it goes through the whole store of the laboratory on this machine
 instead: every row against the ledger, the ledger against itself. The hub must
@@ -44,7 +46,7 @@ when the files could not be read.`,
 				return cobra.NoArgs(c, args)
 			}
 			if len(args) != 2 {
-				return errors.New("name the message and its proof: labwarden verify MESSAGE PROOF --key lab.pub")
+				return errors.New("name the file and its proof or receipt: labwarden verify FILE PROOF --key lab.pub")
 			}
 			return nil
 		},
@@ -65,7 +67,52 @@ when the files could not be read.`,
 	return c
 }
 
+// report is what a proof's and a receipt's verification have to say.
+type report interface {
+	Holds() bool
+	Text() string
+}
+
+// runReceipt checks a receipt. The file it is about may be of any size: only its
+// fingerprint is needed.
+func runReceipt(c *cobra.Command, path string, r []byte, key string, asJSON bool) error {
+	keys, err := readUpTo(key, maxKeyFile)
+	if err != nil {
+		return usageError{c.CommandPath(), err}
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return usageError{c.CommandPath(), err}
+	}
+	defer f.Close()
+	print, err := receipt.PrintOf(f)
+	if err != nil {
+		return usageError{c.CommandPath(), err}
+	}
+	return tell(c, receipt.Verify(r, print, string(keys)), asJSON)
+}
+
+func tell(c *cobra.Command, r report, asJSON bool) error {
+	out := c.OutOrStdout()
+	if asJSON {
+		e := json.NewEncoder(out)
+		e.SetIndent("", "  ")
+		if err := e.Encode(r); err != nil {
+			return fmt.Errorf("print report: %w", err)
+		}
+	} else {
+		fmt.Fprint(out, r.Text())
+	}
+	if !r.Holds() {
+		return errSilent
+	}
+	return nil
+}
+
 func runVerify(c *cobra.Command, message, file, key string, asJSON bool) error {
+	if b, err := readUpTo(file, receipt.Max); err == nil && bytes.HasPrefix(b, []byte("{")) {
+		return runReceipt(c, message, b, key, asJSON) // a proof begins with its header line
+	}
 	var in [3][]byte
 	for i, f := range []struct {
 		path string
@@ -77,23 +124,11 @@ func runVerify(c *cobra.Command, message, file, key string, asJSON bool) error {
 		}
 	}
 	r := proof.Verify(in[1], in[0], string(in[2]))
-	out := c.OutOrStdout()
-	if asJSON {
-		e := json.NewEncoder(out)
-		e.SetIndent("", "  ")
-		if err := e.Encode(r); err != nil {
-			return fmt.Errorf("print report: %w", err)
-		}
-	} else {
-		fmt.Fprint(out, r.Text())
-		if r.State(proof.CheckMessage) == proof.Fails {
-			fmt.Fprint(out, otherwise(in[0], in[1]))
-		}
+	err := tell(c, r, asJSON)
+	if !asJSON && r.State(proof.CheckMessage) == proof.Fails {
+		fmt.Fprint(c.OutOrStdout(), otherwise(in[0], in[1]))
 	}
-	if !r.Holds() {
-		return errSilent
-	}
-	return nil
+	return err
 }
 
 // readUpTo reads one byte more than max at most, so that what is too large

@@ -10,7 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"github.com/labwarden/labwarden/internal/app"
+	"github.com/labwarden/labwarden/internal/platform/receipt"
 	"github.com/labwarden/labwarden/internal/platform/store"
 )
 
@@ -42,7 +45,7 @@ func TestVerifyOffline(t *testing.T) {
 		{"line ends", append([]string{write("lf", bytes.ReplaceAll(message, []byte("\r"), []byte("\n"))), ok[1]}, key...), 1, "changed by an editor"},
 		{"bad key", append(ok, "--key", ok[1]), 1, "The public key cannot be used."},
 		{"no key", ok, 2, "--key lab.pub"},
-		{"one file", ok[:1], 2, "name the message and its proof"},
+		{"one file", ok[:1], 2, "name the file and its proof"},
 		{"missing file", append([]string{filepath.Join(dir, "none"), ok[1]}, key...), 2, "no such file"},
 	} {
 		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
@@ -62,6 +65,41 @@ func TestVerifyOffline(t *testing.T) {
 	}
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil || !r.Holds || len(r.Checks) < 10 {
 		t.Errorf("%v %+v", err, r)
+	}
+}
+
+func TestVerifyReceipt(t *testing.T) {
+	skey, vkey, err := note.GenerateKey(nil, "lab.example/ledger")
+	check(t, err)
+	signer, err := note.NewSigner(skey)
+	check(t, err)
+	body := bytes.Repeat([]byte("a result\r"), 1000)
+	r, err := receipt.Make(receipt.Statement{
+		ID: "1", Partner: "riverside", Event: receipt.Placed, Protocol: "folder", At: time.Unix(1_772_000_000, 0), File: receipt.FileOf("a.hl7", "", body),
+	}, time.Unix(1_772_000_000, 0), signer)
+	check(t, err)
+	dir := t.TempDir()
+	write := func(name string, b []byte) string {
+		path := filepath.Join(dir, name)
+		check(t, os.WriteFile(path, b, 0o600))
+		return path
+	}
+	file, about, key := write("a.hl7", body), write("a.hl7.receipt.json", r), write("lab.pub", []byte(vkey+"\n"))
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		says string
+	}{
+		"holds":   {[]string{file, about}, 0, "The laboratory placed it for riverside."},
+		"json":    {[]string{file, about, "--json"}, 0, `"holds": true`},
+		"changed": {[]string{file, write("changed", bytes.Replace(r, []byte("riverside"), []byte("riversidf"), 1))}, 1, "The receipt does NOT hold."},
+		"another": {[]string{write("b", body[1:]), about}, 1, "The receipt does NOT hold."},
+		"missing": {[]string{filepath.Join(dir, "none"), about}, 2, "no such file"},
+	} {
+		var out, errs bytes.Buffer
+		if code := Main(append([]string{"verify", "--key", key}, c.args...), nil, &out, &errs); code != c.code || !strings.Contains(out.String()+errs.String(), c.says) {
+			t.Errorf("%s: exit %d, want %d with %q\n%s%s", name, code, c.code, c.says, out.String(), errs.String())
+		}
 	}
 }
 

@@ -15,6 +15,8 @@ const (
 	DateTheirs    = "their certificate"
 	DateAuthority = "authority"
 	DateException = "exception"
+	// DateKey is the end of a partner's key that results are encrypted to.
+	DateKey = "their key"
 )
 
 // Date is an end that somebody must see to. Results do not stop at it by
@@ -86,6 +88,10 @@ func (d Date) Advice() string {
 		return fmt.Sprintf("Ask for a renewed one; until then a person may let it in for 72 hours: labwarden extend %s --reason WHY.", d.Of)
 	case d.Kind == DateTheirs:
 		return "Ask for a renewed one."
+	case d.Kind == DateKey && d.What == "of the configuration":
+		return "Ask for a renewed one and put it in the place of the file. Until then a person may put the shouting off by 72 hours: labwarden extend."
+	case d.Kind == DateKey:
+		return "Ask for a new one, compare it and take it into use on the page Keys of this partner."
 	case d.Kind == DateAuthority:
 		return "Put the new authority's certificate into the file beside it, then run labwarden reload."
 	}
@@ -111,6 +117,11 @@ func (d Date) Words(now time.Time) string {
 		}
 		if d.Refused {
 			s += " Its connections are refused and results wait."
+		}
+	case DateKey:
+		s = fmt.Sprintf("The key that results are encrypted to for %s (%s) ends on %s, in %s.", d.Of, d.What, day(d.Ends), left)
+		if past {
+			s = fmt.Sprintf("The key that results are encrypted to for %s (%s) ended on %s; results go on being encrypted to it.", d.Of, d.What, day(d.Ends))
 		}
 	case DateAuthority:
 		s = fmt.Sprintf("The authority for the certificates of %s (%s) ends on %s, in %s.", d.Of, d.What, day(d.Ends), left)

@@ -49,7 +49,7 @@ func kindOf(err error) Kind {
 		return Invalid
 	case errors.Is(err, results.ErrNotFound), errors.Is(err, alarm.ErrNotFound), errors.Is(err, desk.ErrNoRevision), errors.Is(err, desk.ErrNoSecret):
 		return NotFound
-	case errors.As(err, &still), errors.Is(err, results.ErrConflict), errors.Is(err, results.ErrErased), errors.Is(err, results.ErrViewsClosed), errors.Is(err, vault.ErrConflict),
+	case errors.As(err, &still), errors.Is(err, results.ErrConflict), errors.Is(err, results.ErrErased), errors.Is(err, results.ErrUnseen), errors.Is(err, results.ErrViewsClosed), errors.Is(err, vault.ErrConflict),
 		errors.Is(err, alarm.ErrEnded), errors.Is(err, alarm.ErrStands), errors.Is(err, alarm.ErrNoPeople),
 		errors.Is(err, desk.ErrUnchanged), errors.Is(err, desk.ErrOvertaken), errors.Is(err, desk.ErrNeedsApproval), errors.Is(err, desk.ErrSecretUsed), errors.Is(err, desk.ErrNothingEnds), errors.Is(err, desk.ErrIndexKey):
 		return Conflict

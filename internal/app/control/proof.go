@@ -28,6 +28,26 @@ func (s *Server) proof(r *http.Request) (any, error) {
 	return Proof{n, string(p)}, nil
 }
 
+// Receipt is the signed receipt of one completed delivery and the name of its
+// file. It holds no patient data.
+type Receipt struct {
+	Delivery int64  `json:"delivery"`
+	Name     string `json:"name"`
+	Receipt  string `json:"receipt"`
+}
+
+func (s *Server) receipt(r *http.Request) (any, error) {
+	n, err := delivery(r)
+	if err != nil {
+		return nil, err
+	}
+	b, name, err := s.Results.Receipt(r.Context(), n)
+	if err != nil {
+		return nil, err
+	}
+	return Receipt{n, name, string(b)}, nil
+}
+
 // Find is what to search for; see results.Query. It travels in the body, never
 // in an address.
 type Find struct {
@@ -68,6 +88,11 @@ func (s *Server) find(r *http.Request) (any, error) {
 // Proof asks for the proof file of a delivery.
 func (c *Client) Proof(ctx context.Context, delivery int64) (Proof, error) {
 	return ask[Proof](ctx, c, "/v1/deliveries/"+strconv.FormatInt(delivery, 10)+"/proof", nil)
+}
+
+// Receipt asks for the signed receipt of a delivery.
+func (c *Client) Receipt(ctx context.Context, delivery int64) (Receipt, error) {
+	return ask[Receipt](ctx, c, "/v1/deliveries/"+strconv.FormatInt(delivery, 10)+"/receipt", nil)
 }
 
 // Find asks for the messages that name something.

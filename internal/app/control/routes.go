@@ -45,6 +45,7 @@ func (s *Server) routes() map[string]route {
 		"POST /v1/deliveries/{number}/refuse":  s.act("refuse", s.Results.Refuse),
 		"POST /v1/deliveries/{number}/resend":  s.resend,
 		"GET /v1/deliveries/{number}/proof":    s.proof,
+		"GET /v1/deliveries/{number}/receipt":  s.receipt,
 		"POST /v1/results/find":                s.find,
 		"GET /v1/quarantine":                   s.quarantine,
 		"POST /v1/quarantine/{id}/release":     s.decide("release", s.Results.ReleaseApart),
@@ -76,6 +77,9 @@ func (s *Server) routes() map[string]route {
 		bundleRoute:                      s.bundle,
 	}
 	maps.Copy(all, s.clinical())
+	if s.PartnerKeys != nil {
+		maps.Copy(all, s.partnerKeyRoutes())
+	}
 	return s.boxRoutes(s.accessRoutes(s.adoptionRoutes(all)))
 }
 

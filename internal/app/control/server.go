@@ -17,6 +17,7 @@ import (
 
 	"github.com/labwarden/labwarden/internal/app/desk"
 	"github.com/labwarden/labwarden/internal/app/watch"
+	"github.com/labwarden/labwarden/internal/domain/partners/keys"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/domain/setup"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
@@ -102,6 +103,8 @@ type Server struct {
 	Delegated func(ctx context.Context, name string, p authz.Permission) error
 	// Adoption moves routes between their stages; nil is not offered.
 	Adoption Adoption
+	// PartnerKeys is the register of partners' keys; nil offers none.
+	PartnerKeys *keys.Service
 	// Desk holds the alarms; nil offers none.
 	Desk *alarm.Desk
 	// Audit holds all that is stored against the ledger; nil leaves the hub's own

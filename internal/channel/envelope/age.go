@@ -75,5 +75,14 @@ func (a *Age) Suffix() string { return ".age" }
 // Recipients are the public keys.
 func (a *Age) Recipients() []string { return append([]string(nil), a.names...) }
 
+// Fingerprints are the SHA-256 of the recipients' texts.
+func (a *Age) Fingerprints() []string {
+	out := make([]string, len(a.names))
+	for i, n := range a.names {
+		out[i] = sum([]byte(n))
+	}
+	return out
+}
+
 // NotAfter is zero: age keys have no end.
 func (a *Age) NotAfter() time.Time { return time.Time{} }

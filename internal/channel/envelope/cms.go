@@ -103,5 +103,8 @@ func (c *CMS) Recipients() []string {
 	return names
 }
 
+// Fingerprints are the same.
+func (c *CMS) Fingerprints() []string { return c.Recipients() }
+
 // NotAfter is the earliest end of any of the certificates, ours included.
 func (c *CMS) NotAfter() time.Time { return c.until }

@@ -170,5 +170,8 @@ func (p *OpenPGP) Recipients() []string {
 	return names
 }
 
+// Fingerprints are the same.
+func (p *OpenPGP) Fingerprints() []string { return p.Recipients() }
+
 // NotAfter is the earliest end of any of the keys, ours included.
 func (p *OpenPGP) NotAfter() time.Time { return p.until }

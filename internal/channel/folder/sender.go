@@ -283,7 +283,7 @@ func (s *Sender) peer(name string) channel.Peer {
 }
 
 func (s *Sender) receipt(name, code string) channel.Receipt {
-	return channel.Receipt{Level: channel.Placed, Code: code, Peer: s.peer(name), At: s.cfg.Now()}
+	return channel.Receipt{Level: channel.Placed, Code: code, Peer: s.peer(name), Name: name, At: s.cfg.Now()}
 }
 
 func (s *Sender) fail(c channel.Class, err error) error {

@@ -21,7 +21,7 @@ var (
 // receipt and its deliveries. Each has a row in results_acts.
 var actKinds = map[string]bool{
 	KindStopped: true, KindHeld: true, KindReleased: true, KindRefused: true, KindResent: true,
-	KindSentAlone: true, KindSuperseded: true, KindViewed: true, KindExported: true, KindProved: true,
+	KindSentAlone: true, KindSuperseded: true, KindViewed: true, KindExported: true, KindProved: true, KindReceipted: true,
 	KindApartReleased: true, KindApartReplayed: true,
 }
 
@@ -68,7 +68,7 @@ type Act struct {
 
 // Look says that somebody looked at the message or took something of it out.
 func (a Act) Look() bool {
-	return a.Kind == KindViewed || a.Kind == KindExported || a.Kind == KindProved
+	return a.Kind == KindViewed || a.Kind == KindExported || a.Kind == KindProved || a.Kind == KindReceipted
 }
 
 // maxActs is how many acts one journey reads, the newest.

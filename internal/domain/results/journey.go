@@ -60,21 +60,23 @@ type Step struct {
 	At     time.Time // zero: it has no time, or none yet
 	Leaf   int64     // of the ledger; -1 for none
 
-	Peer      Proved
-	Sum       string // SHA-256 of the bytes received, hex
-	Act       *Act
-	Delivery  *Delivery
-	Tries     []Try
-	Began     time.Time // of the try that was answered; zero: not kept
-	Level     string    // placed, committed, accepted
-	Code      string
-	ReplyFor  string // the control id that the reply names; empty: none, or no HL7 reply
-	Same      bool   // sent byte for byte as it came
-	Order     *OrderSaid
-	Call      *Call
-	By        string
-	Why       string
-	Countable bool
+	Peer     Proved
+	Sum      string // SHA-256 of the bytes received, hex
+	Act      *Act
+	Delivery *Delivery
+	Tries    []Try
+	Began    time.Time // of the try that was answered; zero: not kept
+	Level    string    // placed, committed, accepted
+	Code     string
+	// EncryptedTo are the fingerprints of the partner's keys it was encrypted to.
+	EncryptedTo []string
+	ReplyFor    string // the control id that the reply names; empty: none, or no HL7 reply
+	Same        bool   // sent byte for byte as it came
+	Order       *OrderSaid
+	Call        *Call
+	By          string
+	Why         string
+	Countable   bool
 }
 
 // Proved is how the other end proved who it is, as the ledger has it.

@@ -97,6 +97,9 @@ func (w *walk) done(ctx context.Context, st Step) error {
 			st.Began = time.UnixMicro(ev.Began).UTC()
 		}
 		st.Same = ev.Sent == nil
+		if ev.Sealed != nil {
+			st.EncryptedTo = ev.Sealed.To
+		}
 		if a, err := hl7.ReadAck(ev.Reply); err == nil {
 			answer.ReplyFor = Printable(a.ControlID, maxSaid)
 		}

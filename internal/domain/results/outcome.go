@@ -29,6 +29,11 @@ type Evidence struct {
 	Revision string       `json:"revision"`
 	// Began is when the try that was answered began; 0 where that was not kept.
 	Began int64 `json:"began,omitempty"`
+	// Protocol, and where the transport places files, the file's name.
+	Protocol string `json:"protocol,omitempty"`
+	Name     string `json:"name,omitempty"`
+	// Sealed is what really went, where it was encrypted to the partner.
+	Sealed *channel.Sealed `json:"sealed,omitempty"`
 }
 
 func receiptWhere(seq int64) vault.Where {
@@ -45,7 +50,10 @@ func (s *Service) complete(ctx context.Context, set *Settings, d *delivery, r *c
 	if err != nil {
 		return fmt.Errorf("write down delivery: %w", err)
 	}
-	e := Evidence{Salt: salt[:], Reply: r.Body, Peer: r.Peer, At: r.At.UnixMicro(), Revision: set.Revision, Began: d.began}
+	e := Evidence{Salt: salt[:], Reply: r.Body, Peer: r.Peer, At: r.At.UnixMicro(), Revision: set.Revision, Began: d.began, Name: r.Name, Sealed: r.Sealed}
+	if p := set.Partners[d.partner]; p != nil {
+		e.Protocol = p.Protocol
+	}
 	if string(sent) != string(d.body) {
 		e.Sent = sent
 	}

@@ -59,6 +59,8 @@ type Sender interface {
 type Partner struct {
 	Key, Name string
 	Sender    Sender
+	// Protocol in one word, for receipts: "mllp", "fhir", "folder".
+	Protocol string
 	// Render makes what this partner is sent of a message (FHIR); nil sends HL7.
 	// It is a function of its input alone: a repeat must be the same bytes.
 	Render func(Rendering) (channel.Message, error)

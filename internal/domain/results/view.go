@@ -16,6 +16,8 @@ const (
 	KindViewed   = "result.viewed"
 	KindExported = "result.exported"
 	KindProved   = "result.proof_taken"
+	// KindReceipted: a signed receipt was taken.
+	KindReceipted = "result.receipt_taken"
 )
 
 // View gives one message with its body to a person and records who looked and

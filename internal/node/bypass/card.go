@@ -13,7 +13,7 @@ import (
 )
 
 // Card is all that the bypass needs to run without the hub. The hub writes it
-// at each start, each applied revision and each stop that is placed or lifted. Certificates are named by path, not
+// at each start, each applied revision and each stop that is placed or lifted, and each change of the keys in use. Certificates are named by path, not
 // held; secrets that a channel needs are held.
 type Card struct {
 	Made time.Time `json:"made"`
@@ -28,6 +28,9 @@ type Card struct {
 	Base     string      `json:"base"`
 	// Secrets are the values of the vault's secrets that destinations name.
 	Secrets map[string][]byte `json:"secrets,omitempty"`
+	// Keys are the registered keys of partners whose results are encrypted end to
+	// end, as they were in use when the card was written.
+	Keys map[string][][]byte `json:"keys,omitempty"`
 	// Stops are those that stood in the hub, in the results domain's form: what a
 	// person stopped must not go because the hub died. Unknown more stand that
 	// cannot be told here.

@@ -25,8 +25,10 @@ const (
 	SendAlone      Permission = "results.send_alone"
 	PartnersSee    Permission = "partners.see"
 	PartnersTest   Permission = "partners.test" // send a test message
-	RoutesSee      Permission = "routes.see"    // stages, comparison, approvals
-	RoutesBack     Permission = "routes.back"   // one step back
+	PartnerKeys    Permission = "partners.keys" // add and compare keys that results are encrypted to
+	PartnerKeysUse Permission = "partners.keys_use"
+	RoutesSee      Permission = "routes.see"  // stages, comparison, approvals
+	RoutesBack     Permission = "routes.back" // one step back
 	RoutesApprove  Permission = "routes.approve"
 	RoutesExplain  Permission = "routes.explain" // explain differences to the old path
 	LegalHold      Permission = "results.legal_hold"
@@ -130,6 +132,8 @@ var matrix = []row{
 	{Info{Permission: CallsAct, What: "make and write down a phone call", Scoped: true, Patient: true, Glass: true}, []Role{dir, tec, fro}},
 	{Info{Permission: PartnersSee, What: "see partners and their channels", Scoped: true}, []Role{adm, sec, com, dir, tec, fro, itp, aud, pro}},
 	{Info{Permission: PartnersTest, What: "send a test message to a partner", Scoped: true}, []Role{adm, itp, tec}},
+	{Info{Permission: PartnerKeys, What: "add the keys that a partner's results are encrypted to, and compare them", Scoped: true, Fresh: true}, []Role{adm, sec, itp}},
+	{Info{Permission: PartnerKeysUse, What: "take partners' keys into use that somebody else added, retire and revoke them", Scoped: true, Fresh: true, Apart: true}, []Role{adm, sec}},
 	{Info{Permission: RoutesSee, What: "see routes, their stages and how they compare with the old path"}, []Role{adm, sec, com, dir, tec, itp, aud}},
 	{Info{Permission: RoutesBack, What: "take a route one step back"}, []Role{adm, sec, dir, tec}},
 	{Info{Permission: RoutesApprove, What: "approve that a route begins to carry", Delegated: true}, nil},

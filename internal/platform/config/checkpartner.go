@@ -124,13 +124,13 @@ func (d *decoder) checkEncrypt(dest Destination, at string) {
 		return
 	}
 	n := 0
-	for _, key := range []string{"age", "openpgp", "cms"} {
+	for _, key := range []string{"keys", "age", "openpgp", "cms"} {
 		if d.written(at + "." + key) {
 			n++
 		}
 	}
 	if n != 1 && !d.bad(at) {
-		d.addKey(at, Error, "write one of age:, openpgp: and cms:", "encrypt needs exactly one of age, openpgp and cms, here are %d", n)
+		d.addKey(at, Error, "write one of keys:, age:, openpgp: and cms:", "encrypt needs exactly one of keys, age, openpgp and cms, here are %d", n)
 	}
 	if d.written(at+".age") && len(e.Age) == 0 && !d.bad(at) {
 		d.add(at+".age", "write the partner's recipients: [age1...]", "the list is empty")

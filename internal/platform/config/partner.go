@@ -85,14 +85,16 @@ type HTTPDestination struct {
 
 // FolderDestination is a folder the partner collects from.
 type FolderDestination struct {
-	Path Path   `yaml:"path" rule:"required,folder" ex:"/srv/riverside/in" doc:"The folder; it must exist."`
-	Name string `yaml:"name" default:"{time}-{id}.hl7" doc:"File name: {id} (needed: the delivery), {time}, {date}, {partner}, {route} and plain characters. Never patient data."`
+	Path     Path   `yaml:"path" rule:"required,folder" ex:"/srv/riverside/in" doc:"The folder; it must exist."`
+	Receipts bool   `yaml:"receipts" doc:"Writes a signed receipt beside each file: NAME.receipt.json, which labwarden verify checks offline."`
+	Name     string `yaml:"name" default:"{time}-{id}.hl7" doc:"File name: {id} (needed: the delivery), {time}, {date}, {partner}, {route} and plain characters. Never patient data."`
 }
 
 // Encrypt is whom a body is encrypted to. Exactly one of its fields is set.
 type Encrypt struct {
 	Age     []string `yaml:"age" doc:"age recipients (age1...)."`
 	OpenPGP Path     `yaml:"openpgp" rule:"file" doc:"File with the partner's OpenPGP public key."`
+	Keys    string   `yaml:"keys" rule:"oneof=registered" doc:"registered: the keys of this partner's page that are in use when it is sent. They are compared by phone and changed there, without a change here."`
 	CMS     Path     `yaml:"cms" rule:"file" doc:"PEM file with the partner's certificate, for CMS (S/MIME) enveloped data."`
 }
 

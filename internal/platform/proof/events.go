@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/labwarden/labwarden/internal/channel"
@@ -48,7 +49,7 @@ func (r Received) Event(salt ledger.Salt) (ledger.Event, error) {
 		Kind:    KindReceived,
 		At:      r.At.UnixMicro(),
 		IDs:     ledger.Pairs{{K: "message", V: r.Message}, {K: "source", V: r.Source}},
-		Codes:   codes("", r.Config, "", r.Peer, r.Plan, r.States),
+		Codes:   codes("", r.Config, "", "", r.Peer, r.Plan, r.States),
 		Numbers: []ledger.Number{{K: "bytes", N: r.Bytes}, {K: "deliveries", N: r.Deliveries}, {K: "flags", N: r.Flags}},
 	}
 	e.Codes = via(e.Codes, r.Via)
@@ -89,7 +90,7 @@ func (d Delivered) Event(salt ledger.Salt) (ledger.Event, error) {
 			{K: "message", V: d.Message},
 			{K: "partner", V: d.Partner},
 		},
-		Codes:   codes(ledger.Code(d.Receipt.Code), ledger.Code(d.Config), d.Receipt.Level.String(), d.Receipt.Peer, "", ""),
+		Codes:   codes(ledger.Code(d.Receipt.Code), ledger.Code(d.Config), encryptedTo(d.Receipt.Sealed), d.Receipt.Level.String(), d.Receipt.Peer, "", ""),
 		Numbers: []ledger.Number{{K: "bytes", N: d.Bytes}},
 	}
 	e.Codes = via(e.Codes, d.Via)
@@ -112,8 +113,8 @@ func ReplyHash(r channel.Receipt) []byte {
 
 // codes lists what is known, sorted by key as the ledger wants it: this runs
 // for every result.
-func codes(code, config, level string, p channel.Peer, plan, states string) ledger.Pairs {
-	c := make(ledger.Pairs, 0, 8)
+func codes(code, config, to, level string, p channel.Peer, plan, states string) ledger.Pairs {
+	c := make(ledger.Pairs, 0, 9)
 	add := func(k, v string) {
 		if v != "" {
 			c = append(c, ledger.Pair{K: k, V: v})
@@ -121,6 +122,7 @@ func codes(code, config, level string, p channel.Peer, plan, states string) ledg
 	}
 	add("code", code)
 	add("config", config)
+	add("encrypted_to", to)
 	if p.Fingerprint != "" {
 		add("fingerprint", ledger.Code(p.Fingerprint))
 	}
@@ -136,6 +138,20 @@ func codes(code, config, level string, p channel.Peer, plan, states string) ledg
 		add("tls", ledger.Code(p.TLS))
 	}
 	return c
+}
+
+// encryptedTo names the keys a body was encrypted to: their fingerprints, or
+// where these are too long for an entry, their number and the SHA-256 of them all.
+func encryptedTo(s *channel.Sealed) string {
+	if s == nil {
+		return ""
+	}
+	all := strings.Join(s.To, ",")
+	if len(all) > maxName {
+		sum := sha256.Sum256([]byte(all))
+		return fmt.Sprintf("%d:sha256:%x", len(s.To), sum)
+	}
+	return ledger.Code(all)
 }
 
 // via adds the way something went; its key is the last in the order of codes.

@@ -41,6 +41,9 @@ func (r *Report) partner(partner string, out ledger.Event) {
 	} else {
 		detail += ", " + tls
 	}
+	if to := out.Codes.Get("encrypted_to"); to != "" {
+		detail += ", encrypted to " + to
+	}
 	way := ""
 	if out.Codes.Get("via") == ViaBypass {
 		way = "It travelled in bypass: round the stopped hub, noted in the bypass log at the time and entered into the ledger afterwards. "

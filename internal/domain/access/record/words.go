@@ -99,6 +99,7 @@ var said = map[string]string{
 	"result.viewed":           "Viewed a result",
 	"result.exported":         "Took a result out as a file",
 	"result.proof_taken":      "Downloaded a proof",
+	"result.receipt_taken":    "Downloaded a signed receipt",
 	"result.replay_revealed":  "Saw values of a replay",
 	"result.replay_listed":    "Saw which results fit a draft's rules",
 	"results.searched":        "Searched results",
@@ -123,6 +124,13 @@ var said = map[string]string{
 	"legal_hold.lifted":       "Lifted a legal hold",
 	"partner.counted":         "A partner's count was compared",
 	"partner.tested":          "Sent a test message to a partner",
+
+	"partner_key.added":          "Added a partner's key",
+	"partner_key.compared":       "Compared a partner's key with the partner",
+	"partner_key.differed":       "Heard another key than the one that was added",
+	"partner_key.taken_into_use": "Took a partner's key into use",
+	"partner_key.retired":        "Retired a partner's key",
+	"partner_key.revoked":        "Revoked a partner's key",
 
 	"route.approved":             "Approved a route",
 	"route.compared":             "A result was compared with the old path",

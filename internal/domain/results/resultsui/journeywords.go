@@ -112,6 +112,18 @@ func peerWords(p *results.Proved, who string) string {
 	return joinText("Over "+strings.ReplaceAll(p.TLS, "-", " ")+".", how)
 }
 
+// keyWords names the partner's keys by their fingerprints.
+func keyWords(to []string) string {
+	out := make([]string, len(to))
+	for i, x := range to {
+		out[i] = kit.Mono(shortHash(x))
+	}
+	if len(to) == 1 {
+		return "their key " + out[0]
+	}
+	return "their keys " + strings.Join(out, " and ")
+}
+
 func shortHash(hex string) string {
 	if len(hex) < 24 {
 		return hex
@@ -181,6 +193,9 @@ func (d Deps) wayWords(j *results.Journey, t *toldStep, now time.Time) {
 			same = "Byte for byte as it came."
 		}
 		t.Text = joinText(same, peerWords(&st.Peer, "Their server"))
+		if len(st.EncryptedTo) > 0 {
+			t.Text = joinText(same, "Encrypted to "+keyWords(st.EncryptedTo)+": only they can read it.", peerWords(&st.Peer, "Their server"))
+		}
 		if !st.Began.IsZero() {
 			t.Tries = append(t.Tries, kit.Try{Time: kit.Second(st.Began, now), Text: "Sent, answered within " + span(st.At.Sub(st.Began)) + "."})
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/labwarden/labwarden/internal/codec/hl7"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/authz"
+	"github.com/labwarden/labwarden/internal/platform/receipt"
 	"github.com/labwarden/labwarden/internal/platform/web"
 	"github.com/labwarden/labwarden/internal/platform/web/kit"
 )
@@ -26,11 +27,13 @@ func messageRoutes(d Deps) []web.Route {
 		{Pattern: "POST /results/{id}/message", Needs: authz.ResultsReveal, Handle: d.readMessage},
 		{Pattern: "POST /results/{id}/export", Needs: authz.ResultsExport, Handle: d.exportMessage},
 		{Pattern: "POST /results/{id}/deliveries/{number}/proof", Needs: authz.ResultsProof, Handle: d.downloadProof},
+		{Pattern: "POST /results/{id}/deliveries/{number}/receipt", Needs: authz.ResultsProof, Handle: d.downloadReceipt},
 		// A page that a POST drew is lost on a reload: its address leads back.
 		{Pattern: "GET /results/{id}/name", Needs: authz.ResultsFind, Handle: toResult},
 		{Pattern: "GET /results/{id}/message", Needs: authz.ResultsFind, Handle: toResult},
 		{Pattern: "GET /results/{id}/export", Needs: authz.ResultsFind, Handle: toResult},
 		{Pattern: "GET /results/{id}/deliveries/{number}/proof", Needs: authz.ResultsFind, Handle: toResult},
+		{Pattern: "GET /results/{id}/deliveries/{number}/receipt", Needs: authz.ResultsFind, Handle: toResult},
 	}
 }
 
@@ -128,6 +131,30 @@ func (d Deps) downloadProof(w http.ResponseWriter, r *http.Request) error {
 		return missing(err, noResult)
 	}
 	return file(w, "application/json", "labwarden-proof-"+numbered(x.Seq)+".json", b)
+}
+
+func (d Deps) downloadReceipt(w http.ResponseWriter, r *http.Request) error {
+	_, x, err := d.onWay(r, authz.ResultsProof)
+	if err != nil {
+		return err
+	}
+	b, name, err := d.Results.TakeReceipt(r.Context(), x.Seq, as(r, "download").By)
+	if err != nil {
+		return noReceipt(err)
+	}
+	return file(w, receipt.ContentType, name, b)
+}
+
+func noReceipt(err error) error {
+	switch {
+	case errors.Is(err, results.ErrUnseen):
+		return web.Conflict("There is no receipt: an earlier try had placed the encrypted file, and its bytes were not written down. The proof shows the rest.")
+	case errors.Is(err, results.ErrErased):
+		return web.Conflict("What was kept of this delivery was erased by the retention policy, and with it the receipt.")
+	case errors.Is(err, results.ErrConflict):
+		return web.Conflict("There is a receipt once the partner has it.")
+	}
+	return missing(err, noResult)
 }
 
 const (

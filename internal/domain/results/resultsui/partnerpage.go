@@ -72,6 +72,9 @@ func (d Deps) partnerTools(r *http.Request, v *partnerView) templ.Component {
 	if every(web.Scope(r, authz.PartnersTest), of) && len(v.Gates) == 0 {
 		add(kit.Action{Text: "Send a test", Href: "/partners/" + v.Partner + "/test", Icon: "test"})
 	}
+	if web.Scope(r, authz.PartnersSee).Holds(authz.Object{Partner: v.Partner}) {
+		add(kit.Action{Text: "Keys", Href: "/partners/" + v.Partner + "/keys", Icon: "key"})
+	}
 	paused := false
 	for _, g := range v.Gates {
 		paused = paused || g.Kind == results.TransportStop

@@ -108,6 +108,12 @@ type proofIn struct {
 	Number string `path:"number" doc:"the delivery's number"`
 }
 
+type receiptOut struct {
+	Delivery int64  `json:"delivery" doc:"the delivery's number"`
+	Name     string `json:"name" doc:"what the file is called"`
+	Receipt  string `json:"receipt" doc:"the receipt, byte for byte"`
+}
+
 type proofOut struct {
 	Delivery int64  `json:"delivery"`
 	Proof    string `json:"proof" doc:"the proof file, byte for byte"`
@@ -160,6 +166,11 @@ func resultOps(d Deps) []web.Route {
 		web.Op[proofIn, proofOut]{
 			Pattern: "GET /api/v1/results/{id}/deliveries/{number}/proof", Needs: authz.ResultsProof, Tag: tagResults, Summary: "The proof of a delivery",
 			Detail: "That it was taken is recorded.", Do: d.opProof,
+		}.Route(),
+		web.Op[proofIn, receiptOut]{
+			Pattern: "GET /api/v1/results/{id}/deliveries/{number}/receipt", Needs: authz.ResultsProof, Tag: tagResults, Summary: "The signed receipt of a delivery",
+			Detail: "The bytes of FILE.receipt.json, which labwarden verify checks offline. That it was taken is recorded.",
+			Do:     d.opReceipt,
 		}.Route(),
 	}
 	for _, a := range acts {
@@ -279,6 +290,18 @@ func (d Deps) opProof(r *http.Request, _ proofIn) (proofOut, error) {
 		return proofOut{}, notShown(err)
 	}
 	return proofOut{x.Seq, string(b)}, nil
+}
+
+func (d Deps) opReceipt(r *http.Request, _ proofIn) (receiptOut, error) {
+	_, x, err := d.onWay(r, authz.ResultsProof)
+	if err != nil {
+		return receiptOut{}, err
+	}
+	b, name, err := d.Results.TakeReceipt(r.Context(), x.Seq, as(r, "api").By)
+	if err != nil {
+		return receiptOut{}, noReceipt(err)
+	}
+	return receiptOut{x.Seq, name, string(b)}, nil
 }
 
 func (d Deps) opAct(r *http.Request, a *act, v wayIn) (apiResult, error) {

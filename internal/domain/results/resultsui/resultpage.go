@@ -261,7 +261,7 @@ func looksSheet(j *results.Journey, now time.Time) templ.Component {
 			items = append(items, kit.Step{Title: "And " + kit.Count(len(j.Looks)-20) + " more", State: kit.Unknown})
 			break
 		}
-		what := map[string]string{results.KindViewed: "looked at it", results.KindExported: "took the message", results.KindProved: "took the proof"}[a.Kind]
+		what := map[string]string{results.KindViewed: "looked at it", results.KindExported: "took the message", results.KindProved: "took the proof", results.KindReceipted: "took the receipt"}[a.Kind]
 		items = append(items, kit.Step{Time: kit.Clock(a.At, now), State: kit.Fine, Word: "Recorded", Title: a.By + " " + what, Text: "Reason: " + words(a.Reason) + "."})
 	}
 	o := kit.SheetOpts{Title: "Who looked", Sub: "from the ledger", Body: kit.Journey(items)}
@@ -308,6 +308,9 @@ func (d Deps) proofs(r *http.Request, m *results.Summary, now time.Time) (out pr
 			} else {
 				acts = append(acts, get)
 			}
+		}
+		if may {
+			acts = append(acts, kit.Action{Text: "Download receipt", Href: path + "/receipt", Post: true, Icon: "proof"})
 		}
 		body = append(body, kit.Acts(acts...))
 		out.sheets = append(out.sheets, kit.Sheet(kit.SheetOpts{Title: title, Sub: "checked at " + kit.Second(c.At, now) + ", on this machine", Body: templ.Join(body...)}))
