@@ -151,6 +151,16 @@ var unlinked = map[string]string{
 	"GET /routes/{name}/differences/{id}":           state + "on a difference to the old path",
 	"GET /results/{id}/deliveries/{number}/again":   state + "on a delivery that needs a person",
 	"GET /results/{id}/deliveries/{number}/proof":   state + "on a delivery that was accepted",
+	"GET /results/{id}/deliveries/{number}/receipt": state + "on a delivery that was accepted",
+
+	// The page of a partner of the configuration in force leads there; the hub of
+	// this test runs none (keysui tries its own links in TestExchangeByPages).
+	"GET /partners/{key}/keys":                      state + "on the page of a partner whose every site one sees",
+	"GET /partners/{key}/keys/new":                  state + "on the keys of a partner",
+	"GET /partners/{key}/keys/{id}":                 state + "on the keys of a partner that has one",
+	"GET /partners/{key}/keys/{id}/use":             state + "on a key that was compared",
+	"GET /partners/{key}/keys/{id}/retire":          state + "on a key that is open",
+	"GET /partners/{key}/keys/{id}/revoke":          state + "on a key that is not revoked",
 	"GET /results/{id}/deliveries/{number}/release": state + "on a delivery that is held",
 	"GET /results/{id}/legal-holds/{hold}/lift":     state + "on a message under a legal hold",
 	"GET /stops/{id} provider":                      state + "on a stop of one of the provider's partners",
