@@ -87,13 +87,13 @@ var table = []rule{
 	{layer: "internal/domain/partners", ours: onDomain, modules: []string{
 		"github.com/a-h/templ",
 		"github.com/boombuler/barcode", // the QR code of a fingerprint, drawn as SVG
+		"github.com/pquerna/otp",       // codes beside the passwords of boxes
 	}},
 	{layer: "internal/domain/setup", ours: onDomain, modules: []string{"github.com/a-h/templ"}},
 	{layer: "internal/domain/results", ours: onDomain, modules: []string{
 		"github.com/a-h/templ",
 		"github.com/expr-lang/expr", "go.starlark.net", "github.com/klauspost/compress", "golang.org/x/mod",
 	}},
-	{layer: "internal/domain/partners", ours: onDomain, modules: []string{"github.com/a-h/templ", "github.com/pquerna/otp"}},
 	{layer: "internal/domain/firewall", ours: onDomain, modules: []string{"github.com/google/nftables"}},
 	{layer: "internal/domain/*", ours: onDomain},
 

@@ -160,7 +160,7 @@ func (p *Place) check() error {
 	}
 	if p.Root != "" {
 		if root, err := base64.StdEncoding.Strict().DecodeString(p.Root); err != nil || len(root) != 32 {
-			return bad("ledger.root")
+			return bad("ledger root")
 		}
 	}
 	return nil
