@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/labwarden/labwarden/internal/domain/partners/entry"
-	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/spool"
 )
 
@@ -18,7 +17,7 @@ func (w *worked) boxes() {
 	b.Spool = w.t.TempDir()
 	b.Gate = nil // it goes by a configuration that runs
 	w.must(b.Sweep(w.ctx))
-	for _, name := range []string{"a.hl7", "b.hl7", "c.hl7"} {
+	for i, name := range []string{"a.hl7", "b.hl7", "c.hl7"} {
 		w.must(b.Put(w.ctx, "p", name, "sftp", []byte("MSH|"+name)))
 		large := make([]byte, 200_000)
 		_, _ = rand.Read(large)
@@ -31,7 +30,7 @@ func (w *worked) boxes() {
 		size, err := in.Finish()
 		w.must(err)
 		w.must(u.Commit(w.ctx, size, &key))
-		_, err = b.Deliver(w.ctx, "p", "result-"+name, event.NewID(), bytes.Repeat([]byte(name), 5))
+		_, err = b.Deliver(w.ctx, "p", "result-"+name, int64(900+i), bytes.Repeat([]byte(name), 5))
 		w.must(err)
 	}
 	w.must(b.Rename(w.ctx, "p", "b.hl7", "d.hl7"))

@@ -141,6 +141,8 @@ func pickedUpWithin(d config.Destination) time.Duration {
 		return d.SFTP.PickedUpWithin.Std()
 	case d.FTPS != nil:
 		return d.FTPS.PickedUpWithin.Std()
+	case d.Box != nil:
+		return d.Box.PickedUpWithin.Std()
 	}
 	return 0
 }
@@ -155,6 +157,8 @@ func fileTemplate(d config.Destination) string {
 		return d.SFTP.Name
 	case d.FTPS != nil:
 		return d.FTPS.Name
+	case d.Box != nil:
+		return d.Box.Name
 	}
 	return ""
 }

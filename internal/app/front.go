@@ -2,8 +2,10 @@ package app
 
 import (
 	"context"
+	"crypto"
 	"crypto/fips140"
 	"crypto/rsa"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -11,7 +13,9 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -20,10 +24,11 @@ import (
 	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/channel/frontlink"
 	"github.com/labwarden/labwarden/internal/channel/sftp"
+	"github.com/labwarden/labwarden/internal/domain/certificates"
 	"github.com/labwarden/labwarden/internal/domain/partners/boxes"
 	"github.com/labwarden/labwarden/internal/domain/partners/entry"
+	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/config"
-	"github.com/labwarden/labwarden/internal/platform/event"
 )
 
 // frontDoor is the hub's side of the partner front.
@@ -65,9 +70,14 @@ func (h *Hub) openFront(ctx context.Context, c *config.Config) (*frontDoor, erro
 		return nil, err
 	}
 	d := &frontDoor{ln: ln, hub: &fronthub.Hub{
-		Boxes: h.rooms.boxes, Who: partnersWho{h}, HostKeys: keys, Settings: func() frontlink.Settings { return frontSettings(h.current(c)) }, UID: uids,
+		Boxes: h.rooms.boxes, Who: partnersWho{h}, HostKeys: keys, Settings: func() frontlink.Settings { return h.frontSettings(h.current(c)) }, Signers: h.frontSigner(c), UID: uids,
 		Entered: h.entered, Now: h.now, Log: h.slog.With("door", "front"),
 	}}
+	h.rooms.certificates.OnRevoked(func(all []certificates.Revoked) {
+		if slices.ContainsFunc(all, func(r certificates.Revoked) bool { return r.Form == "ssh" }) {
+			go h.tellFront(context.WithoutCancel(ctx))
+		}
+	})
 	if f.SFTP != nil {
 		d.hub.SSHConns, d.hub.SSHEach = f.SFTP.Connections, f.SFTP.PerAddress
 	}
@@ -118,7 +128,7 @@ func (h *Hub) hostKeys(ctx context.Context) ([]ssh.Signer, error) {
 	return out, nil
 }
 
-func frontSettings(c *config.Config) frontlink.Settings {
+func (h *Hub) frontSettings(c *config.Config) frontlink.Settings {
 	var s frontlink.Settings
 	f := c.Node.Front
 	if f == nil {
@@ -127,7 +137,52 @@ func frontSettings(c *config.Config) frontlink.Settings {
 	if f.SFTP != nil {
 		s.SFTP = frontlink.Listen{Address: string(f.SFTP.Listen), Conns: f.SFTP.Connections, PerAddress: f.SFTP.PerAddress}
 	}
+	if t := f.FTPS; t != nil {
+		pair, err := frontPair(c, signerFTPS)
+		if err != nil {
+			h.slog.Error("partners cannot reach their boxes by FTPS", "error", err)
+			return s
+		}
+		s.FTPS = frontlink.FTPS{
+			Listen: frontlink.Listen{Address: string(t.Listen), Conns: t.Connections, PerAddress: t.PerAddress},
+			Key:    signerFTPS, Chain: pair.Certificate, Host: t.Host, FirstPort: t.FirstPort, LastPort: t.LastPort,
+		}
+	}
 	return s
+}
+
+// signerFTPS names the key of the FTPS certificate; it stays in the hub.
+const signerFTPS = "ftps"
+
+func frontPair(c *config.Config, name string) (*tls.Certificate, error) {
+	f := c.Node.Front
+	if f == nil || f.FTPS == nil || name != signerFTPS {
+		return nil, channel.ErrNoFile
+	}
+	own := f.FTPS.TLS
+	if own == nil {
+		own = c.Node.TLS
+	}
+	if own == nil {
+		return nil, errors.New("there is no certificate for FTPS")
+	}
+	pair, err := tls.LoadX509KeyPair(string(own.Certificate), string(own.Key))
+	if err != nil {
+		return nil, fmt.Errorf("load certificate of FTPS: %w", err)
+	}
+	return &pair, nil
+}
+
+// frontSigner gives the hub's side of the front a key to sign handshakes with.
+func (h *Hub) frontSigner(c *config.Config) func(name string) (crypto.Signer, bool) {
+	return func(name string) (crypto.Signer, bool) {
+		pair, err := frontPair(h.current(c), name)
+		if err != nil {
+			return nil, false
+		}
+		k, ok := pair.PrivateKey.(crypto.Signer)
+		return k, ok
+	}
 }
 
 func (d *frontDoor) serve(ctx context.Context) error { return d.hub.Serve(ctx, d.ln) }
@@ -170,13 +225,20 @@ func fromAllowed(from []config.Network, addr string) bool {
 	return false
 }
 
-func (p partnersWho) Key(_ context.Context, user string, key ssh.PublicKey, addr string) (string, error) {
+func (p partnersWho) Key(ctx context.Context, user string, key ssh.PublicKey, addr string) (string, error) {
 	b, err := p.box(user, addr)
 	if err != nil {
 		return "", err
 	}
-	if _, isCert := key.(*ssh.Certificate); isCert {
-		return "", channel.ErrSignIn
+	if cert, is := key.(*ssh.Certificate); is {
+		if !b.Certificates || !strongKey(cert.Key) {
+			return "", channel.ErrSignIn
+		}
+		partner, err := p.h.rooms.certificates.CheckSSH(ctx, cert.Marshal(), user)
+		if err != nil || partner != user {
+			return "", channel.ErrSignIn
+		}
+		return partner, nil
 	}
 	shown := key.Marshal()
 	for _, line := range b.Keys {
@@ -258,6 +320,17 @@ func strongKey(k ssh.PublicKey) bool {
 	return true
 }
 
+// delivered tells results of pick-ups.
+type delivered struct{ *results.Service }
+
+func (d delivered) PickedUp(ctx context.Context, delivery int64, at time.Time) error {
+	err := d.Service.PickedUp(ctx, delivery, at, results.PickupRead)
+	if errors.Is(err, results.ErrNotFound) {
+		return nil // it was retained no longer; there is nobody to tell
+	}
+	return err
+}
+
 // boxSender puts results into a partner's box.
 type boxSender struct {
 	boxes   *boxes.Service
@@ -265,7 +338,7 @@ type boxSender struct {
 }
 
 func (s boxSender) Send(ctx context.Context, m channel.Message) (channel.Receipt, error) {
-	id, err := event.ParseID(m.ID[:min(36, len(m.ID))])
+	id, err := results.DeliveryOf(m.ID)
 	if err != nil {
 		return channel.Receipt{}, &channel.Error{Class: channel.Unfit, Err: fmt.Errorf("name the delivery: %w", err)}
 	}
@@ -273,7 +346,7 @@ func (s boxSender) Send(ctx context.Context, m channel.Message) (channel.Receipt
 	if err != nil {
 		return channel.Receipt{}, &channel.Error{Class: channel.Misconfigured, Err: fmt.Errorf("put into the box: %w", err)}
 	}
-	return channel.Receipt{Level: channel.Placed, Code: "placed", Peer: channel.Peer{Name: s.partner, Addr: "box", Proof: "none"}, At: f.Made}, nil
+	return channel.Receipt{Level: channel.Placed, Code: "placed", Peer: channel.Peer{Name: s.partner, Addr: "box", Proof: "none"}, At: f.Made, Name: m.Name, PickUp: m.Name}, nil
 }
 
 func (boxSender) Close() error { return nil }

@@ -60,6 +60,7 @@ func (d *doors) apply(h *hub, set frontlink.Settings) error {
 		serve   func() (serving, error)
 	}{
 		{"sftp", set.SFTP, !reflect.DeepEqual(set.SFTP, d.set.SFTP), func() (serving, error) { return serveSSH(h, d.log), nil }},
+		{"ftps", set.FTPS.Listen, !reflect.DeepEqual(set.FTPS, d.set.FTPS), func() (serving, error) { return serveFTPS(h, set.FTPS, d.log) }},
 		{"web", set.Web.Listen, !reflect.DeepEqual(set.Web, d.set.Web), func() (serving, error) { return serveWeb(h, set.Web, d.log) }},
 	} {
 		if err := d.door(x.name, x.listen, fresh || x.changed, x.serve); err != nil {

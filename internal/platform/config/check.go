@@ -22,7 +22,7 @@ func (d *decoder) check(c *Config) {
 		taken[l] = "node.metrics"
 	}
 	d.checkPages(c.Node.Web, taken)
-	d.checkFront(c.Node.Front, taken)
+	d.checkFront(c, taken)
 	d.checkEnrol(c.Node.Enrol, taken)
 	for _, name := range sorted(c.Sources) {
 		d.checkSource(c, name, taken)

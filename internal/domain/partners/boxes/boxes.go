@@ -53,7 +53,8 @@ type Gate interface {
 
 // Delivered is told that a delivery's file was picked up.
 type Delivered interface {
-	PickedUp(ctx context.Context, delivery event.ID, at time.Time, how string) error
+	// It may be told again; the first word counts.
+	PickedUp(ctx context.Context, delivery int64, at time.Time) error
 }
 
 // Room is how much a partner's inbox holds.
@@ -103,7 +104,7 @@ func (s *Service) room(partner string) Room {
 }
 
 var tagged = &bus.Tagged{Table: "boxes_files", Key: "id", Columns: []string{
-	"partner", "folder", "named", "size", "sha256", "made_at", "made_by", "state", "delivery", "mark", "picked_at", "picked_by", "gone_at", "gone_by",
+	"partner", "folder", "named", "size", "sha256", "made_at", "made_by", "state", "delivery", "mark", "picked_at", "picked_by", "told", "gone_at", "gone_by",
 }}
 
 // TaggedTables are the tables whose rows carry tags.

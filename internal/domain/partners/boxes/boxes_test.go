@@ -30,7 +30,7 @@ type rig struct {
 	now    time.Time
 	gate   func(name string, body []byte) boxes.Verdict
 	room   boxes.Room
-	picked []event.ID
+	picked []int64
 }
 
 func (r *rig) Check(_ context.Context, _, name string, size int64, body io.ReaderAt) (boxes.Verdict, error) {
@@ -41,7 +41,7 @@ func (r *rig) Check(_ context.Context, _, name string, size int64, body io.Reade
 	return r.gate(name, b), nil
 }
 
-func (r *rig) PickedUp(_ context.Context, d event.ID, _ time.Time, _ string) error {
+func (r *rig) PickedUp(_ context.Context, d int64, _ time.Time) error {
 	r.picked = append(r.picked, d)
 	return nil
 }
@@ -171,14 +171,14 @@ func (r *rig) sound() {
 func TestPickedUpOnceAndOnlyWhole(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
 		r := newRig(t, open)
-		d := event.NewID()
+		const d = 7
 		body := bytes.Repeat([]byte("result "), 100)
 		_, err := r.svc.Deliver(t.Context(), "riverside", "r.hl7", d, body)
 		must(t, err)
 		if _, err := r.svc.Deliver(t.Context(), "riverside", "r.hl7", d, body); err != nil {
 			t.Error("the same delivery again:", err)
 		}
-		if _, err := r.svc.Deliver(t.Context(), "riverside", "r.hl7", event.NewID(), body); !errors.Is(err, channel.ErrFileExists) {
+		if _, err := r.svc.Deliver(t.Context(), "riverside", "r.hl7", 8, body); !errors.Is(err, channel.ErrFileExists) {
 			t.Error("another delivery under the same name:", err)
 		}
 		if err := r.svc.Remove(t.Context(), "riverside", "results", "r.hl7", "partner"); !refused(err) {

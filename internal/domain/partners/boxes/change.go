@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/platform/bus"
@@ -166,6 +167,26 @@ func (s *Service) publish(ctx context.Context, tx *store.Tx, kind string, f File
 		Codes: ledger.Pairs{{K: "by", V: ledger.Code(by)}, {K: "sha256", V: fmt.Sprintf("%x", f.SHA256)}},
 	})
 	return err
+}
+
+// RemovePicked takes away results that were picked up before the time.
+func (s *Service) RemovePicked(ctx context.Context, partner string, before time.Time) error {
+	var names []string
+	err := s.DB.Query(ctx, `SELECT `+fileColumns+` FROM boxes_files WHERE partner = $1 AND folder = $2 AND state <> 'gone' AND picked_at > 0 AND picked_at < $3 ORDER BY id LIMIT $4`,
+		[]any{partner, channel.BoxResults, micro(before), erase}, func(row store.Scanner) error {
+			f, err := s.scan(row)
+			names = append(names, f.Name)
+			return err
+		})
+	if err != nil {
+		return fmt.Errorf("look for files that were picked up: %w", err)
+	}
+	for _, name := range names {
+		if err := s.Remove(ctx, partner, channel.BoxResults, name, "hub"); err != nil && !errors.Is(err, channel.ErrNoFile) {
+			return err
+		}
+	}
+	return nil
 }
 
 // erase is how many files one round forgets.

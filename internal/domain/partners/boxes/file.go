@@ -37,7 +37,7 @@ type File struct {
 	Made            time.Time
 	MadeBy          string // "sftp", "ftps", "hub"
 	State           State
-	Delivery        event.ID // zero where it is no delivery
+	Delivery        int64 // its number; 0 where it is no delivery
 	Picked          time.Time
 	PickedBy        string
 	Gone            time.Time
@@ -72,19 +72,14 @@ func (s *Service) sealHead(f *File) ([]byte, error) {
 const fileColumns = `id, partner, folder, head, size, sha256, made_at, made_by, state, delivery, picked_at, picked_by, gone_at, gone_by`
 
 func (s *Service) scan(row store.Scanner, more ...any) (f File, err error) {
-	var id, sealed, sum, delivery []byte
+	var id, sealed, sum []byte
 	var made, picked, gone int64
 	var state string
-	if err := row.Scan(append([]any{&id, &f.Partner, &f.Folder, &sealed, &f.Size, &sum, &made, &f.MadeBy, &state, &delivery, &picked, &f.PickedBy, &gone, &f.GoneBy}, more...)...); err != nil {
+	if err := row.Scan(append([]any{&id, &f.Partner, &f.Folder, &sealed, &f.Size, &sum, &made, &f.MadeBy, &state, &f.Delivery, &picked, &f.PickedBy, &gone, &f.GoneBy}, more...)...); err != nil {
 		return f, err
 	}
 	if f.ID, err = event.IDFromBytes(id); err != nil {
 		return f, err
-	}
-	if delivery != nil {
-		if f.Delivery, err = event.IDFromBytes(delivery); err != nil {
-			return f, err
-		}
 	}
 	if len(sum) != len(f.SHA256) {
 		return f, errDamaged

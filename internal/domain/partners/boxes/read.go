@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/event"
@@ -132,10 +134,58 @@ func (s *Service) picked(ctx context.Context, f File, how string) error {
 	if err != nil {
 		return fmt.Errorf("record pick-up: %w", err)
 	}
-	if first && s.Delivered != nil && f.Delivery != (event.ID{}) {
-		if err := s.Delivered.PickedUp(ctx, f.Delivery, now, how); err != nil {
-			return fmt.Errorf("tell of pick-up: %w", err)
+	if first && f.Delivery != 0 {
+		if err := s.tell(ctx, f.ID, f.Delivery, now); err != nil {
+			s.Log.Warn("a pick-up is told later", "err", err) // TellPicked does
 		}
 	}
 	return nil
+}
+
+// tell passes a pick-up on to its delivery.
+func (s *Service) tell(ctx context.Context, id event.ID, delivery int64, at time.Time) error {
+	if s.Delivered == nil {
+		return nil
+	}
+	if err := s.Delivered.PickedUp(ctx, delivery, at); err != nil {
+		return fmt.Errorf("tell of pick-up: %w", err)
+	}
+	if err := s.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
+		_, err := s.tags.Exec(ctx, tx, tagged, id[:], `UPDATE boxes_files SET told = 1 WHERE id = $1`, id[:])
+		return err
+	}); err != nil {
+		return fmt.Errorf("note that a pick-up was told: %w", err)
+	}
+	return nil
+}
+
+// TellPicked passes on the pick-ups that could not be passed on when they
+// happened: the delivery was not written down yet, or the process ended.
+func (s *Service) TellPicked(ctx context.Context) error {
+	type waiting struct {
+		id       event.ID
+		delivery int64
+		at       time.Time
+	}
+	var all []waiting
+	err := s.DB.Query(ctx, `SELECT id, delivery, picked_at FROM boxes_files WHERE picked_at > 0 AND told = 0 ORDER BY id LIMIT 500`, nil, func(row store.Scanner) error {
+		var raw []byte
+		var delivery, at int64
+		if err := row.Scan(&raw, &delivery, &at); err != nil {
+			return err
+		}
+		id, err := event.IDFromBytes(raw)
+		all = append(all, waiting{id, delivery, timeOf(at)})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("look for pick-ups to tell: %w", err)
+	}
+	var errs []error
+	for _, w := range all {
+		if w.delivery != 0 {
+			errs = append(errs, s.tell(ctx, w.id, w.delivery, w.at))
+		}
+	}
+	return errors.Join(errs...)
 }

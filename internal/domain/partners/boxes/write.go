@@ -168,7 +168,7 @@ func (s *Service) Put(ctx context.Context, partner, name, by string, body []byte
 
 // Deliver puts a result's file into the partner's results; again with the same
 // delivery it does nothing.
-func (s *Service) Deliver(ctx context.Context, partner, name string, delivery event.ID, body []byte) (File, error) {
+func (s *Service) Deliver(ctx context.Context, partner, name string, delivery int64, body []byte) (File, error) {
 	if err := channel.CheckBoxName(name); err != nil {
 		return File{}, err
 	}
@@ -269,31 +269,27 @@ func (s *Service) insert(ctx context.Context, f *File, kind string) error {
 	}
 	f.Made = s.Now()
 	named := s.named(f.Partner, f.Folder, f.Name)
-	var delivery any
-	if f.Delivery != (event.ID{}) {
-		delivery = f.Delivery[:]
-	}
 	var taken bool
 	err = s.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 		n, err := tx.Exec(ctx, `INSERT INTO boxes_files
-			(id, partner, folder, named, head, size, sha256, made_at, made_by, state, delivery, body, filekey, mark, picked_at, picked_by, gone_at, gone_by)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0, '', 0, '') ON CONFLICT DO NOTHING`,
-			f.ID[:], f.Partner, f.Folder, named, head, f.Size, f.SHA256[:], micro(f.Made), f.MadeBy, string(f.State), delivery, nilIfEmpty(f.body), nilIfEmpty(f.filekey), nilIfEmpty(f.mark))
+			(id, partner, folder, named, head, size, sha256, made_at, made_by, state, delivery, body, filekey, mark, picked_at, picked_by, told, gone_at, gone_by)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0, '', 0, 0, '') ON CONFLICT DO NOTHING`,
+			f.ID[:], f.Partner, f.Folder, named, head, f.Size, f.SHA256[:], micro(f.Made), f.MadeBy, string(f.State), f.Delivery, nilIfEmpty(f.body), nilIfEmpty(f.filekey), nilIfEmpty(f.mark))
 		if err != nil {
 			return err
 		}
 		if taken = n == 1; !taken {
 			return nil
 		}
-		if err := s.tags.PutNew(ctx, tx, tagged, f.ID[:], f.Partner, f.Folder, named, f.Size, f.SHA256[:], micro(f.Made), f.MadeBy, string(f.State), delivery, nilIfEmpty(f.mark), int64(0), "", int64(0), ""); err != nil {
+		if err := s.tags.PutNew(ctx, tx, tagged, f.ID[:], f.Partner, f.Folder, named, f.Size, f.SHA256[:], micro(f.Made), f.MadeBy, string(f.State), f.Delivery, nilIfEmpty(f.mark), int64(0), "", int64(0), int64(0), ""); err != nil {
 			return err
 		}
 		e := ledger.Event{
 			Kind: kind, At: micro(f.Made), IDs: ledger.Pairs{{K: "file", V: f.ID.String()}, {K: "partner", V: f.Partner}},
 			Codes: ledger.Pairs{{K: "by", V: ledger.Code(f.MadeBy)}, {K: "sha256", V: fmt.Sprintf("%x", f.SHA256)}}, Numbers: []ledger.Number{{K: "size", N: f.Size}},
 		}
-		if f.Delivery != (event.ID{}) {
-			e.IDs = append(ledger.Pairs{{K: "delivery", V: f.Delivery.String()}}, e.IDs...)
+		if f.Delivery != 0 {
+			e.Numbers = append(e.Numbers, ledger.Number{K: "delivery", N: f.Delivery})
 		}
 		_, err = bus.Publish(ctx, tx, e)
 		return err
