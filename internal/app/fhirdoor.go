@@ -60,7 +60,7 @@ func (h *Hub) fhirClient(c *config.Config, key string, d *config.FHIRPullDestina
 		}
 	}
 	for _, n := range d.Notify {
-		conf, err := webTLS(n.TLS, string(n.Endpoint), c.Node.TLS, nil, false, h.builder().watched("notify "+key))
+		conf, err := webTLS(n.TLS, string(n.Endpoint), &c.Node, nil, false, h.builder().watched("notify "+key))
 		if err != nil {
 			return nil, err
 		}

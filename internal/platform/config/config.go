@@ -103,6 +103,8 @@ type Enrol struct {
 	Listen  Listen   `yaml:"listen" default:"127.0.0.1:8446" doc:"IP:PORT. A door of its own: it asks for certificates, which would bother browsers at the pages. Enrolment over HTTPS (EST, RFC 7030), and the list of revoked certificates at /ca/crl."`
 	Address Address  `yaml:"address" rule:"required" ex:"hub.millbrook.example:8446" doc:"HOST:PORT by which the others reach it. It stands in the tokens."`
 	Names   []string `yaml:"names" ex:"hl7.millbrook.example" doc:"More host names and addresses that stand in the hub's own certificate, which its listeners with own_ca show as well."`
+}
+
 // FHIR is where the FHIR server for partners is.
 type FHIR struct {
 	Listen    Listen   `yaml:"listen" default:"127.0.0.1:8444" doc:"IP:PORT of the FHIR server. The default answers this machine only."`
