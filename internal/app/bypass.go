@@ -163,6 +163,10 @@ func (b *Bypass) partners(c *config.Config, card bypass.Card, ca authority, stop
 			b.Cannot[key] = stop
 			continue
 		}
+		if dest.FHIRPull != nil {
+			b.Cannot[key] = "its program fetches results from the hub, which does not run"
+			continue
+		}
 		if dest.FHIR != nil {
 			b.Cannot[key] = "FHIR bundles carry the laboratory's signature, which only the hub can make"
 			continue

@@ -25,6 +25,7 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/partners/entry"
 	"github.com/labwarden/labwarden/internal/domain/partners/keys"
 	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/domain/results/resultsfhir"
 	"github.com/labwarden/labwarden/internal/domain/setup"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/approval"
@@ -46,7 +47,7 @@ func migrations() []store.Migrations {
 	}
 	return []store.Migrations{
 		{Domain: "hub", Files: sub},
-		bus.Migrations(), lease.Migrations(), results.Migrations(), watch.Migrations(), alarm.Migrations(),
+		bus.Migrations(), lease.Migrations(), results.Migrations(), resultsfhir.Migrations(), watch.Migrations(), alarm.Migrations(),
 		access.Migrations(), signin.Migrations(), accounts.Migrations(), record.Migrations(), approval.Migrations(), setup.Migrations(),
 		boxes.Migrations(), entry.Migrations(),
 		keys.Migrations(), certificates.Migrations(),

@@ -13,6 +13,7 @@ import (
 	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/channel/mllp"
 	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/domain/results/resultsfhir"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/config"
 )
@@ -67,6 +68,7 @@ type staged struct {
 	witnesses round
 	certs     []control.Date // as they are loaded
 	plan      alarm.Plan
+	fhir      *resultsfhir.Settings
 }
 
 // prepare builds all that c needs. Nothing that runs is touched; an error has
@@ -119,6 +121,9 @@ func (st *staged) build(ctx context.Context, listen bool) error {
 	if st.set, err = r.h.settings(c, use); err != nil {
 		return err
 	}
+	if st.fhir, err = r.h.fhirSettings(c); err != nil {
+		return err
+	}
 	if st.plan, err = r.h.plan(ctx, c); err != nil {
 		if r.conf != nil || !listen {
 			return err
@@ -142,7 +147,7 @@ func (st *staged) build(ctx context.Context, listen bool) error {
 // pair is the node's key pair where a destination may use it: a renewed one is
 // nothing to a folder or a plaintext connection.
 func pair(c *config.Config, d config.Destination) *config.KeyPair {
-	if d.Folder != nil || d.SFTP != nil || d.MLLP != nil && d.MLLP.TLS == nil {
+	if d.Folder != nil || d.FHIRPull != nil || d.SFTP != nil || d.MLLP != nil && d.MLLP.TLS == nil {
 		return nil
 	}
 	return c.Node.TLS
@@ -229,6 +234,7 @@ func (st *staged) commit() error {
 	if r == nil {
 		return nil
 	}
+	r.h.rooms.fhir.Apply(st.fhir)
 	before, idle := r.gone, r.h.Results.Apply(st.set)
 	var old []channel.Sender
 	for key, s := range r.senders {

@@ -20,7 +20,7 @@ import (
 func (h *Hub) render(c *config.Config, key string) func(results.Rendering) (channel.Message, error) {
 	d := c.Partners[key].Destination
 	switch {
-	case d.FHIR != nil:
+	case d.FHIR != nil || d.FHIRPull != nil:
 		return h.renderFHIR(c.Lab.Name)
 	case fileTemplate(d) != "":
 		return func(r results.Rendering) (channel.Message, error) {

@@ -54,6 +54,10 @@ func (b builder) sender(c *config.Config, key string) (channel.Sender, error) {
 		s, err = b.mllpSender(c, key, d.MLLP)
 	case d.FHIR != nil:
 		s, err = b.fhirSender(c, key, d.FHIR)
+	case d.FHIRPull != nil && b.hub == nil:
+		err = errors.New("it fetches its results from the hub, which does not run")
+	case d.FHIRPull != nil:
+		s = b.hub.rooms.fhir.For(key)
 	case d.HTTP != nil:
 		s, err = b.httpSender(c, key, d.HTTP)
 	case d.SFTP != nil, d.FTPS != nil:

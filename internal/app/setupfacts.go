@@ -79,6 +79,8 @@ func destinationKind(d config.Destination) string {
 		return "mllp"
 	case d.FHIR != nil:
 		return "fhir"
+	case d.FHIRPull != nil:
+		return "fhir_pull"
 	case d.HTTP != nil:
 		return "http"
 	}

@@ -23,6 +23,7 @@ type sideDoors struct {
 	pages     *pages       // nil likewise
 	front     *frontDoor   // nil likewise
 	enrol     *enrolDoor   // nil likewise
+	fhir      *fhirDoor    // nil likewise
 }
 
 // openSide opens them. Without the socket nobody could hold or release a
@@ -73,6 +74,10 @@ func (h *Hub) openSide(ctx context.Context, c *config.Config) (*sideDoors, error
 	if s.pages != nil {
 		s.control.Access = console{h, c}
 	}
+	if s.fhir, err = h.openFHIR(ctx, c); err != nil {
+		h.slog.Error("the FHIR server is not served; results flow all the same", "error", err)
+		faults = append(faults, "The FHIR server is not served: "+string(c.Node.FHIR.Listen)+" could not be opened, or its certificate could not be used. Mend node.fhir, then restart; the log says more.")
+	}
 	return s, nil
 }
 
@@ -102,6 +107,9 @@ func (s *sideDoors) serve(ctx context.Context) error {
 	}
 	if s.front != nil {
 		g.Go(func() error { return s.front.serve(ctx) })
+	}
+	if s.fhir != nil {
+		g.Go(func() error { return s.fhir.serve(ctx) })
 	}
 	return g.Wait()
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/partners/entry"
 	"github.com/labwarden/labwarden/internal/domain/partners/keys"
 	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/domain/results/resultsfhir"
 	"github.com/labwarden/labwarden/internal/domain/setup"
 	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/authz"
@@ -34,6 +35,7 @@ type rooms struct {
 	accounts  *accounts.Service
 	record    *record.Record
 	keys      *keys.Service
+	fhir      *resultsfhir.Service
 	breached  breached // under applying
 	boxes     *boxes.Service
 	entry     *entry.Service
@@ -64,6 +66,8 @@ func (h *Hub) furnish() {
 	h.rooms.boxes = boxes.New(boxes.Options{DB: h.DB, Vault: h.Vault, Spool: filepath.Join(h.data, "boxes"), Gate: boxGate{h}, Delivered: delivered{h.Results}, Room: h.boxRoom, Raise: h.Alarms, Now: h.now, Log: h.slog})
 	h.rooms.keys = h.newPartnerKeys()
 	h.rooms.certificates = h.newCertificates()
+	h.rooms.fhir = resultsfhir.New(resultsfhir.Deps{DB: h.DB, Vault: h.Vault, Looks: h.Results, PickUps: h.Results, Now: h.now, Log: h.slog, Version: h.version})
+	h.Results.AlsoErase(h.rooms.fhir.EraseMessage)
 	h.rooms.record = record.New(h.DB, h.Vault, h.Log, patientMessages{h}, h.now, h.slog)
 }
 

@@ -242,6 +242,11 @@ func (s *Service) erase(ctx context.Context, tx *store.Tx, c *candidate, held ma
 	if err != nil || n == 0 {
 		return err
 	}
+	if also := s.alsoErase.Load(); also != nil {
+		if err := (*also)(ctx, tx, c.leaf); err != nil {
+			return err
+		}
+	}
 	// A receipt may hold what was sent, and the partner's words about it.
 	if err := tx.Queue(ctx, "UPDATE results_deliveries SET receipt = NULL WHERE seq >= $1 AND seq < $2", c.leaf*maxPlans, (c.leaf+1)*maxPlans); err != nil {
 		return err

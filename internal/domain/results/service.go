@@ -54,6 +54,7 @@ type Service struct {
 	standMu   sync.Mutex // while the standing stops are read
 
 	elsewhere atomic.Pointer[Elsewhere]
+	alsoErase atomic.Pointer[Erasing]
 	hands     atomic.Pointer[Hands]
 	hearing   atomic.Bool // words of other nodes come through
 

@@ -24,6 +24,7 @@ func (d *decoder) check(c *Config) {
 	d.checkPages(c.Node.Web, taken)
 	d.checkFront(c, taken)
 	d.checkEnrol(c.Node.Enrol, taken)
+	d.checkFHIR(&c.Node, taken)
 	for _, name := range sorted(c.Sources) {
 		d.checkSource(c, name, taken)
 	}
@@ -81,6 +82,33 @@ func (d *decoder) checkPages(w *Web, taken map[Listen]string) {
 	}
 	if w.TLS != nil {
 		d.pair("node.web.tls", w.TLS.Certificate, w.TLS.Key)
+	}
+}
+
+// checkFHIR: whoever asks there is told results.
+func (d *decoder) checkFHIR(n *Node, taken map[Listen]string) {
+	f := n.FHIR
+	if f == nil || d.bad("node.fhir") {
+		return
+	}
+	if l := f.Listen; !strings.HasSuffix(string(l), ":0") {
+		if other, twice := taken[l]; twice {
+			d.add("node.fhir.listen", "write another port", "%s has this address already", other)
+		}
+		taken[l] = "node.fhir"
+	}
+	u, err := url.Parse(string(f.PublicURL))
+	switch {
+	case err != nil || u.Scheme != "https":
+		d.add("node.fhir.public_url", "write https://HOST or https://HOST:PORT", "the FHIR server is only served over TLS")
+	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
+		d.add("node.fhir.public_url", "write https://HOST or https://HOST:PORT, nothing behind it", "the server stands at /fhir below its address")
+	}
+	switch {
+	case f.TLS != nil:
+		d.pair("node.fhir.tls", f.TLS.Certificate, f.TLS.Key)
+	case n.TLS == nil && !d.bad("node.tls"):
+		d.addKey("node.fhir", Error, "write tls: with certificate and key here, or node.tls", "the FHIR server has no certificate")
 	}
 }
 

@@ -19,15 +19,15 @@ func (d *decoder) checkPartner(c *Config, name string) {
 	d.checkContact(p, at+".contact")
 	dest, at := p.Destination, at+".destination"
 	var kinds []string
-	for _, k := range []string{"mllp", "fhir", "http", "sftp", "ftps", "folder", "box"} {
+	for _, k := range []string{"mllp", "fhir", "fhir_pull", "http", "sftp", "ftps", "folder", "box"} {
 		if d.written(at + "." + k) {
 			kinds = append(kinds, k)
 		}
 	}
 	if len(kinds) > 1 {
-		d.addKey(at+"."+kinds[1], Error, "keep one; make another partner for the other", "a destination is one of mllp, fhir, http, sftp, ftps, folder and box, here are %s", strings.Join(kinds, " and "))
+		d.addKey(at+"."+kinds[1], Error, "keep one; make another partner for the other", "a destination is one of mllp, fhir, fhir_pull, http, sftp, ftps, folder and box, here are %s", strings.Join(kinds, " and "))
 	} else if len(kinds) == 0 && d.written(at) && !d.bad(at) {
-		d.addKey(at, Error, "write mllp:, fhir:, http:, sftp:, ftps:, folder: or box: below it", "the destination is empty")
+		d.addKey(at, Error, "write mllp:, fhir:, fhir_pull:, http:, sftp:, ftps:, folder: or box: below it", "the destination is empty")
 	}
 	switch {
 	case dest.MLLP != nil:
@@ -42,6 +42,8 @@ func (d *decoder) checkPartner(c *Config, name string) {
 		f := dest.FHIR
 		d.web(f.Base, f.TLS, f.Exception, at+".fhir", "base")
 		d.checkAuth(c, f, at+".fhir")
+	case dest.FHIRPull != nil:
+		d.checkPull(c, name, at+".fhir_pull")
 	case dest.HTTP != nil:
 		d.web(dest.HTTP.URL, dest.HTTP.TLS, dest.HTTP.Exception, at+".http", "url")
 	case dest.SFTP != nil:
@@ -99,6 +101,34 @@ func (d *decoder) checkAuth(c *Config, f *FHIRDestination, at string) {
 		if a.Kind == "mutual" && c.Node.TLS == nil && (f.TLS == nil || f.TLS.Certificate == "" && !f.TLS.OwnCA) && f.Base.TLS() && !d.bad(at) && !d.bad("node.tls") {
 			d.addKey(at, Error, "write node.tls, tls: with certificate and key, or auth: {kind: oauth2, ...}", "there is no client certificate to show")
 		}
+	}
+}
+
+// scope is system/TYPE.RIGHTS; the server itself knows the types.
+var scope = regexp.MustCompile(`^system/(\*|[A-Z][A-Za-z]+)\.(read|\*|c?r?u?d?s?)$`)
+
+// checkPull: what stands here decides who may fetch patient data.
+func (d *decoder) checkPull(c *Config, name, at string) {
+	p := c.Partners[name].Destination.FHIRPull
+	for other, x := range c.Partners {
+		if o := x.Destination.FHIRPull; o != nil && other < name && o.ClientID == p.ClientID && p.ClientID != "" {
+			d.add(at+".client_id", "give each partner's program a name of its own", "partner %s has this client_id already", other)
+		}
+	}
+	for i, s := range p.Scopes {
+		if !scope.MatchString(s) || strings.HasSuffix(s, ".") {
+			d.add(fmt.Sprintf("%s.scopes[%d]", at, i), "write system/*.rs or system/DiagnosticReport.rs", "%s is not a scope of a program", quote(s))
+		}
+	}
+	for i, n := range p.Notify {
+		item := fmt.Sprintf("%s.notify[%d]", at, i)
+		d.clientTLS(n.TLS, item+".tls", false)
+		if !n.Endpoint.TLS() && !d.bad(item) {
+			d.add(item+".endpoint", "write https://", "notices are only sent over TLS")
+		}
+	}
+	if c.Node.FHIR == nil && !d.bad(at) && !d.bad("node.fhir") {
+		d.addKey(at, Warning, "write node.fhir with public_url and a certificate", "no FHIR server is open on this node: %s cannot fetch anything", c.Partners[name].Name)
 	}
 }
 

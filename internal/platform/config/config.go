@@ -58,6 +58,7 @@ type Node struct {
 	Web      *Web              `yaml:"web" doc:"The pages and the JSON API. Without this section there are none."`
 	Front    *Front            `yaml:"front" sample:"off" doc:"The partner front, a process of its own that partners reach: docs/operate/front.md. Without this section there is none."`
 	Enrol    *Enrol            `yaml:"enrol" sample:"off" doc:"Where devices, partners and services fetch and renew certificates of the laboratory's own authority: docs/operate/certificates.md."`
+	FHIR     *FHIR             `yaml:"fhir" sample:"off" doc:"The FHIR R4 server for partners that fetch their results (destination fhir_pull). Without this section there is none."`
 	Bypass   Bypass            `yaml:"bypass" doc:"The way round a hub that does not run: docs/operate/bypass.md."`
 	Scanner  *Scanner          `yaml:"scanner" sample:"off" doc:"The virus scanner that looks at files of partners: docs/operate/content-gate.md. Without this section files are not scanned for viruses; everything else about them is checked all the same."`
 	TLS      *KeyPair          `yaml:"tls" doc:"Our certificate, used by every listener and destination that names no other."`
@@ -102,6 +103,13 @@ type Enrol struct {
 	Listen  Listen   `yaml:"listen" default:"127.0.0.1:8446" doc:"IP:PORT. A door of its own: it asks for certificates, which would bother browsers at the pages. Enrolment over HTTPS (EST, RFC 7030), and the list of revoked certificates at /ca/crl."`
 	Address Address  `yaml:"address" rule:"required" ex:"hub.millbrook.example:8446" doc:"HOST:PORT by which the others reach it. It stands in the tokens."`
 	Names   []string `yaml:"names" ex:"hl7.millbrook.example" doc:"More host names and addresses that stand in the hub's own certificate, which its listeners with own_ca show as well."`
+}
+
+// FHIR is where the FHIR server for partners is.
+type FHIR struct {
+	Listen    Listen   `yaml:"listen" default:"127.0.0.1:8444" doc:"IP:PORT of the FHIR server. The default answers this machine only."`
+	PublicURL URL      `yaml:"public_url" rule:"required" ex:"https://fhir.millbrook.example" doc:"How partners reach it, without a path; the server stands at /fhir below it. Tokens are only given to who names it."`
+	TLS       *KeyPair `yaml:"tls" sample:"off" doc:"Its certificate; that of node.tls when absent. TLS 1.3 only."`
 }
 
 // Bypass is what the way round a dead hub needs.

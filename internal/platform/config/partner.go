@@ -5,7 +5,7 @@ type Partner struct {
 	Name        string      `yaml:"name" rule:"required" ex:"Riverside Family Practice" doc:"The partner's name as people read it."`
 	Providers   []Provider  `yaml:"providers" doc:"Ordering providers that belong to it. A route with check: ordering_provider sends nothing else."`
 	Accounts    []string    `yaml:"accounts" doc:"Client account numbers that belong to it. A route with check: account sends nothing else."`
-	Destination Destination `yaml:"destination" rule:"required" doc:"Where its results go: exactly one of mllp, fhir, http, sftp, ftps, folder and box."`
+	Destination Destination `yaml:"destination" rule:"required" doc:"Where its results go: exactly one of mllp, fhir, fhir_pull, http, sftp, ftps, folder and box."`
 	Box         *Box        `yaml:"box" sample:"off" doc:"The partner's drop box here, for SFTP and FTPS: who may come to it."`
 	Retry       Retry       `yaml:"retry" doc:"What happens while it cannot be reached."`
 	Contact     *Contact    `yaml:"contact" sample:"off" doc:"Whom to tell at the partner, of maintenance windows for example. Never of a patient."`
@@ -29,14 +29,15 @@ type Provider struct {
 
 // Destination is where results go. Exactly one of its fields but Encrypt is set.
 type Destination struct {
-	MLLP    *MLLPDestination   `yaml:"mllp" doc:"HL7 v2 over MLLP with TLS."`
-	FHIR    *FHIRDestination   `yaml:"fhir" sample:"off" doc:"A FHIR R4 transaction bundle over HTTPS."`
-	HTTP    *HTTPDestination   `yaml:"http" sample:"off" doc:"The message as the body of an HTTPS POST."`
-	SFTP    *SFTPDestination   `yaml:"sftp" sample:"off" doc:"One file per message on the partner's SFTP server, renamed into place when it is whole."`
-	FTPS    *FTPSDestination   `yaml:"ftps" sample:"off" doc:"One file per message on the partner's FTP server with TLS, renamed into place when it is whole."`
-	Folder  *FolderDestination `yaml:"folder" sample:"off" doc:"One file per message, renamed into place when it is whole."`
-	Box     *BoxDestination    `yaml:"box" sample:"off" doc:"A file in the partner's box here, which the partner fetches by SFTP or FTPS."`
-	Encrypt *Encrypt           `yaml:"encrypt" sample:"off" doc:"Encrypts each body to the partner's key, end to end; for http, sftp, ftps, folder and box."`
+	MLLP     *MLLPDestination     `yaml:"mllp" doc:"HL7 v2 over MLLP with TLS."`
+	FHIR     *FHIRDestination     `yaml:"fhir" sample:"off" doc:"A FHIR R4 transaction bundle over HTTPS."`
+	FHIRPull *FHIRPullDestination `yaml:"fhir_pull" sample:"off" doc:"The partner's program fetches its results from our FHIR R4 server, which node.fhir opens."`
+	HTTP     *HTTPDestination     `yaml:"http" sample:"off" doc:"The message as the body of an HTTPS POST."`
+	SFTP     *SFTPDestination     `yaml:"sftp" sample:"off" doc:"One file per message on the partner's SFTP server, renamed into place when it is whole."`
+	FTPS     *FTPSDestination     `yaml:"ftps" sample:"off" doc:"One file per message on the partner's FTP server with TLS, renamed into place when it is whole."`
+	Folder   *FolderDestination   `yaml:"folder" sample:"off" doc:"One file per message, renamed into place when it is whole."`
+	Box      *BoxDestination      `yaml:"box" sample:"off" doc:"A file in the partner's box here, which the partner fetches by SFTP or FTPS."`
+	Encrypt  *Encrypt             `yaml:"encrypt" sample:"off" doc:"Encrypts each body to the partner's key, end to end; for http, sftp, ftps, folder and box."`
 }
 
 // MLLPDestination is a partner's MLLP listener.
@@ -76,6 +77,22 @@ type Auth struct {
 	ClientID string `yaml:"client_id" doc:"For oauth2: our name there."`
 	Key      Secret `yaml:"key" doc:"For oauth2: the private key that signs, as vault:NAME or file:PATH."`
 	Scope    string `yaml:"scope" doc:"For oauth2: the scope to ask for; none when absent."`
+}
+
+// FHIRPullDestination is a partner's program that fetches.
+type FHIRPullDestination struct {
+	ClientID string   `yaml:"client_id" rule:"required,name" ex:"riverside-ehr" doc:"The program's name at the token endpoint; no other partner has it."`
+	Keys     Path     `yaml:"keys" rule:"required,file" ex:"./partners/riverside.jwks" doc:"File with the program's public keys, a JSON Web Key Set for RS384 or ES384. The partner gives it to you; it holds nothing secret."`
+	Scopes   []string `yaml:"scopes" ex:"system/*.rs" doc:"What the program may ask for, for example system/*.rs, system/DiagnosticReport.rs, system/Subscription.cruds. system/*.rs when absent."`
+	Pace     int      `yaml:"requests_per_minute" default:"600" rule:"min=10,max=100000" doc:"Requests of the program in a minute; a fifth of them may come at once. More are answered with 429 and when to come back."`
+	Notify   []Notify `yaml:"notify" sample:"off" doc:"Where the program may have itself told that something is there (Subscription). Nowhere else is ever asked."`
+}
+
+// Notify is where a partner may be told that something is there.
+type Notify struct {
+	Endpoint URL        `yaml:"endpoint" rule:"required" ex:"https://ehr.riverside.example/hooks" doc:"https://HOST/PATH; endpoints below it are allowed too."`
+	TLS      *ClientTLS `yaml:"tls" sample:"off" doc:"Whom we accept there."`
+	Private  bool       `yaml:"private_address" doc:"Allows an address of a private network or of this machine. Without it only public ones are reached."`
 }
 
 // HTTPDestination takes the message as the body of a POST.

@@ -111,6 +111,8 @@ func protocol(d *config.Destination) string {
 		s = "FHIR R4, not encrypted"
 	case d.FHIR != nil:
 		s = "FHIR R4 over HTTPS"
+	case d.FHIRPull != nil:
+		s = "FHIR R4, they fetch"
 	case d.HTTP != nil && plainURL(string(d.HTTP.URL)):
 		s = "HTTP, not encrypted"
 	case d.HTTP != nil:
