@@ -45,7 +45,7 @@ type MenuItem struct {
 
 // jobs are what the domains run on the node that holds the lease.
 func (h *Hub) jobs() []func(ctx context.Context) error {
-	return []func(ctx context.Context) error{h.runSetup, h.Access.Run, h.keepPeople, h.keepBoxes, h.rooms.record.Run, h.rooms.record.Run, h.rooms.fhir.Run}
+	return []func(ctx context.Context) error{h.runSetup, h.Access.Run, h.keepPeople, h.keepBoxes, h.rooms.record.Run, h.rooms.fhir.Run}
 }
 
 // modules is the list. c is the configuration the hub began with; what pages
