@@ -43,6 +43,7 @@ var elsewhere = map[string]string{
 	"setup_":        "internal/domain/setup",
 	"partners_keys": "internal/domain/partners/keys",
 	"certificates_": "internal/domain/certificates",
+	"tunnels_":      "internal/domain/tunnels",
 }
 
 func triedElsewhere(table string) bool {

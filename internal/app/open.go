@@ -26,6 +26,7 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/partners/keys"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/domain/setup"
+	"github.com/labwarden/labwarden/internal/domain/tunnels"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/bus"
@@ -50,6 +51,8 @@ func migrations() []store.Migrations {
 		access.Migrations(), signin.Migrations(), accounts.Migrations(), record.Migrations(), approval.Migrations(), setup.Migrations(),
 		boxes.Migrations(), entry.Migrations(),
 		keys.Migrations(), certificates.Migrations(),
+		keys.Migrations(),
+		tunnels.Migrations(),
 	}
 }
 

@@ -73,6 +73,10 @@ func (h *Hub) openSide(ctx context.Context, c *config.Config) (*sideDoors, error
 	if s.pages != nil {
 		s.control.Access = console{h, c}
 	}
+	s.control.Tunnels = h.rooms.tunnels
+	if fault := h.rooms.tunnels.trouble(); fault != "" {
+		faults = append(faults, fault)
+	}
 	return s, nil
 }
 

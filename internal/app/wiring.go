@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,6 +21,7 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/partners/keys"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/domain/setup"
+	"github.com/labwarden/labwarden/internal/domain/tunnels"
 	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/event"
@@ -39,6 +41,8 @@ type rooms struct {
 	entry     *entry.Service
 	// certificates is the laboratory's own authority.
 	certificates *certificates.Service
+	tunnels      *tunnelRoom
+	vpns         *vpnRoom
 }
 
 // furnish makes them. h has its store, vault, ledger, results and people.
@@ -64,6 +68,8 @@ func (h *Hub) furnish() {
 	h.rooms.boxes = boxes.New(boxes.Options{DB: h.DB, Vault: h.Vault, Spool: filepath.Join(h.data, "boxes"), Gate: boxGate{h}, Room: h.boxRoom, Raise: h.Alarms, Now: h.now, Log: h.slog})
 	h.rooms.keys = h.newPartnerKeys()
 	h.rooms.certificates = h.newCertificates()
+	h.rooms.vpns = &vpnRoom{h: h, dial: (&net.Dialer{}).DialContext, seen: map[string]vpnSeen{}}
+	h.rooms.tunnels = &tunnelRoom{h: h, book: tunnels.New(h.DB, h.Vault, h.now)}
 	h.rooms.record = record.New(h.DB, h.Vault, h.Log, patientMessages{h}, h.now, h.slog)
 }
 
