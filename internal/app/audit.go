@@ -19,6 +19,7 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/domain/results/resultsfhir"
 	"github.com/labwarden/labwarden/internal/domain/setup"
+	"github.com/labwarden/labwarden/internal/domain/tunnels"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/bus"
@@ -91,6 +92,7 @@ func (h *Hub) auditOwn(ctx context.Context, found func(table, row, what string))
 		h.Alarms.Audit, h.Access.Audit, h.rooms.signin.Audit, h.rooms.accounts.Audit, h.rooms.record.Audit, h.rooms.approvals.Audit, h.rooms.setup.Audit,
 		h.rooms.boxes.Audit, h.rooms.entry.Audit,
 		h.rooms.keys.Audit, h.rooms.certificates.Audit, h.rooms.fhir.Audit,
+		h.rooms.tunnels.book.Audit,
 	} {
 		if err := room(ctx, found); err != nil {
 			return err
@@ -99,7 +101,8 @@ func (h *Hub) auditOwn(ctx context.Context, found func(table, row, what string))
 	tables := slices.Concat([]string{taggedRevisions.Table, taggedSecrets.Table, taggedExtended.Table, taggedPages.Table},
 		bus.TaggedTables(), results.TaggedTables(), alarm.TaggedTables(), access.TaggedTables(),
 		signin.TaggedTables(), accounts.TaggedTables(), record.TaggedTables(), approval.TaggedTables(), setup.TaggedTables(),
-		boxes.TaggedTables(), entry.TaggedTables(), keys.TaggedTables(), certificates.TaggedTables(), resultsfhir.TaggedTables())
+		boxes.TaggedTables(), entry.TaggedTables(), keys.TaggedTables(), certificates.TaggedTables(), resultsfhir.TaggedTables(),
+		tunnels.TaggedTables())
 	if err := tags.AuditStrays(ctx, h.DB, tables, in("row_tags")); err != nil {
 		return err
 	}

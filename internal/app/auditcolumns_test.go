@@ -44,6 +44,7 @@ var elsewhere = map[string]string{
 	"partners_keys": "internal/domain/partners/keys",
 	"certificates_": "internal/domain/certificates",
 	"results_fhir_": "internal/domain/results/resultsfhir",
+	"tunnels_":      "internal/domain/tunnels",
 }
 
 func triedElsewhere(table string) bool {

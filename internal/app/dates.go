@@ -181,6 +181,11 @@ func (h *Hub) endings(c *config.Config, now time.Time) []control.Date {
 	out = append(out, h.ownEndings(now)...)
 	pinned := h.pinnedEndings(c)
 	out = append(out, pinned...)
+	for key, v := range c.VPNs {
+		if v.Expires != "" {
+			out = append(out, control.Date{Of: "vpn " + key, Kind: control.DateVPN, Ends: v.Expires.End(), Owner: v.Owner, What: v.Peer})
+		}
+	}
 	d.mu.Lock()
 	for key, t := range d.theirs {
 		if slices.ContainsFunc(pinned, func(p control.Date) bool { return p.Of == key.channel && p.What == key.subject && p.Ends.Equal(t.ends) }) {

@@ -29,13 +29,15 @@ func (l *lookout) dates(_ context.Context, c *config.Config) ([]string, []alarm.
 			key.Kind = kindException
 		case control.DateKey:
 			key.Kind, key.About = kindKeyEnds, key.About+", "+e.What
+		case control.DateVPN:
+			key.Kind = kindVPNEnds
 		case control.DateTheirs, control.DateAuthority, control.DateOwn, control.DateIssued:
 			key.About += ", " + e.Kind + " " + e.What
 		}
 		grade := map[int]int64{30: 1, 14: 2, 7: 3, 1: 4, 0: 5}[days]
 		out = append(out, alarm.Alarm{Key: key, Severity: soon(grade), Grade: grade, Sentence: e.Words(now), Advice: e.Advice(), Owner: e.Owner})
 	}
-	return []string{kindCert, kindCertFile, kindException, kindKeyEnds}, out, nil
+	return []string{kindCert, kindCertFile, kindException, kindKeyEnds, kindVPNEnds}, out, nil
 }
 
 func soon(grade int64) alarm.Severity {

@@ -27,6 +27,7 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/domain/results/resultsfhir"
 	"github.com/labwarden/labwarden/internal/domain/setup"
+	"github.com/labwarden/labwarden/internal/domain/tunnels"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/bus"
@@ -51,6 +52,8 @@ func migrations() []store.Migrations {
 		access.Migrations(), signin.Migrations(), accounts.Migrations(), record.Migrations(), approval.Migrations(), setup.Migrations(),
 		boxes.Migrations(), entry.Migrations(),
 		keys.Migrations(), certificates.Migrations(),
+		keys.Migrations(),
+		tunnels.Migrations(),
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 // nobody listens, and without a new listen that could fail.
 type port struct {
 	ln   net.Listener
+	more net.Listener  // beside ln, inside a tunnel; may be nil
+	via  string        // the tunnel of more
 	in   chan accepted // unbuffered: whichever server is there takes the next
 	quit chan struct{}
 	once sync.Once
@@ -59,6 +61,9 @@ func (p *port) close() error {
 	p.once.Do(func() {
 		close(p.quit)
 		err = p.ln.Close()
+		if p.more != nil {
+			err = errors.Join(err, p.more.Close())
+		}
 	})
 	return err
 }

@@ -42,6 +42,7 @@ type carried struct {
 // door is a source's server on its port, or the watcher of its folder (no port).
 type door struct {
 	mark, port string
+	tunnel     string // through which it is reached as well
 	server     *mllp.Server
 	watcher    taking
 	path       string // of the folder
@@ -167,7 +168,7 @@ func (st *staged) door(ctx context.Context, source string, listen bool) error {
 	if s.MLLP.TLS == nil {
 		node = nil
 	}
-	mark, err := r.h.material(ctx, addr, s.MLLP.TLS, s.MLLP.Exception, s.From, s.MaxMessage, s.MaxConnections, s.Idle, s.FrameTimeout, node, copies(st.conf, source), r.h.sourceMark(source, s.MLLP.TLS))
+	mark, err := r.h.material(ctx, addr, s.Tunnel, s.MLLP.TLS, s.MLLP.Exception, s.From, s.MaxMessage, s.MaxConnections, s.Idle, s.FrameTimeout, node, copies(st.conf, source), r.h.sourceMark(source, s.MLLP.TLS))
 	if err != nil {
 		return fmt.Errorf("source %s: %w", source, err)
 	}
@@ -175,7 +176,7 @@ func (st *staged) door(ctx context.Context, source string, listen bool) error {
 		st.doors[source] = d
 		return nil
 	}
-	d := &door{mark: mark, port: addr}
+	d := &door{mark: mark, port: addr, tunnel: s.Tunnel}
 	if d.server, err = r.h.server(st.conf, source); err != nil {
 		return err
 	}
@@ -266,6 +267,9 @@ func (st *staged) commit() error {
 		}
 	}
 	for source, d := range st.doors {
+		if p := r.ports[d.port]; p != nil {
+			p.inside(d.tunnel, source, r.h.rooms.tunnels)
+		}
 		if d.stop == nil {
 			r.open(source, d)
 		}

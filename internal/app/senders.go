@@ -95,6 +95,9 @@ func (b builder) mllpSender(c *config.Config, key string, d *config.MLLPDestinat
 		Name: key, Addr: string(d.Address), Lanes: d.Connections, ReplyTimeout: d.ReplyTimeout.Std(),
 		AwaitApp: d.AwaitApplicationAck, Exception: exception(d.Exception), Now: b.now,
 	}
+	if m.Dial, err = b.through(c.Partners[key].Destination.Tunnel); err != nil {
+		return nil, err
+	}
 	if b.stray != nil {
 		m.Stray = b.stray(key, c.Partners[key].Name)
 	}
@@ -115,6 +118,9 @@ func (b builder) httpSender(c *config.Config, key string, d *config.HTTPDestinat
 		return nil, err
 	}
 	o := httppost.Config{Name: key, URL: string(d.URL), TLS: conf, Exception: e, Timeout: d.ReplyTimeout.Std(), Now: b.now}
+	if o.Dial, err = b.through(c.Partners[key].Destination.Tunnel); err != nil {
+		return nil, err
+	}
 	if d.Token != "" {
 		token, err := b.secret(context.Background(), d.Token)
 		if err != nil {
@@ -132,6 +138,9 @@ func (b builder) fhirSender(c *config.Config, key string, d *config.FHIRDestinat
 		return nil, err
 	}
 	o := fhirhttp.Config{Name: key, URL: string(d.Base), TLS: conf, Exception: e, Timeout: d.ReplyTimeout.Std(), Now: b.now}
+	if o.Dial, err = b.through(c.Partners[key].Destination.Tunnel); err != nil {
+		return nil, err
+	}
 	if d.Auth.Kind == "oauth2" {
 		pem, err := b.secret(context.Background(), d.Auth.Key)
 		if err != nil {

@@ -22,6 +22,9 @@ func (h *Hub) Serve(ctx context.Context, c *config.Config, ready func(map[string
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	r := newReconciler(ctx, g, h)
+	h.rooms.tunnels.open(ctx, c, g)
+	defer h.rooms.tunnels.close()
+	g.Go(func() error { return h.rooms.vpns.run(ctx) })
 	h.applying.Lock()
 	st, err := r.stage(ctx, c, true)
 	if err != nil {

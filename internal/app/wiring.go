@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/domain/results/resultsfhir"
 	"github.com/labwarden/labwarden/internal/domain/setup"
+	"github.com/labwarden/labwarden/internal/domain/tunnels"
 	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/event"
@@ -41,6 +43,8 @@ type rooms struct {
 	entry     *entry.Service
 	// certificates is the laboratory's own authority.
 	certificates *certificates.Service
+	tunnels      *tunnelRoom
+	vpns         *vpnRoom
 }
 
 // furnish makes them. h has its store, vault, ledger, results and people.
@@ -68,6 +72,8 @@ func (h *Hub) furnish() {
 	h.rooms.certificates = h.newCertificates()
 	h.rooms.fhir = resultsfhir.New(resultsfhir.Deps{DB: h.DB, Vault: h.Vault, Looks: h.Results, PickUps: h.Results, Now: h.now, Log: h.slog, Version: h.version})
 	h.Results.AlsoErase(h.rooms.fhir.EraseMessage)
+	h.rooms.vpns = &vpnRoom{h: h, dial: (&net.Dialer{}).DialContext, seen: map[string]vpnSeen{}}
+	h.rooms.tunnels = &tunnelRoom{h: h, book: tunnels.New(h.DB, h.Vault, h.now)}
 	h.rooms.record = record.New(h.DB, h.Vault, h.Log, patientMessages{h}, h.now, h.slog)
 }
 

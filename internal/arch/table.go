@@ -41,13 +41,16 @@ var table = []rule{
 	}},
 	{layer: "internal/cli", ours: []string{"all"}, modules: []string{
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term", "github.com/mattn/go-isatty",
+		"github.com/boombuler/barcode", // the QR code of a device's WireGuard configuration
 	}},
 	{layer: "internal/arch"},
 
 	{layer: "internal/codec/*", noStd: pure, modules: []string{"golang.org/x/text"}},
 	{layer: "internal/convert/*", ours: []string{"internal/codec/*"}, noStd: pure},
 
-	{layer: "internal/channel/tunnel", ours: onChannel, modules: []string{"golang.zx2c4.com/wireguard"}},
+	{layer: "internal/channel/tunnel", ours: onChannel, modules: []string{
+		"golang.zx2c4.com/wireguard", "gvisor.dev/gvisor", // gvisor: the TCP stack inside a WireGuard tunnel
+	}},
 	{layer: "internal/channel/envelope", ours: onChannel, modules: []string{
 		"filippo.io/age", "github.com/ProtonMail/go-crypto", "github.com/smallstep/pkcs7",
 	}},

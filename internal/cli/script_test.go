@@ -60,6 +60,7 @@ func TestCommands(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": start, "stopped": stopped, "expand": expand, "get": get, "until": until, "firstid": firstID, "keyid": keyID, "cutshares": cutShares, "freeport": freePort, "readtoken": readWord,
+			"capture": capture, "killed": killed, "tunnelport": tunnelPort,
 		},
 	})
 }

@@ -19,6 +19,7 @@ const (
 	DateKey    = "their key"
 	DateOwn    = "own authority"
 	DateIssued = "issued certificate"
+	DateVPN    = "vpn"
 )
 
 // Date is an end that somebody must see to. Results do not stop at it by
@@ -59,8 +60,8 @@ func (d Date) Threshold(now time.Time) (days int, due bool) {
 	if left <= 0 {
 		return 0, true
 	}
-	if d.Kind == DateException && d.Extended == nil {
-		left -= 24 * time.Hour // an exception names its last day
+	if (d.Kind == DateException || d.Kind == DateVPN) && d.Extended == nil {
+		left -= 24 * time.Hour // they name their last day
 	}
 	for _, days := range []int{1, 7, 14, 30} {
 		if left <= time.Duration(days)*24*time.Hour {
@@ -90,6 +91,8 @@ func (d Date) Advice() string {
 		return "See why it is not renewed over there; if it has ended, make a token: labwarden ca token."
 	case d.Kind == DateException:
 		return "Mend its cause, or apply a later date with its reason."
+	case d.Kind == DateVPN:
+		return "Renew it with the other side, then apply the new date (vpns)."
 	case d.Kind == DateTheirs && d.Refused:
 		return fmt.Sprintf("Ask for a renewed one; until then a person may let it in for 72 hours: labwarden extend %s --reason WHY.", d.Of)
 	case d.Kind == DateTheirs:
@@ -115,6 +118,11 @@ func (d Date) Words(now time.Time) string {
 		s = fmt.Sprintf("The exception of %s, %s, ends on %s, in %s.", d.Of, d.What, day(d.Ends.Add(-time.Second)), left)
 		if past {
 			s = fmt.Sprintf("The exception of %s, %s, ended on %s; the channel keeps running.", d.Of, d.What, day(d.Ends.Add(-time.Second)))
+		}
+	case DateVPN:
+		s = fmt.Sprintf("The %s to %s ends on %s, in %s.", d.Of, d.What, day(d.Ends.Add(-time.Second)), left)
+		if past {
+			s = fmt.Sprintf("The %s to %s ended on %s by what was told of it; Labwarden stops nothing.", d.Of, d.What, day(d.Ends.Add(-time.Second)))
 		}
 	case DateTheirs:
 		s = fmt.Sprintf("The certificate that %s shows (%s) ends on %s, in %s.", d.Of, d.What, day(d.Ends), left)

@@ -101,6 +101,8 @@ type Server struct {
 	// Delegated refuses a clinical act in the name of somebody who may not do it;
 	// nil asks nobody.
 	Delegated func(ctx context.Context, name string, p authz.Permission) error
+	// Tunnels are the tunnels; nil is not offered.
+	Tunnels Tunnels
 	// Adoption moves routes between their stages; nil is not offered.
 	Adoption Adoption
 	// PartnerKeys is the register of partners' keys; nil offers none.

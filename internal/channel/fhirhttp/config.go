@@ -1,10 +1,12 @@
 package fhirhttp
 
 import (
+	"context"
 	"crypto"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -28,6 +30,8 @@ type Config struct {
 	// ConnectTimeout bounds dialling and the TLS handshake (default 10 s),
 	// Timeout a whole request with its answer (default 60 s).
 	ConnectTimeout, Timeout time.Duration
+	// Dial replaces the TCP dialer, as for a tunnel.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// MaxAnswer bounds an answer in bytes (default 8 MiB).
 	MaxAnswer int64
 	// Now is the clock (default time.Now), for token expiry and receipts.
@@ -75,6 +79,9 @@ func (c *Config) fill() error {
 	}
 	if c.ConnectTimeout <= 0 {
 		c.ConnectTimeout = 10 * time.Second
+	}
+	if c.Dial == nil {
+		c.Dial = (&net.Dialer{Timeout: c.ConnectTimeout}).DialContext
 	}
 	if c.Timeout <= 0 {
 		c.Timeout = 60 * time.Second

@@ -58,7 +58,7 @@ func New(cfg Config) (*Sender, error) {
 func client(cfg Config, t *tls.Config) *http.Client {
 	return &http.Client{CheckRedirect: noRedirect, Transport: &http.Transport{
 		Proxy:                  nil,
-		DialContext:            (&net.Dialer{Timeout: cfg.ConnectTimeout}).DialContext,
+		DialContext:            cfg.Dial,
 		TLSClientConfig:        t.Clone(),
 		TLSHandshakeTimeout:    cfg.ConnectTimeout,
 		ForceAttemptHTTP2:      true,

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -38,6 +39,8 @@ type Config struct {
 	// default 60 s. DialTimeout (default 10 s) bounds name, connection and,
 	// separately, TLS handshake.
 	Timeout, DialTimeout time.Duration
+	// Dial replaces the TCP dialer, as for a tunnel.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// MaxReply is how much of an answer is kept; default 1 MiB.
 	MaxReply int64
 	// Now is the clock of receipts and of Retry-After dates; nil is time.Now.
@@ -85,6 +88,9 @@ func NewSender(c Config) (*Sender, error) {
 	}
 	if c.DialTimeout <= 0 {
 		c.DialTimeout = 10 * time.Second
+	}
+	if c.Dial == nil {
+		c.Dial = (&net.Dialer{Timeout: c.DialTimeout}).DialContext
 	}
 	if c.MaxReply <= 0 {
 		c.MaxReply = 1 << 20

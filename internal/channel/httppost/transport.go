@@ -15,7 +15,7 @@ func transport(c Config) *http.Transport {
 	p.SetHTTP1(true)
 	t := &http.Transport{
 		Proxy:                  nil, // the environment does not say where results go
-		DialContext:            (&net.Dialer{Timeout: c.DialTimeout}).DialContext,
+		DialContext:            c.Dial,
 		TLSHandshakeTimeout:    c.DialTimeout,
 		MaxConnsPerHost:        c.Connections,
 		MaxIdleConnsPerHost:    c.Connections,

@@ -25,12 +25,14 @@ func (d *decoder) check(c *Config) {
 	d.checkFront(c, taken)
 	d.checkEnrol(c.Node.Enrol, taken)
 	d.checkFHIR(&c.Node, taken)
+	d.checkTunnels(c, taken)
 	for _, name := range sorted(c.Sources) {
 		d.checkSource(c, name, taken)
 	}
 	for _, name := range sorted(c.Partners) {
 		d.checkPartner(c, name)
 	}
+	d.checkVPNs(c)
 	d.checkRoutes(c)
 	d.checkWitnesses(c)
 	d.checkAlarms(c)
@@ -238,6 +240,9 @@ func (d *decoder) checkSource(c *Config, name string, taken map[Listen]string) {
 	case s.Folder != nil:
 		d.checkFolderSource(c, name)
 	}
+	if s.Tunnel != "" && m == nil && !d.bad(at) {
+		d.addKey(at+".tunnel", Error, "remove it", "tunnel is for mllp sources")
+	}
 	if m == nil {
 		return
 	}
@@ -265,6 +270,9 @@ func (d *decoder) checkSource(c *Config, name string, taken map[Listen]string) {
 			d.addKey(tls, Error, "write node.tls, or certificate and key here", "there is no certificate for this listener")
 		}
 		return
+	}
+	if s.Tunnel != "" && m.Exception == nil && !d.bad(at) {
+		d.addKey(join("sources", name)+".tunnel", Error, "write mllp.tls with client_ca or fingerprints", "what comes through a tunnel proves itself by its certificate, and tls is missing")
 	}
 	if listen.Loopback() || listen == "" || d.bad(at) || d.bad(where) {
 		return

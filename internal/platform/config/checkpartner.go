@@ -56,6 +56,9 @@ func (d *decoder) checkPartner(c *Config, name string) {
 		d.fileName(dest.Folder.Name, at+".folder.name")
 	}
 	d.checkBox(p, join("partners", name))
+	if dest.Tunnel != "" && dest.MLLP == nil && dest.FHIR == nil && dest.HTTP == nil && !d.bad(at) {
+		d.addKey(at+".tunnel", Error, "remove it", "tunnel is for mllp, fhir and http destinations")
+	}
 	if dest.Encrypt != nil {
 		d.checkEncrypt(dest, at+".encrypt")
 	}

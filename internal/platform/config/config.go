@@ -13,6 +13,7 @@ type Config struct {
 	Sites     map[string]Site    `yaml:"sites" key:"main" sample:"off" doc:"The sites of the laboratory, or the laboratories this hub serves, by a name of your choice. A source says which it belongs to, and a person's role may be narrowed to some: docs/use/sites.md. Without this section there is one laboratory and no word of sites."`
 	Sources   map[string]Source  `yaml:"sources" key:"lis" rule:"required" doc:"Who sends to us, by a name of your choice (letters, digits, - and _)."`
 	Partners  map[string]Partner `yaml:"partners" key:"riverside" doc:"Who receives results. A partner is its key here for good: deliveries, proofs and history carry it."`
+	VPNs      map[string]VPN     `yaml:"vpns" key:"hilltop" sample:"off" doc:"IPsec VPNs that partners keep, watched: docs/use/tunnels.md. MLLP with TLS runs inside them as anywhere else."`
 	Routes    []Route            `yaml:"routes" doc:"Which message goes where. Every route whose from and when hold is taken; a message no route takes is kept in quarantine."`
 	Tables    map[string]Table   `yaml:"tables" key:"units" sample:"off" doc:"Tables for the map step of a transform: what comes in, and what goes out instead."`
 	Retention Retention          `yaml:"retention" doc:"How long things are kept. Age and size never delete what a legal minimum or a hold protects; they raise an alarm."`
@@ -59,6 +60,7 @@ type Node struct {
 	Front    *Front            `yaml:"front" sample:"off" doc:"The partner front, a process of its own that partners reach: docs/operate/front.md. Without this section there is none."`
 	Enrol    *Enrol            `yaml:"enrol" sample:"off" doc:"Where devices, partners and services fetch and renew certificates of the laboratory's own authority: docs/operate/certificates.md."`
 	FHIR     *FHIR             `yaml:"fhir" sample:"off" doc:"The FHIR R4 server for partners that fetch their results (destination fhir_pull). Without this section there is none."`
+	Tunnels  *Tunnels          `yaml:"tunnels" sample:"off" doc:"Tunnels to partners: docs/use/tunnels.md. Without this section there are none, and no port for them."`
 	Bypass   Bypass            `yaml:"bypass" doc:"The way round a hub that does not run: docs/operate/bypass.md."`
 	Scanner  *Scanner          `yaml:"scanner" sample:"off" doc:"The virus scanner that looks at files of partners: docs/operate/content-gate.md. Without this section files are not scanned for viruses; everything else about them is checked all the same."`
 	TLS      *KeyPair          `yaml:"tls" doc:"Our certificate, used by every listener and destination that names no other."`

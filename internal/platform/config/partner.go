@@ -37,6 +37,7 @@ type Destination struct {
 	FTPS     *FTPSDestination     `yaml:"ftps" sample:"off" doc:"One file per message on the partner's FTP server with TLS, renamed into place when it is whole."`
 	Folder   *FolderDestination   `yaml:"folder" sample:"off" doc:"One file per message, renamed into place when it is whole."`
 	Box      *BoxDestination      `yaml:"box" sample:"off" doc:"A file in the partner's box here, which the partner fetches by SFTP or FTPS."`
+	Tunnel   string               `yaml:"tunnel" rule:"name" ex:"riverside" sample:"off" doc:"Name of the tunnel through which an mllp, fhir or http destination is reached (labwarden tunnel list). Its address is then one at the far side, which must be on the tunnel's list."`
 	Encrypt  *Encrypt             `yaml:"encrypt" sample:"off" doc:"Encrypts each body to the partner's key, end to end; for http, sftp, ftps, folder and box."`
 }
 

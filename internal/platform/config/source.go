@@ -7,6 +7,7 @@ type Source struct {
 	SFTP            *SFTPSource   `yaml:"sftp" sample:"off" doc:"Takes such files from somebody's SFTP server."`
 	FTPS            *FTPSSource   `yaml:"ftps" sample:"off" doc:"Takes such files from somebody's FTP server with TLS."`
 	From            []Network     `yaml:"from" ex:"127.0.0.1/32" doc:"Networks the source may connect from. Any when absent, if it shows a certificate."`
+	Tunnel          string        `yaml:"tunnel" rule:"name" ex:"riverside" sample:"off" doc:"Name of a tunnel through which an mllp source may connect as well (labwarden tunnel list); the tunnel's list must open this source to it. TLS runs inside as it does outside."`
 	Site            string        `yaml:"site" ex:"main" sample:"off" doc:"Which of sites it belongs to; none when absent. A change counts for what is taken from then on: what came before stays with the site it came in for."`
 	ControlIDWindow Duration      `yaml:"control_id_window" default:"7d" rule:"min=1h,max=366d" doc:"How long the same MSH-10 from the same MSH-3 and MSH-4 means the same message. Shorter for a source that reuses its counter."`
 	Charset         string        `yaml:"charset" default:"ASCII" rule:"oneof=ASCII|8859/1|8859/2|8859/3|8859/4|8859/5|8859/6|8859/7|8859/8|8859/9|8859/15|UNICODE UTF-8" doc:"Character set (HL7 table 0211) of messages whose MSH-18 is empty. Conditions, transformations and FHIR go by it; ASCII takes what the bytes look like (UTF-8, else windows-1252), as the search by name always does."`

@@ -29,6 +29,16 @@ var said = map[string]string{
 	"link.made":             "Made a one-time link",
 	"link.used":             "Used a one-time link",
 
+	"tunnel.identity_made":       "The hub got the key by which far ends of tunnels know it",
+	"tunnel.added":               "Added a tunnel",
+	"tunnel.invited":             "Made another token to join a tunnel",
+	"tunnel.joined":              "A far end joined a tunnel",
+	"tunnel.keys_renewed":        "The keys of a tunnel were renewed",
+	"tunnel.certificate_settled": "A far end uses its new certificate",
+	"tunnel.list_changed":        "Changed what may pass in a tunnel",
+	"tunnel.exported":            "Made the configuration of a tunnel's device",
+	"tunnel.removed":             "Removed a tunnel",
+
 	"person.invited":     "Added a person",
 	"person.activated":   "Came in for the first time",
 	"person.changed":     "Changed a person",

@@ -1,0 +1,94 @@
+package tunnel
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Kind is how a tunnel is carried.
+type Kind string
+
+// The kinds of tunnels.
+const (
+	Wireguard Kind = "wireguard"
+	TLS       Kind = "tls"
+)
+
+// Offer opens one door of the hub to a far end. Listen is where the far end's
+// own machine listens for it (IP:PORT); a device that speaks WireGuard itself
+// connects to the port of Listen at the hub's address in the tunnel.
+type Offer struct {
+	Service string `json:"service"`
+	Listen  string `json:"listen"`
+}
+
+// ErrNotAllowed: the address or service is not on the tunnel's list.
+var ErrNotAllowed = errors.New("not on the tunnel's list of what may pass")
+
+// Address writes host:port in its one form: a name in lower case, an IP address
+// as netip writes it, the port without zeros in front. There are no wildcards.
+func Address(s string) (string, error) {
+	host, port, err := net.SplitHostPort(strings.TrimSpace(s))
+	if err != nil {
+		return "", fmt.Errorf("%q is not HOST:PORT", s)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 {
+		return "", fmt.Errorf("%q has no port from 1 to 65535", s)
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		if ip.Zone() != "" || ip.IsUnspecified() || ip.IsMulticast() {
+			return "", fmt.Errorf("%q is not the address of one machine", s)
+		}
+		host = ip.Unmap().String()
+	} else if !hostName(host) {
+		return "", fmt.Errorf("%q has no name or IP address of one machine", s)
+	}
+	return net.JoinHostPort(strings.ToLower(host), strconv.FormatUint(n, 10)), nil
+}
+
+// hostName: letters, digits, - and . (RFC 1123 2.1), and not something that
+// looks like a number, which resolvers read in ways of their own.
+func hostName(s string) bool {
+	if s == "" || len(s) > 253 {
+		return false
+	}
+	letters := false
+	for _, r := range s {
+		switch {
+		case r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z':
+			letters = true
+		case r >= '0' && r <= '9' || r == '-' || r == '.':
+		default:
+			return false
+		}
+	}
+	return letters && !strings.HasPrefix(strings.ToLower(s), "0x")
+}
+
+// permits says whether addr is on the list; default is no.
+func permits(list []string, addr string) bool {
+	a, err := Address(addr)
+	return err == nil && slices.Contains(list, a)
+}
+
+// Both are the addresses on both lists: what the hub asks for and what the far
+// end has confirmed.
+func Both(asked, confirmed []string) []string {
+	var out []string
+	for _, a := range asked {
+		if permits(confirmed, a) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+func offered(list []Offer, service string) bool {
+	return slices.ContainsFunc(list, func(o Offer) bool { return o.Service == service })
+}
