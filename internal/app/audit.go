@@ -11,17 +11,18 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/access"
 	"github.com/labwarden/labwarden/internal/domain/access/accounts"
 	"github.com/labwarden/labwarden/internal/domain/access/record"
-	"github.com/labwarden/labwarden/internal/domain/access/signin"
 	"github.com/labwarden/labwarden/internal/domain/certificates"
 	"github.com/labwarden/labwarden/internal/domain/partners/boxes"
 	"github.com/labwarden/labwarden/internal/domain/partners/entry"
 	"github.com/labwarden/labwarden/internal/domain/partners/keys"
+	"github.com/labwarden/labwarden/internal/domain/partners/portal"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/domain/setup"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
+	"github.com/labwarden/labwarden/internal/platform/signin"
 	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/vault"
 )
@@ -89,7 +90,7 @@ func (h *Hub) auditOwn(ctx context.Context, found func(table, row, what string))
 	for _, room := range []func(context.Context, func(table, row, what string)) error{
 		h.Alarms.Audit, h.Access.Audit, h.rooms.signin.Audit, h.rooms.accounts.Audit, h.rooms.record.Audit, h.rooms.approvals.Audit, h.rooms.setup.Audit,
 		h.rooms.boxes.Audit, h.rooms.entry.Audit,
-		h.rooms.keys.Audit, h.rooms.certificates.Audit,
+		h.rooms.keys.Audit, h.rooms.certificates.Audit, h.rooms.portal.Audit,
 	} {
 		if err := room(ctx, found); err != nil {
 			return err
@@ -98,7 +99,7 @@ func (h *Hub) auditOwn(ctx context.Context, found func(table, row, what string))
 	tables := slices.Concat([]string{taggedRevisions.Table, taggedSecrets.Table, taggedExtended.Table, taggedPages.Table},
 		bus.TaggedTables(), results.TaggedTables(), alarm.TaggedTables(), access.TaggedTables(),
 		signin.TaggedTables(), accounts.TaggedTables(), record.TaggedTables(), approval.TaggedTables(), setup.TaggedTables(),
-		boxes.TaggedTables(), entry.TaggedTables(), keys.TaggedTables(), certificates.TaggedTables())
+		boxes.TaggedTables(), entry.TaggedTables(), keys.TaggedTables(), certificates.TaggedTables(), portal.TaggedTables())
 	if err := tags.AuditStrays(ctx, h.DB, tables, in("row_tags")); err != nil {
 		return err
 	}

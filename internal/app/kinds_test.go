@@ -24,7 +24,7 @@ var dotted = regexp.MustCompile(`^[a-z][a-z_]*(\.[a-z][a-z_]*)+$`)
 var noKinds = []string{
 	"node.front.sftp.listen",
 	"keys.json", "bypass.key", "config.director", "node.database", "node.listen", "node.metrics", "node.seals", "node.tls", "node.web",
-	"node.web.listen", "node.web.public_url", "node.web.tls", "node.enrol", "node.enrol.listen", "node.enrol.names", "alarms.mail", "partner.silent", "partner.slow", "account.leaver", "quarantine.waits",
+	"node.web.listen", "node.web.public_url", "node.web.tls", "node.portal", "node.portal.listen", "node.portal.public_url", "node.portal.tls", "node.enrol", "node.enrol.listen", "node.enrol.names", "alarms.mail", "partner.silent", "partner.slow", "account.leaver", "quarantine.waits",
 	"bench.yaml", "access.recover", "access.program", // acts of the approval desk
 }
 

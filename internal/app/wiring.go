@@ -13,16 +13,17 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/access/accessui"
 	"github.com/labwarden/labwarden/internal/domain/access/accounts"
 	"github.com/labwarden/labwarden/internal/domain/access/record"
-	"github.com/labwarden/labwarden/internal/domain/access/signin"
 	"github.com/labwarden/labwarden/internal/domain/certificates"
 	"github.com/labwarden/labwarden/internal/domain/partners/boxes"
 	"github.com/labwarden/labwarden/internal/domain/partners/entry"
 	"github.com/labwarden/labwarden/internal/domain/partners/keys"
+	"github.com/labwarden/labwarden/internal/domain/partners/portal"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/domain/setup"
 	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/event"
+	"github.com/labwarden/labwarden/internal/platform/signin"
 )
 
 // rooms are the domains beside results, on the hub's store. This file is where
@@ -39,6 +40,9 @@ type rooms struct {
 	entry     *entry.Service
 	// certificates is the laboratory's own authority.
 	certificates *certificates.Service
+
+	portal     *portal.Service
+	portalDoor *signin.Service // of practices' people
 }
 
 // furnish makes them. h has its store, vault, ledger, results and people.
@@ -64,6 +68,7 @@ func (h *Hub) furnish() {
 	h.rooms.boxes = boxes.New(boxes.Options{DB: h.DB, Vault: h.Vault, Spool: filepath.Join(h.data, "boxes"), Gate: boxGate{h}, Delivered: delivered{h.Results}, Room: h.boxRoom, Raise: h.Alarms, Now: h.now, Log: h.slog})
 	h.rooms.keys = h.newPartnerKeys()
 	h.rooms.certificates = h.newCertificates()
+	h.furnishPortal()
 	h.rooms.record = record.New(h.DB, h.Vault, h.Log, patientMessages{h}, h.now, h.slog)
 }
 

@@ -24,6 +24,7 @@ func (d *decoder) check(c *Config) {
 	d.checkPages(c.Node.Web, taken)
 	d.checkFront(c, taken)
 	d.checkEnrol(c.Node.Enrol, taken)
+	d.checkPortal(c, taken)
 	for _, name := range sorted(c.Sources) {
 		d.checkSource(c, name, taken)
 	}

@@ -22,6 +22,7 @@ type Config struct {
 	Changes   *Changes           `yaml:"changes" sample:"off" doc:"How this configuration itself is changed from the pages."`
 	Profiles  *Profiles          `yaml:"profiles" sample:"off" doc:"Which parts of Labwarden are switched on. What is off has no menu, port or job."`
 	SignIn    *SignIn            `yaml:"sign_in" sample:"off" doc:"How people sign in besides passkeys and passwords, which are always there."`
+	Portal    Portal             `yaml:"portal" doc:"What the provider portal says and shows."`
 	Log       Log                `yaml:"log" doc:"What the program writes about itself; never patient data."`
 }
 
@@ -58,6 +59,7 @@ type Node struct {
 	Web      *Web              `yaml:"web" doc:"The pages and the JSON API. Without this section there are none."`
 	Front    *Front            `yaml:"front" sample:"off" doc:"The partner front, a process of its own that partners reach: docs/operate/front.md. Without this section there is none."`
 	Enrol    *Enrol            `yaml:"enrol" sample:"off" doc:"Where devices, partners and services fetch and renew certificates of the laboratory's own authority: docs/operate/certificates.md."`
+	Portal   *PortalSite       `yaml:"portal" sample:"off" doc:"The provider portal's own site, apart from the laboratory's pages. Without this section partners with a portal destination get nothing to open."`
 	Bypass   Bypass            `yaml:"bypass" doc:"The way round a hub that does not run: docs/operate/bypass.md."`
 	Scanner  *Scanner          `yaml:"scanner" sample:"off" doc:"The virus scanner that looks at files of partners: docs/operate/content-gate.md. Without this section files are not scanned for viruses; everything else about them is checked all the same."`
 	TLS      *KeyPair          `yaml:"tls" doc:"Our certificate, used by every listener and destination that names no other."`
