@@ -17,6 +17,7 @@ need() { # need PACKAGE TEST...: the package, unless the test succeeds
 for_test() {
 	need postgresql-15 test -x /usr/lib/postgresql/15/bin/initdb
 	need openssl command -v openssl
+	need poppler-utils command -v pdftotext # reads the PDFs of the portal
 	need gnupg command -v gpg
 	need clamav-daemon test -x /usr/sbin/clamd # without freshclam: the tests bring their own signatures
 	need jq command -v jq

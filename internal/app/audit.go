@@ -11,11 +11,11 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/access"
 	"github.com/labwarden/labwarden/internal/domain/access/accounts"
 	"github.com/labwarden/labwarden/internal/domain/access/record"
-	"github.com/labwarden/labwarden/internal/domain/access/signin"
 	"github.com/labwarden/labwarden/internal/domain/certificates"
 	"github.com/labwarden/labwarden/internal/domain/partners/boxes"
 	"github.com/labwarden/labwarden/internal/domain/partners/entry"
 	"github.com/labwarden/labwarden/internal/domain/partners/keys"
+	"github.com/labwarden/labwarden/internal/domain/partners/portal"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/domain/results/resultsfhir"
 	"github.com/labwarden/labwarden/internal/domain/setup"
@@ -24,6 +24,7 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
+	"github.com/labwarden/labwarden/internal/platform/signin"
 	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/vault"
 )
@@ -93,6 +94,7 @@ func (h *Hub) auditOwn(ctx context.Context, found func(table, row, what string))
 		h.rooms.boxes.Audit, h.rooms.entry.Audit,
 		h.rooms.keys.Audit, h.rooms.certificates.Audit, h.rooms.fhir.Audit,
 		h.rooms.tunnels.book.Audit,
+		h.rooms.portal.Audit,
 	} {
 		if err := room(ctx, found); err != nil {
 			return err
@@ -102,7 +104,7 @@ func (h *Hub) auditOwn(ctx context.Context, found func(table, row, what string))
 		bus.TaggedTables(), results.TaggedTables(), alarm.TaggedTables(), access.TaggedTables(),
 		signin.TaggedTables(), accounts.TaggedTables(), record.TaggedTables(), approval.TaggedTables(), setup.TaggedTables(),
 		boxes.TaggedTables(), entry.TaggedTables(), keys.TaggedTables(), certificates.TaggedTables(), resultsfhir.TaggedTables(),
-		tunnels.TaggedTables())
+		tunnels.TaggedTables(), portal.TaggedTables())
 	if err := tags.AuditStrays(ctx, h.DB, tables, in("row_tags")); err != nil {
 		return err
 	}

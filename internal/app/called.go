@@ -25,6 +25,13 @@ func (h *Hub) names(ctx context.Context) (record.Names, error) {
 	for i := range programs {
 		out.AddProgram(programs[i].Account, programs[i].Name, programs[i].MadeBy)
 	}
+	practices, err := h.rooms.portal.Names(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i := range practices {
+		out.Add(practices[i].ID, "portal:"+practices[i].Account, practices[i].Name)
+	}
 	return out, nil
 }
 

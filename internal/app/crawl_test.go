@@ -148,6 +148,8 @@ var unlinked = map[string]string{
 	"GET /quarantine/{id}/take":                     state + "on a message that can be taken",
 	"GET /problems/{number}":                        state + "on a problem that one has reported",
 	"GET /stops/{id}/words":                         shown,
+	"GET /portal/{key}":                             state + "on a partner that has a portal, and in the list of these",
+	"GET /portal/{key}/invite":                      state + "on the page of a practice with a portal",
 	"GET /routes/{name}/differences/{id}":           state + "on a difference to the old path",
 	"GET /results/{id}/deliveries/{number}/again":   state + "on a delivery that needs a person",
 	"GET /results/{id}/deliveries/{number}/proof":   state + "on a delivery that was accepted",

@@ -124,6 +124,7 @@ func (h *Hub) modules(c *config.Config) []Module {
 		{Name: "certificates", Routes: certificatesui.Routes(h.certificatePages(c)), Menu: []MenuItem{
 			{Name: "Certificates", Href: "/certificates", Icon: "key", Needs: authz.CertificatesSee},
 		}},
+		h.portalModule(c),
 		{
 			Name: "configuration", Routes: setupui.Routes(conf), Today: append(setupui.Sources(conf), h.bypassSource(), h.keySource()),
 			Menu: []MenuItem{{Name: "Settings", Href: "/settings", Icon: "settings", Needs: authz.ConfigSee}},

@@ -19,11 +19,11 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/access"
 	"github.com/labwarden/labwarden/internal/domain/access/accounts"
 	"github.com/labwarden/labwarden/internal/domain/access/record"
-	"github.com/labwarden/labwarden/internal/domain/access/signin"
 	"github.com/labwarden/labwarden/internal/domain/certificates"
 	"github.com/labwarden/labwarden/internal/domain/partners/boxes"
 	"github.com/labwarden/labwarden/internal/domain/partners/entry"
 	"github.com/labwarden/labwarden/internal/domain/partners/keys"
+	"github.com/labwarden/labwarden/internal/domain/partners/portal"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/domain/results/resultsfhir"
 	"github.com/labwarden/labwarden/internal/domain/setup"
@@ -33,6 +33,7 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/lease"
+	"github.com/labwarden/labwarden/internal/platform/signin"
 	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/vault"
 	"github.com/labwarden/labwarden/internal/platform/web"
@@ -54,6 +55,7 @@ func migrations() []store.Migrations {
 		keys.Migrations(), certificates.Migrations(),
 		keys.Migrations(),
 		tunnels.Migrations(),
+		certificates.Migrations(), portal.Migrations(),
 	}
 }
 

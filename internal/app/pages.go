@@ -15,13 +15,14 @@ import (
 	"github.com/labwarden/labwarden/internal/app/control"
 	"github.com/labwarden/labwarden/internal/domain/access/accessui"
 	"github.com/labwarden/labwarden/internal/domain/access/accountsui"
-	"github.com/labwarden/labwarden/internal/domain/access/signin"
 	"github.com/labwarden/labwarden/internal/domain/partners/keysui"
+	"github.com/labwarden/labwarden/internal/domain/partners/portalui"
 	"github.com/labwarden/labwarden/internal/domain/results/resultsui"
 	"github.com/labwarden/labwarden/internal/domain/setup/setupui"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/event"
+	"github.com/labwarden/labwarden/internal/platform/signin"
 	"github.com/labwarden/labwarden/internal/platform/web"
 	"github.com/labwarden/labwarden/internal/platform/web/kit"
 )
@@ -145,7 +146,7 @@ func (p *pages) serve(ctx context.Context) error {
 // webKind maps what domains return: each knows its own, the rest is told by the
 // same table as the command line's.
 func webKind(err error) *web.Error {
-	for _, of := range []func(error) *web.Error{resultsui.Kinds, accessui.Kinds, accountsui.Kinds, setupui.Kinds, keysui.Kinds} {
+	for _, of := range []func(error) *web.Error{resultsui.Kinds, accessui.Kinds, accountsui.Kinds, setupui.Kinds, keysui.Kinds, portalui.Kinds} {
 		if e := of(err); e != nil {
 			return e
 		}

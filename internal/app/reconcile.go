@@ -148,7 +148,7 @@ func (st *staged) build(ctx context.Context, listen bool) error {
 // pair is the node's key pair where a destination may use it: a renewed one is
 // nothing to a folder or a plaintext connection.
 func pair(c *config.Config, d config.Destination) *config.KeyPair {
-	if d.Folder != nil || d.FHIRPull != nil || d.SFTP != nil || d.MLLP != nil && d.MLLP.TLS == nil {
+	if d.Folder != nil || d.FHIRPull != nil || d.SFTP != nil || d.Portal != nil || d.Box != nil || d.MLLP != nil && d.MLLP.TLS == nil {
 		return nil
 	}
 	return c.Node.TLS

@@ -22,6 +22,8 @@ func (h *Hub) render(c *config.Config, key string) func(results.Rendering) (chan
 	switch {
 	case d.FHIR != nil || d.FHIRPull != nil:
 		return h.renderFHIR(c.Lab.Name)
+	case d.Portal != nil:
+		return portalCharset
 	case fileTemplate(d) != "":
 		return func(r results.Rendering) (channel.Message, error) {
 			m := r.Message

@@ -8,10 +8,10 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/labwarden/labwarden/internal/domain/access/signin"
 	"github.com/labwarden/labwarden/internal/domain/certificates"
 	"github.com/labwarden/labwarden/internal/domain/partners/boxes"
 	"github.com/labwarden/labwarden/internal/domain/partners/entry"
+	"github.com/labwarden/labwarden/internal/domain/partners/portal"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/domain/results/resultsfhir"
 	"github.com/labwarden/labwarden/internal/domain/setup"
@@ -19,6 +19,7 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 	"github.com/labwarden/labwarden/internal/platform/rewrap"
+	"github.com/labwarden/labwarden/internal/platform/signin"
 	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/vault"
 )
@@ -40,7 +41,7 @@ const (
 // sealedColumns are all columns that hold sealed values. One that is missing
 // here keeps its old key for ever (rewrap.InUse finds it), it is never lost.
 func sealedColumns() []rewrap.Column {
-	all := append(slices.Concat(results.SealedColumns(), signin.SealedColumns(), setup.SealedColumns(), tunnels.SealedColumns(), boxes.SealedColumns(), entry.SealedColumns(), certificates.SealedColumns(), resultsfhir.SealedColumns()),
+	all := append(slices.Concat(results.SealedColumns(), signin.SealedColumns(), setup.SealedColumns(), tunnels.SealedColumns(), boxes.SealedColumns(), entry.SealedColumns(), certificates.SealedColumns(), resultsfhir.SealedColumns(), portal.SealedColumns()),
 		rewrap.Column{
 			Purpose: vault.PurposeSecrets, Table: "hub_secrets", Key: "name", Name: "value", Row: "name",
 			Place: func(row any) []byte { s, _ := row.(string); return []byte(s) },

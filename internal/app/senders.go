@@ -69,6 +69,10 @@ func (b builder) sender(c *config.Config, key string) (channel.Sender, error) {
 			return nil, fmt.Errorf("partner %s: its box is the hub's, and cannot be reached without it", key)
 		}
 		s = boxSender{b.hub.rooms.boxes, key}
+	case d.Portal != nil && b.hub != nil:
+		s = portalSender{b.hub, key}
+	case d.Portal != nil:
+		err = errors.New("the portal is a part of the hub, and cannot be reached past it: its results wait") // a bypass has no portal
 	default:
 		err = errors.New("it has no destination")
 	}

@@ -84,6 +84,9 @@ func destinationKind(d config.Destination) string {
 	case d.HTTP != nil:
 		return "http"
 	}
+	if d.Portal != nil {
+		return "portal"
+	}
 	return "folder"
 }
 

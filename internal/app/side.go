@@ -24,6 +24,7 @@ type sideDoors struct {
 	front     *frontDoor   // nil likewise
 	enrol     *enrolDoor   // nil likewise
 	fhir      *fhirDoor    // nil likewise
+	portal    *portalSite  // nil likewise
 }
 
 // openSide opens them. Without the socket nobody could hold or release a
@@ -71,6 +72,10 @@ func (h *Hub) openSide(ctx context.Context, c *config.Config) (*sideDoors, error
 	if s.front != nil {
 		s.control.Boxes = boxConsole{h}
 	}
+	if s.portal, err = h.openPortal(ctx, c); err != nil {
+		h.slog.Error("the portal is not served; results flow into it all the same", "error", err)
+		faults = append(faults, "The portal is not served: "+string(c.Node.Portal.Listen)+" could not be opened, or its certificate could not be used. Mend node.portal, then restart; the log says more.")
+	}
 	if s.pages != nil {
 		s.control.Access = console{h, c}
 	}
@@ -104,6 +109,9 @@ func (s *sideDoors) serve(ctx context.Context) error {
 	}
 	if s.enrol != nil {
 		g.Go(func() error { return s.enrol.serve(ctx) })
+	}
+	if s.portal != nil {
+		g.Go(func() error { return s.portal.serve(ctx) })
 	}
 	if s.pages != nil {
 		g.Go(func() error { return s.pages.serve(ctx) })

@@ -12,8 +12,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/labwarden/labwarden/internal/domain/access/signin"
 	"github.com/labwarden/labwarden/internal/platform/config"
+	"github.com/labwarden/labwarden/internal/platform/signin"
 )
 
 // openID is the OpenID provider of the configuration in force. It is looked up at
@@ -76,6 +76,7 @@ func (h *Hub) takeBreached(c *config.Config) (bool, error) {
 		was := h.rooms.breached != breached{}
 		h.rooms.breached = breached{}
 		h.rooms.signin.SetBreached(nil)
+		h.rooms.portalDoor.SetBreached(nil)
 		return was, nil
 	}
 	if err != nil {
@@ -91,6 +92,7 @@ func (h *Hub) takeBreached(c *config.Config) (bool, error) {
 	}
 	h.rooms.breached = now
 	h.rooms.signin.SetBreached(b)
+	h.rooms.portalDoor.SetBreached(b)
 	h.slog.Info("new passwords are looked up in the list of stolen ones", "passwords", b.Count())
 	return true, nil
 }

@@ -14,11 +14,11 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/access/accessui"
 	"github.com/labwarden/labwarden/internal/domain/access/accounts"
 	"github.com/labwarden/labwarden/internal/domain/access/record"
-	"github.com/labwarden/labwarden/internal/domain/access/signin"
 	"github.com/labwarden/labwarden/internal/domain/certificates"
 	"github.com/labwarden/labwarden/internal/domain/partners/boxes"
 	"github.com/labwarden/labwarden/internal/domain/partners/entry"
 	"github.com/labwarden/labwarden/internal/domain/partners/keys"
+	"github.com/labwarden/labwarden/internal/domain/partners/portal"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/domain/results/resultsfhir"
 	"github.com/labwarden/labwarden/internal/domain/setup"
@@ -26,6 +26,7 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/event"
+	"github.com/labwarden/labwarden/internal/platform/signin"
 )
 
 // rooms are the domains beside results, on the hub's store. This file is where
@@ -45,6 +46,9 @@ type rooms struct {
 	certificates *certificates.Service
 	tunnels      *tunnelRoom
 	vpns         *vpnRoom
+
+	portal     *portal.Service
+	portalDoor *signin.Service // of practices' people
 }
 
 // furnish makes them. h has its store, vault, ledger, results and people.
@@ -74,6 +78,7 @@ func (h *Hub) furnish() {
 	h.Results.AlsoErase(h.rooms.fhir.EraseMessage)
 	h.rooms.vpns = &vpnRoom{h: h, dial: (&net.Dialer{}).DialContext, seen: map[string]vpnSeen{}}
 	h.rooms.tunnels = &tunnelRoom{h: h, book: tunnels.New(h.DB, h.Vault, h.now)}
+	h.furnishPortal()
 	h.rooms.record = record.New(h.DB, h.Vault, h.Log, patientMessages{h}, h.now, h.slog)
 }
 

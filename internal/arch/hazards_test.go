@@ -54,7 +54,7 @@ var formatted = regexp.MustCompile(`(?is)^\s*(select|insert|update|delete|with)\
 
 // tableNames are the files whose statements are filled with names of tables and
 // columns, which are constants of the program.
-var tableNames = []string{"internal/platform/rewrap/rewrap.go", "internal/domain/access/signin/tagged.go"}
+var tableNames = []string{"internal/platform/rewrap/rewrap.go", "internal/platform/signin/tagged.go"}
 
 // TestNothingGoesRoundTheLanguage: no unsafe memory, no C, and no statement of SQL
 // that values are formatted into (ASVS 5.0 V1.2.4, V1.4.1).

@@ -74,14 +74,18 @@ var table = []rule{
 	{layer: "internal/platform/vault", ours: onPlatform, modules: []string{
 		"golang.org/x/mod", "golang.org/x/crypto", "golang.org/x/text", // text: a name is normalised before its blind index
 	}},
+	{layer: "internal/platform/signin", ours: onPlatform, modules: []string{
+		"github.com/go-webauthn/webauthn", "github.com/descope/virtualwebauthn", "github.com/pquerna/otp",
+		"github.com/coreos/go-oidc/v3", "golang.org/x/oauth2", "golang.org/x/crypto",
+		"golang.org/x/text",            // passwords are normalised
+		"github.com/boombuler/barcode", // the QR code of an authenticator app, drawn as SVG
+	}},
 	{layer: "internal/platform/web", ours: onPlatform, modules: []string{"github.com/a-h/templ"}},
 	{layer: "internal/platform/*", ours: onPlatform},
 
 	{layer: "internal/domain/access", ours: onDomain, modules: []string{
-		"github.com/a-h/templ", "github.com/go-webauthn/webauthn", "github.com/descope/virtualwebauthn", "github.com/pquerna/otp",
-		"github.com/coreos/go-oidc/v3", "golang.org/x/oauth2", "golang.org/x/crypto",
-		"golang.org/x/text",            // passwords are normalised, names and lists of other systems read
-		"github.com/boombuler/barcode", // the QR code of an authenticator app, drawn as SVG
+		"github.com/a-h/templ",
+		"golang.org/x/text", // names and lists of other systems are read
 	}},
 	{layer: "internal/domain/certificates", ours: onDomain, modules: []string{
 		"github.com/a-h/templ",
@@ -91,6 +95,7 @@ var table = []rule{
 		"github.com/a-h/templ",
 		"github.com/boombuler/barcode", // the QR code of a fingerprint, drawn as SVG
 		"github.com/pquerna/otp",       // codes beside the passwords of boxes
+		"codeberg.org/go-pdf/fpdf",     // results of the portal as PDF
 	}},
 	{layer: "internal/domain/setup", ours: onDomain, modules: []string{"github.com/a-h/templ"}},
 	{layer: "internal/domain/results", ours: onDomain, modules: []string{

@@ -27,8 +27,12 @@ const (
 	PartnersTest   Permission = "partners.test" // send a test message
 	PartnerKeys    Permission = "partners.keys" // add and compare keys that results are encrypted to
 	PartnerKeysUse Permission = "partners.keys_use"
-	RoutesSee      Permission = "routes.see"  // stages, comparison, approvals
-	RoutesBack     Permission = "routes.back" // one step back
+	PortalSee      Permission = "portal.see"    // the provider portal's people and openings
+	PortalInvite   Permission = "portal.invite" // let people of practices in, and end that
+	PortalAnswer   Permission = "portal.answer" // answer what practices tell, show what a rule keeps back
+	PatientCopies  Permission = "copies.keep"   // patients' requests for their own results
+	RoutesSee      Permission = "routes.see"    // stages, comparison, approvals
+	RoutesBack     Permission = "routes.back"   // one step back
 	RoutesApprove  Permission = "routes.approve"
 	RoutesExplain  Permission = "routes.explain" // explain differences to the old path
 	LegalHold      Permission = "results.legal_hold"
@@ -138,6 +142,10 @@ var matrix = []row{
 	{Info{Permission: PartnersTest, What: "send a test message to a partner", Scoped: true}, []Role{adm, itp, tec}},
 	{Info{Permission: PartnerKeys, What: "add the keys that a partner's results are encrypted to, and compare them", Scoped: true, Fresh: true}, []Role{adm, sec, itp}},
 	{Info{Permission: PartnerKeysUse, What: "take partners' keys into use that somebody else added, retire and revoke them", Scoped: true, Fresh: true, Apart: true}, []Role{adm, sec}},
+	{Info{Permission: PortalSee, What: "see who of a practice opens results in the portal", Scoped: true}, []Role{adm, sec, com, dir, tec, fro, aud}},
+	{Info{Permission: PortalInvite, What: "invite people of practices to the portal, and end their access", Scoped: true, Fresh: true, Apart: true}, []Role{adm, fro}},
+	{Info{Permission: PortalAnswer, What: "answer what practices tell in the portal, and show them what a rule keeps back", Scoped: true}, []Role{dir, tec, fro}},
+	{Info{Permission: PatientCopies, What: "keep the list of patients who asked for their own results", Patient: true}, []Role{com, dir, fro}},
 	{Info{Permission: RoutesSee, What: "see routes, their stages and how they compare with the old path"}, []Role{adm, sec, com, dir, tec, itp, aud}},
 	{Info{Permission: RoutesBack, What: "take a route one step back"}, []Role{adm, sec, dir, tec}},
 	{Info{Permission: RoutesApprove, What: "approve that a route begins to carry", Delegated: true}, nil},

@@ -26,6 +26,7 @@ func (d *decoder) check(c *Config) {
 	d.checkEnrol(c.Node.Enrol, taken)
 	d.checkFHIR(&c.Node, taken)
 	d.checkTunnels(c, taken)
+	d.checkPortal(c, taken)
 	for _, name := range sorted(c.Sources) {
 		d.checkSource(c, name, taken)
 	}

@@ -19,15 +19,15 @@ func (d *decoder) checkPartner(c *Config, name string) {
 	d.checkContact(p, at+".contact")
 	dest, at := p.Destination, at+".destination"
 	var kinds []string
-	for _, k := range []string{"mllp", "fhir", "fhir_pull", "http", "sftp", "ftps", "folder", "box"} {
+	for _, k := range []string{"mllp", "fhir", "fhir_pull", "http", "sftp", "ftps", "folder", "box", "portal"} {
 		if d.written(at + "." + k) {
 			kinds = append(kinds, k)
 		}
 	}
 	if len(kinds) > 1 {
-		d.addKey(at+"."+kinds[1], Error, "keep one; make another partner for the other", "a destination is one of mllp, fhir, fhir_pull, http, sftp, ftps, folder and box, here are %s", strings.Join(kinds, " and "))
+		d.addKey(at+"."+kinds[1], Error, "keep one; make another partner for the other", "a destination is one of mllp, fhir, fhir_pull, http, sftp, ftps, folder, box and portal, here are %s", strings.Join(kinds, " and "))
 	} else if len(kinds) == 0 && d.written(at) && !d.bad(at) {
-		d.addKey(at, Error, "write mllp:, fhir:, fhir_pull:, http:, sftp:, ftps:, folder: or box: below it", "the destination is empty")
+		d.addKey(at, Error, "write mllp:, fhir:, fhir_pull:, http:, sftp:, ftps:, folder:, box: or portal: below it", "the destination is empty")
 	}
 	switch {
 	case dest.MLLP != nil:

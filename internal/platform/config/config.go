@@ -23,6 +23,7 @@ type Config struct {
 	Changes   *Changes           `yaml:"changes" sample:"off" doc:"How this configuration itself is changed from the pages."`
 	Profiles  *Profiles          `yaml:"profiles" sample:"off" doc:"Which parts of Labwarden are switched on. What is off has no menu, port or job."`
 	SignIn    *SignIn            `yaml:"sign_in" sample:"off" doc:"How people sign in besides passkeys and passwords, which are always there."`
+	Portal    Portal             `yaml:"portal" doc:"What the provider portal says and shows."`
 	Log       Log                `yaml:"log" doc:"What the program writes about itself; never patient data."`
 }
 
@@ -61,6 +62,7 @@ type Node struct {
 	Enrol    *Enrol            `yaml:"enrol" sample:"off" doc:"Where devices, partners and services fetch and renew certificates of the laboratory's own authority: docs/operate/certificates.md."`
 	FHIR     *FHIR             `yaml:"fhir" sample:"off" doc:"The FHIR R4 server for partners that fetch their results (destination fhir_pull). Without this section there is none."`
 	Tunnels  *Tunnels          `yaml:"tunnels" sample:"off" doc:"Tunnels to partners: docs/use/tunnels.md. Without this section there are none, and no port for them."`
+	Portal   *PortalSite       `yaml:"portal" sample:"off" doc:"The provider portal's own site, apart from the laboratory's pages. Without this section partners with a portal destination get nothing to open."`
 	Bypass   Bypass            `yaml:"bypass" doc:"The way round a hub that does not run: docs/operate/bypass.md."`
 	Scanner  *Scanner          `yaml:"scanner" sample:"off" doc:"The virus scanner that looks at files of partners: docs/operate/content-gate.md. Without this section files are not scanned for viruses; everything else about them is checked all the same."`
 	TLS      *KeyPair          `yaml:"tls" doc:"Our certificate, used by every listener and destination that names no other."`

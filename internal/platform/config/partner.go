@@ -5,7 +5,7 @@ type Partner struct {
 	Name        string      `yaml:"name" rule:"required" ex:"Riverside Family Practice" doc:"The partner's name as people read it."`
 	Providers   []Provider  `yaml:"providers" doc:"Ordering providers that belong to it. A route with check: ordering_provider sends nothing else."`
 	Accounts    []string    `yaml:"accounts" doc:"Client account numbers that belong to it. A route with check: account sends nothing else."`
-	Destination Destination `yaml:"destination" rule:"required" doc:"Where its results go: exactly one of mllp, fhir, fhir_pull, http, sftp, ftps, folder and box."`
+	Destination Destination `yaml:"destination" rule:"required" doc:"Where its results go: exactly one of mllp, fhir, fhir_pull, http, sftp, ftps, folder, box and portal."`
 	Box         *Box        `yaml:"box" sample:"off" doc:"The partner's drop box here, for SFTP and FTPS: who may come to it."`
 	Retry       Retry       `yaml:"retry" doc:"What happens while it cannot be reached."`
 	Contact     *Contact    `yaml:"contact" sample:"off" doc:"Whom to tell at the partner, of maintenance windows for example. Never of a patient."`
@@ -37,6 +37,7 @@ type Destination struct {
 	FTPS     *FTPSDestination     `yaml:"ftps" sample:"off" doc:"One file per message on the partner's FTP server with TLS, renamed into place when it is whole."`
 	Folder   *FolderDestination   `yaml:"folder" sample:"off" doc:"One file per message, renamed into place when it is whole."`
 	Box      *BoxDestination      `yaml:"box" sample:"off" doc:"A file in the partner's box here, which the partner fetches by SFTP or FTPS."`
+	Portal   *PortalDestination   `yaml:"portal" sample:"off" doc:"The provider portal, for a practice that has nothing but a browser: portal: {}. Who of it may look is decided on the partner's page; docs/use/portal-for-the-lab.md."`
 	Tunnel   string               `yaml:"tunnel" rule:"name" ex:"riverside" sample:"off" doc:"Name of the tunnel through which an mllp, fhir or http destination is reached (labwarden tunnel list). Its address is then one at the far side, which must be on the tunnel's list."`
 	Encrypt  *Encrypt             `yaml:"encrypt" sample:"off" doc:"Encrypts each body to the partner's key, end to end; for http, sftp, ftps, folder and box."`
 }
@@ -110,6 +111,11 @@ type FolderDestination struct {
 	Path     Path   `yaml:"path" rule:"required,folder" ex:"/srv/riverside/in" doc:"The folder; it must exist."`
 	Receipts bool   `yaml:"receipts" doc:"Writes a signed receipt beside each file: NAME.receipt.json, which labwarden verify checks offline."`
 	Name     string `yaml:"name" default:"{time}-{id}.hl7" doc:"File name: {id} (needed: the delivery), {time}, {date}, {partner}, {route} and plain characters. Never patient data."`
+}
+
+// PortalDestination is the practice's place in the provider portal.
+type PortalDestination struct {
+	RemindAfter Duration `yaml:"remind_after" default:"24h" rule:"min=1h,max=31d" doc:"A result that nobody of the practice has opened or fetched for this long is an item on Today."`
 }
 
 // Encrypt is whom a body is encrypted to. Exactly one of its fields is set.

@@ -65,17 +65,21 @@ func IsPage(r *http.Request, path string) bool {
 // Nonce is the one that scripts of this answer carry.
 func Nonce(r *http.Request) string { return of(r).nonce }
 
-const (
-	noticeCookie = "__Host-lw-notice"
-	maxNotice    = 400
-)
+const maxNotice = 400
+
+func (s *Server) noticeCookie() string {
+	if s.Notices != "" {
+		return s.Notices
+	}
+	return "__Host-lw-notice"
+}
 
 // Done ends a form that worked: the browser goes to path, which says notice once.
 // Neither may hold patient data. path must be of this site.
 func Done(w http.ResponseWriter, r *http.Request, path, notice string) error {
 	if notice != "" && len(notice) <= maxNotice {
 		http.SetCookie(w, &http.Cookie{
-			Name: noticeCookie, Value: base64.RawURLEncoding.EncodeToString([]byte(notice)), Path: "/", MaxAge: 60,
+			Name: of(r).s.noticeCookie(), Value: base64.RawURLEncoding.EncodeToString([]byte(notice)), Path: "/", MaxAge: 60,
 			Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		})
 	}
@@ -84,11 +88,12 @@ func Done(w http.ResponseWriter, r *http.Request, path, notice string) error {
 }
 
 func takeNotice(w http.ResponseWriter, r *http.Request) string {
-	c, err := r.Cookie(noticeCookie)
+	name := of(r).s.noticeCookie()
+	c, err := r.Cookie(name)
 	if err != nil {
 		return ""
 	}
-	http.SetCookie(w, &http.Cookie{Name: noticeCookie, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	http.SetCookie(w, &http.Cookie{Name: name, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	b, err := base64.RawURLEncoding.DecodeString(c.Value)
 	if err != nil || len(b) > maxNotice {
 		return ""
@@ -131,6 +136,9 @@ func back(s *Server, r *http.Request, err error, e *Error, ref string) kit.Actio
 	case ref != "" && s.Report != "" && of(r).who != nil:
 		_, shape, _ := strings.Cut(r.Pattern, " ")
 		return kit.Action{Text: "Report this problem", Href: s.Report + "?page=" + url.QueryEscape(shape) + "&ref=" + ref}
+	}
+	if s.Home != "" {
+		return kit.Action{Text: "Go to " + s.Home, Href: "/"}
 	}
 	return kit.Action{Text: "Go to Today", Href: "/"}
 }

@@ -23,6 +23,9 @@ const (
 	// Open is for everybody, signed in or not; Route.Why must say why that is
 	// right. Sign-in, assets.
 	Open
+	// SignedIn is for whoever is known, whatever they may: on a site whose people have
+	// no roles. The handler decides what is theirs; Route.Why must say how.
+	SignedIn
 )
 
 // Route is one door.
@@ -63,8 +66,10 @@ func (rt *Route) check() {
 		panic(fmt.Sprintf("route %q has no handler", rt.Pattern))
 	case rt.Access == Open && rt.Why == "":
 		panic(fmt.Sprintf("route %q is open to everybody and does not say why", rt.Pattern))
-	case rt.Access == Open && rt.Needs != "":
-		panic(fmt.Sprintf("route %q is open to everybody and asks for a permission", rt.Pattern))
+	case rt.Access == SignedIn && rt.Why == "":
+		panic(fmt.Sprintf("route %q is for everybody who is signed in and does not say how it decides what is theirs", rt.Pattern))
+	case rt.Access != ByPermission && rt.Needs != "":
+		panic(fmt.Sprintf("route %q is not judged by permission and asks for one", rt.Pattern))
 	case rt.Access == ByPermission && rt.Needs == "":
 		panic(fmt.Sprintf("route %q asks for no permission", rt.Pattern))
 	}

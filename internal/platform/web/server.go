@@ -41,6 +41,13 @@ type Server struct {
 	Now     func() time.Time
 	Log     *slog.Logger
 	Version string // the program's, for the API's description
+	// PagesOnly has neither API nor live hints: a site for people outside.
+	PagesOnly bool
+	// Home is what a refusal offers beside the reason: the name of "/". Empty is Today.
+	Home string
+	// Notices is the cookie that carries what was just done to the next page; empty is
+	// the pages' own. Two sites on one host need two.
+	Notices string
 	// Active bounds the requests under way of people who are signed in; 0 is 256. One
 	// of them gets a quarter. Strangers share half as many of their own, a quarter of
 	// Active each address. Exports and live pages are bounded apart.
@@ -130,8 +137,10 @@ func (s *Server) Handler() http.Handler {
 	if s.Live == nil {
 		s.Live = NewLive()
 	}
-	s.Add(s.liveRoute(), s.describeRoute())
-	s.Add(s.explorerRoutes()...)
+	if !s.PagesOnly {
+		s.Add(s.liveRoute(), s.describeRoute())
+		s.Add(s.explorerRoutes()...)
+	}
 	s.Add(assetRoutes()...)
 	mux := http.NewServeMux()
 	for i := range s.routes {
@@ -232,6 +241,10 @@ func (s *Server) serve(rt *Route) http.Handler {
 		}
 		if err := s.pace(r, rt, who); err != nil {
 			s.fail(w, r, err)
+			return
+		}
+		if rt.Access == SignedIn && who == nil {
+			s.fail(w, r, &Error{Kind: KindSignIn, Message: "Sign in first."})
 			return
 		}
 		if rt.Access == ByPermission {

@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"github.com/labwarden/labwarden/internal/domain/access"
-	"github.com/labwarden/labwarden/internal/domain/access/signin"
 	"github.com/labwarden/labwarden/internal/platform/authz"
+	"github.com/labwarden/labwarden/internal/platform/signin"
 )
 
 // infoOf is what signin must know of a person.

@@ -20,8 +20,8 @@ import (
 	"time"
 
 	"github.com/labwarden/labwarden/internal/domain/access"
-	"github.com/labwarden/labwarden/internal/domain/access/signin"
 	"github.com/labwarden/labwarden/internal/platform/authz"
+	"github.com/labwarden/labwarden/internal/platform/signin"
 )
 
 // idp is a small OpenID provider; its person is who claims says.

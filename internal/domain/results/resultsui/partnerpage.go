@@ -75,6 +75,9 @@ func (d Deps) partnerTools(r *http.Request, v *partnerView) templ.Component {
 	if web.Scope(r, authz.PartnersSee).Holds(authz.Object{Partner: v.Partner}) {
 		add(kit.Action{Text: "Keys", Href: "/partners/" + v.Partner + "/keys", Icon: "key"})
 	}
+	if d.conf().Partners[v.Partner].Destination.Portal != nil && every(web.Scope(r, authz.PortalSee), of) {
+		add(kit.Action{Text: "Who opens its results", Href: "/portal/" + v.Partner, Icon: "people"})
+	}
 	paused := false
 	for _, g := range v.Gates {
 		paused = paused || g.Kind == results.TransportStop

@@ -121,6 +121,8 @@ func protocol(d *config.Destination) string {
 		s = "Files over SFTP"
 	case d.FTPS != nil:
 		s = "Files over FTPS"
+	case d.Portal != nil:
+		return "Provider portal"
 	case d.Folder != nil && d.Encrypt != nil:
 		return "Encrypted files in a folder"
 	case d.Folder != nil:

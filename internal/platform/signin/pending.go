@@ -37,6 +37,7 @@ type pending struct {
 	Person  []byte          `json:"person,omitempty"`
 	Again   bool            `json:"again,omitempty"` // a step-up
 	Expires int64           `json:"expires"`
+	Realm   string          `json:"realm,omitempty"`
 	Data    json.RawMessage `json:"data,omitempty"`
 	// After is the half-done sign-in that this one completes.
 	After []byte `json:"after,omitempty"`
@@ -68,6 +69,7 @@ func pendingPlace(id []byte) vault.Where {
 }
 
 func (s *Service) sealPending(id []byte, p *pending) ([]byte, error) {
+	p.Realm = s.Realm
 	text, err := json.Marshal(p)
 	if err != nil {
 		return nil, fmt.Errorf("write a pending step: %w", err)
@@ -122,7 +124,7 @@ func (s *Service) open(id, body []byte, kind string) (*pending, error) {
 	}
 	// One that ends later than any could was begun before the clock went back.
 	now := s.Now()
-	if p.Kind != kind || p.Expires < now.UnixMicro() || p.Expires > now.Add(seedFor).UnixMicro() {
+	if p.Kind != kind || p.Realm != s.Realm || p.Expires < now.UnixMicro() || p.Expires > now.Add(seedFor).UnixMicro() {
 		return nil, &Refused{Reason: Gone}
 	}
 	return p, nil

@@ -1,6 +1,7 @@
 // Package signin is how a person proves who they are: passkeys, password with
 // one-time code, recovery codes, or an OpenID provider. It keeps each way under the person's id, which
-// package access owns, and answers with how well the proof was made
+// whoever keeps people owns (domain access the laboratory's, domain partners those
+// of practices), and answers with how well the proof was made
 // (authz.Level); it makes no session.
 //
 // Guarantees:

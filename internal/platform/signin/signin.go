@@ -74,8 +74,12 @@ type Settings struct {
 
 // Options are what a Service works with.
 type Options struct {
-	DB     *store.DB
-	Vault  Vault
+	DB    *store.DB
+	Vault Vault
+	// Realm parts the people of one site from those of another that share the tables:
+	// a half-done sign-in, a challenge and a count of wrong tries belong to one realm.
+	// Empty is the laboratory's own; their ids are never the same in any case.
+	Realm  string
 	People People
 	Hasher *Hasher
 	Now    func() time.Time

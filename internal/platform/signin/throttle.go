@@ -63,6 +63,9 @@ type counter struct {
 }
 
 func (s *Service) counter(kind string, l limit, of string) counter {
+	if s.Realm != "" {
+		kind = s.Realm + " " + kind
+	}
 	x := s.Vault.Index("signin attempts", []byte(kind), []byte(of))
 	return counter{x[:], l}
 }
@@ -315,6 +318,9 @@ func (s *Service) fact(ctx context.Context, tx *store.Tx, kind string, person ev
 	if ask.again() {
 		rest = append(rest, ledger.Pair{K: "for", V: "step-up"})
 	}
+	if s.Realm != "" {
+		rest = append(rest, ledger.Pair{K: "realm", V: ledger.Code(s.Realm)})
+	}
 	_, err := bus.Publish(ctx, tx, ledger.Event{Kind: kind, At: max(s.Now().UnixMicro(), 0), IDs: ids, Codes: rest, Numbers: numbers})
 	return err
 }
@@ -339,3 +345,29 @@ func (s *Service) Sweep(ctx context.Context) error {
 }
 
 var errNobody = errors.New("there is no such person")
+
+// ByCode is a code that somebody was given on paper.
+const ByCode Way = "code"
+
+// Guarded looks at a secret of another room, of what is guessed at, with the waits
+// that wrong passwords have: on that thing and from that network. look says whether
+// the secret is right; wrong is Refused with NoMatch.
+func (s *Service) Guarded(ctx context.Context, what, of string, ask Ask, look func(context.Context) (bool, error)) error {
+	c := s.counter("guarded "+what, onCodes, of)
+	was, err := s.reserve(ctx, c, ask.From)
+	if err != nil {
+		return err
+	}
+	right, err := look(ctx)
+	switch {
+	case err != nil:
+		return s.giveBack(ctx, c, err)
+	case !right:
+		return s.failed(ctx, ask, event.ID{}, ByCode, NoMatch, was)
+	}
+	err = s.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error { return c.clear(ctx, tx) })
+	if err != nil {
+		return fmt.Errorf("count a try: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,252 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labwarden/labwarden/internal/channel"
+	"github.com/labwarden/labwarden/internal/domain/partners/portal"
+	"github.com/labwarden/labwarden/internal/domain/partners/portalui"
+	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/platform/authz"
+	"github.com/labwarden/labwarden/internal/platform/config"
+	"github.com/labwarden/labwarden/internal/platform/event"
+	"github.com/labwarden/labwarden/internal/platform/pki"
+	"github.com/labwarden/labwarden/internal/platform/signin"
+	"github.com/labwarden/labwarden/internal/platform/web"
+)
+
+// portalRealm parts the people of practices from the laboratory's own.
+const portalRealm = "portal"
+
+// furnishPortal makes the portal's rooms.
+func (h *Hub) furnishPortal() {
+	h.rooms.portal = portal.New(portal.Deps{
+		DB: h.DB, Vault: h.Vault, Results: portalResults{h}, Raise: h.Alarms, Now: h.now, Log: h.slog, Settings: h.portalSettings,
+	})
+	h.rooms.portalDoor = signin.New(signin.Options{
+		DB: h.DB, Vault: h.Vault, Realm: portalRealm, People: h.rooms.portal, Hasher: signin.NewHasher(signin.HasherOptions{}), Now: h.now, Log: h.slog, Raise: h.Alarms,
+	})
+	h.rooms.portal.With(h.rooms.portalDoor)
+}
+
+// portalSettings are those of the configuration in force; none while there is none.
+func (h *Hub) portalSettings() portal.Settings {
+	out := portal.Settings{Partners: map[string]string{}}
+	c := h.inForce()
+	if c == nil {
+		return out
+	}
+	out.Letter, out.Idle = c.Portal.Letter.Std(), c.Portal.Idle.Std()
+	for key, p := range c.Partners {
+		if p.Destination.Portal != nil {
+			out.Partners[key] = p.Name
+		}
+	}
+	for _, r := range c.Portal.Rules {
+		out.Rules = append(out.Rules, portal.Rule{Name: r.Name, Codes: r.Codes, Under: r.Under, Copies: r.Copies, Then: r.Then})
+	}
+	return out
+}
+
+// portalRemind is after how long an unopened result is an item on Today.
+func (h *Hub) portalRemind() map[string]time.Duration {
+	out := map[string]time.Duration{}
+	if c := h.inForce(); c != nil {
+		for key, p := range c.Partners {
+			if p.Destination.Portal != nil {
+				out[key] = p.Destination.Portal.RemindAfter.Std()
+			}
+		}
+	}
+	return out
+}
+
+// portalResults is what the portal asks of the results.
+type portalResults struct{ h *Hub }
+
+func (p portalResults) Sent(ctx context.Context, delivery int64) ([]byte, error) {
+	body, err := p.h.Results.Sent(ctx, delivery)
+	switch {
+	case errors.Is(err, results.ErrErased):
+		return nil, errors.Join(portal.ErrGone, err)
+	case errors.Is(err, results.ErrViewsClosed):
+		return nil, errors.Join(portal.ErrClosed, err)
+	case errors.Is(err, results.ErrConflict):
+		return nil, errors.Join(portal.ErrSoon, err)
+	case errors.Is(err, results.ErrNotFound):
+		return nil, errors.Join(portal.ErrNotFound, err)
+	}
+	return body, err
+}
+
+// Opened tells the delivery that the practice's people have read it; who did stands
+// in the portal's own rows and events.
+func (p portalResults) Opened(ctx context.Context, delivery int64, at time.Time, _ string) error {
+	return p.h.Results.PickedUp(ctx, delivery, at, results.PickupRead)
+}
+
+// portalSender puts results into a practice's portal.
+type portalSender struct {
+	h       *Hub
+	partner string
+}
+
+// portalCharset carries the source's charset beside a message whose own header names
+// none.
+func portalCharset(r results.Rendering) (channel.Message, error) {
+	m := r.Message
+	if name := r.Charset.Name(); name != "" {
+		m.ContentType = mime.FormatMediaType(m.ContentType, map[string]string{"charset": name})
+	}
+	return m, nil
+}
+
+func (s portalSender) Close() error { return nil }
+
+// Send is done when the result is ready to be opened: Placed. What a rule keeps back
+// is placed too, and the code says so.
+func (s portalSender) Send(ctx context.Context, m channel.Message) (channel.Receipt, error) {
+	peer := channel.Peer{Name: s.partner, Proof: "none"}
+	fail := func(class channel.Class, err error) (channel.Receipt, error) {
+		return channel.Receipt{}, &channel.Error{Class: class, Peer: peer, Err: err}
+	}
+	if s.h.portalSettings().Partners[s.partner] == "" {
+		return fail(channel.Misconfigured, errors.New("the partner has no portal any more"))
+	}
+	i := strings.LastIndexByte(m.ID, '-')
+	message, err := event.ParseID(m.ID[:max(i, 0)])
+	seq, e2 := strconv.ParseInt(m.ID[i+1:], 10, 64)
+	if err != nil || e2 != nil { // a test message: nothing is put before people
+		return channel.Receipt{Level: channel.Placed, Code: "portal-ready", Peer: peer, At: s.h.now()}, nil
+	}
+	_, params, _ := mime.ParseMediaType(m.ContentType) // ours, and without a charset as a rule
+	placed, err := s.h.rooms.portal.Place(ctx, portal.Parcel{Delivery: seq, Message: message, Partner: s.partner, Body: m.Body, Charset: params["charset"]})
+	switch {
+	case errors.Is(err, portal.ErrUnfit):
+		return fail(channel.Unfit, portal.ErrUnfit)
+	case err != nil:
+		return fail(channel.Unreachable, err)
+	}
+	r := channel.Receipt{Level: channel.Placed, Code: "in-portal", Peer: peer, At: placed.At}
+	if placed.Withheld != "" {
+		r.Code = "kept-back"
+	}
+	return r, nil
+}
+
+// portalDeps are what the pages of both sides stand on.
+func (h *Hub) portalDeps(c *config.Config) portalui.Deps {
+	refused := &refusals{h: h, last: map[string]time.Time{}}
+	return portalui.Deps{
+		Portal: h.rooms.portal, SignIn: h.rooms.portalDoor, Lab: func() string { return h.current(c).Lab.Name }, Phone: func() string { return h.current(c).Portal.Phone },
+		Address: func() string {
+			if c.Node.Portal == nil {
+				return "(node.portal.public_url is not set)"
+			}
+			return strings.TrimSuffix(strings.TrimPrefix(string(c.Node.Portal.PublicURL), "https://"), "/")
+		},
+		Now: h.now, Log: h.slog, Version: h.version, Zone: time.Local, Refused: refused.note,
+	}
+}
+
+// portalModule is the laboratory's side.
+func (h *Hub) portalModule(c *config.Config) Module {
+	d := h.portalDeps(c)
+	return Module{
+		Name: "portal", Profile: config.ProfileCarry, Routes: portalui.LabRoutes(d), Today: portalui.Today(d, h.portalRemind),
+		Menu: []MenuItem{
+			{Name: "Portal", Href: "/portal", Icon: "inbox", Needs: authz.PortalSee},
+			{Name: "Patients' copies", Href: "/patient-copies", Icon: "download", Needs: authz.PatientCopies},
+		},
+	}
+}
+
+// portalSite is the portal's own listener.
+type portalSite struct {
+	web  *web.Server
+	http *http.Server
+	ln   net.Listener
+}
+
+// openPortal opens the portal's door; nil where the configuration has none. One that
+// cannot be opened is a fault that is shown and stops no result.
+func (h *Hub) openPortal(ctx context.Context, c *config.Config) (*portalSite, error) {
+	w := c.Node.Portal
+	if w == nil {
+		return nil, nil
+	}
+	h.rooms.portalDoor.Apply(signin.Settings{PublicURL: string(w.PublicURL), Lab: c.Lab.Name + " results"})
+	if err := h.rooms.portalDoor.PasskeysWork(); err != nil {
+		h.slog.Warn("nobody can use a passkey in the portal", "error", err)
+	}
+	conf, err := h.portalTLS(c)
+	if err != nil {
+		return nil, err
+	}
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", string(w.Listen))
+	if err != nil {
+		return nil, fmt.Errorf("open the portal's address: %w", err)
+	}
+	s := portalui.Site(h.portalDeps(c))
+	p := &portalSite{web: s, ln: tls.NewListener(limitConns(ln, pagesConns, pagesEach), conf)}
+	p.http = &http.Server{
+		Handler: s.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: pagesHeaders, TLSConfig: conf,
+		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: pagesStreams},
+		ErrorLog: slog.NewLogLogger(h.slog.Handler(), slog.LevelDebug), // scanners fill it
+	}
+	h.slog.Info("portal", "address", ln.Addr().String(), "url", string(w.PublicURL))
+	return p, nil
+}
+
+// portalTLS serves TLS 1.3. Without a certificate of its own the site has one of an
+// authority that ends with the process: enough to try it on this machine.
+func (h *Hub) portalTLS(c *config.Config) (*tls.Config, error) {
+	w := c.Node.Portal
+	out := &tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{"h2", "http/1.1"}}
+	if w.TLS != nil {
+		if _, err := tls.LoadX509KeyPair(string(w.TLS.Certificate), string(w.TLS.Key)); err != nil {
+			return nil, fmt.Errorf("load the portal's certificate %s: %w", w.TLS.Certificate, err)
+		}
+		own := &ownCertificate{files: *w.TLS, now: h.now}
+		out.GetCertificate = own.get
+		return out, nil
+	}
+	u, err := url.Parse(string(w.PublicURL))
+	if err != nil || u.Hostname() == "" {
+		return nil, errors.New("read node.portal.public_url: it has no host")
+	}
+	hosts := []string{u.Hostname()}
+	for _, own := range []string{"localhost", "127.0.0.1"} {
+		if own != hosts[0] {
+			hosts = append(hosts, own)
+		}
+	}
+	root, err := pki.NewFor(pki.Options{Name: c.Lab.Name, Now: h.now(), Life: pagesRootLife, Rand: rand.Reader}, hosts...)
+	if err != nil {
+		return nil, fmt.Errorf("make a certificate for the portal: %w", err)
+	}
+	made := &madeCertificate{root: root, hosts: hosts, now: h.now}
+	if _, err := made.get(nil); err != nil {
+		return nil, err
+	}
+	out.GetCertificate = made.get
+	return out, nil
+}
+
+// serve answers until ctx ends.
+func (p *portalSite) serve(ctx context.Context) error {
+	return (&pages{web: p.web, http: p.http, ln: p.ln}).serve(ctx)
+}

@@ -1,0 +1,77 @@
+package portal
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ErrUnfit: a result cannot be shown in the portal at all; a person must look.
+var ErrUnfit = errors.New("this result cannot be shown in the portal")
+
+// What a rule does.
+const (
+	Withhold = "withhold"          // until the laboratory lets it go
+	Only     = "ordering_provider" // to the ordering provider alone
+)
+
+// Rule keeps results from the portal, or from all but one. All of its conditions
+// must hold; one that is empty holds always.
+type Rule struct {
+	Name string
+	// Codes are services or observations (OBR-4.1, OBX-3.1), any of them.
+	Codes []string
+	// Under is an age in years at the time it is placed, by PID-7; a birth date that
+	// cannot be read counts as under any age. 0 asks nothing.
+	Under int
+	// Copies: the report names somebody besides the ordering provider (OBR-28).
+	Copies bool
+	// Partners are those it is for; empty: all.
+	Partners []string
+	Then     string
+}
+
+// fits says whether a rule is about a report.
+func (r *Rule) fits(p *Report, now time.Time) bool {
+	if len(r.Codes) > 0 && !slices.ContainsFunc(p.Orders, func(o Order) bool {
+		return slices.Contains(r.Codes, o.Code) || slices.ContainsFunc(o.Rows, func(x Row) bool { return slices.Contains(r.Codes, x.Code) })
+	}) {
+		return false
+	}
+	if r.Under > 0 && !under(p.Patient.Born, r.Under, now) {
+		return false
+	}
+	return !r.Copies || slices.ContainsFunc(p.Orders, func(o Order) bool { return len(o.CopyTo) > 0 })
+}
+
+func under(born string, years int, now time.Time) bool {
+	t, err := time.Parse(time.DateOnly, born)
+	return err != nil || t.AddDate(years, 0, 0).After(now)
+}
+
+// judge says which rule withholds a report, and to whom alone it may be shown: the
+// identifiers of its ordering providers, joined; "-" where it names none.
+func judge(rules []Rule, p *Report, now time.Time) (withheld, only string) {
+	for i := range rules {
+		r := &rules[i]
+		if !r.fits(p, now) {
+			continue
+		}
+		switch {
+		case r.Then == Withhold && withheld == "":
+			withheld = r.Name
+		case r.Then == Only && only == "":
+			var ids []string
+			for j := range p.Orders {
+				if id := p.Orders[j].ProviderID; id != "" && !slices.Contains(ids, id) {
+					ids = append(ids, id)
+				}
+			}
+			if only = strings.Join(ids, " "); only == "" {
+				only = "-"
+			}
+		}
+	}
+	return withheld, only
+}

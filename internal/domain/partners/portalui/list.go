@@ -1,0 +1,192 @@
+package portalui
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"github.com/labwarden/labwarden/internal/domain/partners/portal"
+	"github.com/labwarden/labwarden/internal/platform/event"
+	"github.com/labwarden/labwarden/internal/platform/web"
+	"github.com/labwarden/labwarden/internal/platform/web/kit"
+)
+
+func (s *site) ownRoutes() []web.Route {
+	own := func(pattern string, h web.Handler) web.Route {
+		return web.Route{Pattern: pattern, Access: web.SignedIn, Why: whyOwn, Handle: h}
+	}
+	batch := own("POST /fetch", s.fetch)
+	batch.Stream = true
+	key := own("POST /me/passkey/finish", s.keyAdd)
+	key.MaxBody = maxAnswer
+	return []web.Route{
+		own("GET /{$}", s.list), batch,
+		own("GET /results/{id}", s.result), own("GET /results/{id}/pdf", s.pdf), own("GET /results/{id}/documents/{n}", s.document), own("GET /results/{id}/message", s.message),
+		own("POST /results/{id}/missing", s.missingOne), own("GET /results/{id}/wrong", s.wrongPage), own("POST /results/{id}/wrong", s.wrongSaid),
+		own("GET /missing", s.missingPage), own("POST /missing", s.missingSaid),
+		own("GET /colleagues", s.colleagues), own("POST /colleagues", s.lend), own("POST /colleagues/{id}/end", s.unlend),
+		own("GET /me", s.me), own("POST /me/passkey/begin", s.keyMore), key,
+	}
+}
+
+const listSize = 50
+
+func (s *site) list(w http.ResponseWriter, r *http.Request) error {
+	p, err := s.person(r)
+	if err != nil {
+		return err
+	}
+	q := r.URL.Query()
+	skip, _ := strconv.Atoi(q.Get("skip")) // a number that is none is 0
+	a := portal.Ask{Partner: q.Get("of"), All: q.Get("show") == "all", Skip: min(max(skip, 0), 5000), Limit: listSize}
+	page, err := s.Portal.List(r.Context(), p, a)
+	if err != nil {
+		return err
+	}
+	names, several := s.Portal.Settings().Partners, len(p.Partners()) > 1
+	now := web.Now(r)
+	out := kit.Page{Title: "Results", Lead: freshWords(page.Fresh), Nav: "/"}
+	if a.All {
+		out.Rest = "Opened ones stand below."
+	}
+	t := kit.Table{Caption: "Results", Total: len(page.Items), Empty: "No new results. Everything the laboratory has sent you has been opened or fetched.", Columns: []kit.Column{
+		{Name: "Patient"}, {Name: "Tests"}, {Name: "Collected"}, {Name: "State"},
+	}}
+	if a.All {
+		t.Empty = "The laboratory has sent nothing here yet."
+	}
+	if several {
+		t.Columns = append(t.Columns, kit.Column{Name: "Practice"})
+	}
+	for i := range page.Items {
+		x := &page.Items[i]
+		sub := "born " + x.Label.Born
+		if x.Label.Born == "" {
+			sub = "birth date not given"
+		}
+		if x.Label.Patient == "" {
+			x.Label.Patient = "Patient not named"
+		}
+		tests := kit.Cell{Text: strings.Join(x.Label.Tests, ", "), Sub: strings.Join(x.Label.Orders, ", ")}
+		cells := []kit.Cell{
+			{Text: x.Label.Patient, Sub: sub, Href: "/results/" + x.ID.String()}, tests, kit.CMono(x.Label.Collected), itemState(x, now),
+		}
+		if several {
+			cells = append(cells, kit.C(names[x.Partner]))
+		}
+		t.Rows = append(t.Rows, kit.Row{Key: x.ID.String(), At: x.Fresh && x.Urgent, Cells: cells})
+	}
+	link := func(show string, skip int) string {
+		v := "/?show=" + show
+		if a.Partner != "" {
+			v += "&of=" + a.Partner
+		}
+		if skip > 0 {
+			v += "&skip=" + strconv.Itoa(skip)
+		}
+		return v
+	}
+	show := "new"
+	if a.All {
+		show = "all"
+	}
+	tabs := []kit.Tab{{Name: "New", Href: link("new", 0), Current: !a.All, Count: page.Fresh}, {Name: "All", Href: link("all", 0), Current: a.All}}
+	parts := []templ.Component{s.critical(), kit.Tabs("Which results", tabs)}
+	if several {
+		parts = append(parts, s.practices(p, a))
+	}
+	parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "Results", Sub: "unopened first, the newest first", Body: kit.DataTable(t)}))
+	var more []kit.Action
+	if a.Skip > 0 {
+		more = append(more, kit.Action{Text: "Back", Href: link(show, max(0, a.Skip-listSize)), Icon: "back"})
+	}
+	if page.More {
+		more = append(more, kit.Action{Text: "More", Href: link(show, a.Skip+listSize), Icon: "next"})
+	}
+	if len(more) > 0 {
+		parts = append(parts, kit.Buttons(more...))
+	}
+	if page.Fresh > 0 {
+		parts = append(parts, s.fetchSheet(p, a.Partner))
+	}
+	out.Body = templ.Join(parts...)
+	return web.Render(w, r, out)
+}
+
+func freshWords(n int) string {
+	switch {
+	case n == 0:
+		return "No new results."
+	case n >= 1000:
+		return "More than 1,000 new results."
+	}
+	return kit.Many(n, "new result.", "new results.")
+}
+
+// critical says what a page never replaces (SAFETY.md 10).
+func (s *site) critical() templ.Component {
+	return kit.Foot(kit.Unknown, "The laboratory phones you about critical results. Opening this page does not replace the call. Questions: "+s.phone()+".")
+}
+
+func (s *site) practices(p *portal.Person, a portal.Ask) templ.Component {
+	names := s.Portal.Settings().Partners
+	show := ""
+	if a.All {
+		show = "&show=all"
+	}
+	tabs := []kit.Tab{{Name: "All practices", Href: "/?of=" + show, Current: a.Partner == ""}}
+	for _, key := range p.Partners() {
+		tabs = append(tabs, kit.Tab{Name: names[key], Href: "/?of=" + key + show, Current: a.Partner == key})
+	}
+	return kit.Tabs("Whose results", tabs)
+}
+
+// itemState is how a result stands: what the LIS flagged, and who has seen it.
+func itemState(x *portal.Item, now time.Time) kit.Cell {
+	state, text := kit.Unknown, "opened"
+	switch {
+	case x.Fresh && x.Urgent:
+		state, text = kit.Stopped, "new, flagged critical by the laboratory's system"
+	case x.Fresh:
+		state, text = kit.Warn, "new"
+	case !x.Fetched.IsZero() && x.Opened.IsZero():
+		text = "fetched as a file"
+	}
+	if x.Urgent && !x.Fresh {
+		text += ", flagged critical by the laboratory's system"
+	}
+	sub := "came " + kit.Clock(x.Placed, now)
+	if !x.Fresh && x.OpenedName != "" {
+		sub = "by " + x.OpenedName
+	}
+	if x.Superseded != (event.ID{}) {
+		sub += "; superseded by a later version"
+	}
+	if x.Label.Status != "" && x.Label.Status != "final" {
+		text += ", " + x.Label.Status
+	}
+	return kit.Cell{State: &state, Word: text, Text: text, Sub: sub}
+}
+
+// fetchSheet offers all new ones as one file.
+func (s *site) fetchSheet(p *portal.Person, partner string) templ.Component {
+	names := s.Portal.Settings().Partners
+	fields := []kit.Field{{Name: "form", Label: "As", Kind: kit.SelectField, Value: "batch", Options: []kit.Option{{Value: "batch", Text: "one HL7 file (batch)"}, {Value: "zip", Text: "a zip with a file for each"}}}}
+	if of := p.Partners(); len(of) > 1 && partner == "" {
+		o := kit.Field{Name: "of", Label: "Practice", Kind: kit.SelectField}
+		for _, key := range of {
+			o.Options = append(o.Options, kit.Option{Value: key, Text: names[key]})
+		}
+		fields = append([]kit.Field{o}, fields...)
+	}
+	f := kit.FormOpts{Action: "/fetch", Submit: "Download all new ones", Fields: fields, Hidden: map[string]string{}}
+	if partner != "" {
+		f.Hidden["of"] = partner
+	}
+	return kit.Sheet(kit.SheetOpts{Title: "For your own system", Sub: "save the file in its import folder", Pad: true, Body: templ.Join(
+		paragraph("Everything that is new, as the laboratory sent it, oldest first. What is in the file counts as fetched by you."), kit.Form(f),
+	)})
+}
