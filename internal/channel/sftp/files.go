@@ -109,7 +109,7 @@ func (f *files) Filewrite(r *sftp.Request) (io.WriterAt, error) {
 	if err == nil && p.IsDir() {
 		err = channel.Refuse("this is a folder")
 	}
-	if err == nil && (r.Pflags().Append || r.Pflags().Read) {
+	if err == nil && r.Pflags().Append {
 		err = channel.Refuse("files here are written new and whole: send the file from its begin")
 	}
 	if err != nil {

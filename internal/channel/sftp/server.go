@@ -49,10 +49,12 @@ type Door interface {
 
 // Limits of a server; zero is the default in brackets.
 type Limits struct {
-	SignIn   time.Duration // from the first byte to signed in [30 s]
-	Waiting  int           // connections that are signing in [100]
-	Tries    int           // keys and passwords a connection may try [6]
-	Sessions int           // at a time, of one connection [4]
+	SignIn  time.Duration // from the first byte to signed in [30 s]
+	Waiting int           // connections that are signing in [200]
+	// WaitingEach are those of one address [20].
+	WaitingEach int
+	Tries       int // keys and passwords a connection may try [6]
+	Sessions    int // at a time, of one connection [4]
 }
 
 // Server runs SSH for the subsystem "sftp".
@@ -65,7 +67,7 @@ type Server struct {
 	Log    *slog.Logger
 
 	once    sync.Once
-	waiting chan struct{}
+	waiting waiting
 }
 
 // version is what the server calls itself. It names no version of its own.
@@ -82,10 +84,9 @@ func (s *Server) Serve(ctx context.Context, nc net.Conn) (err error) {
 			err = fmt.Errorf("panic: %v", v)
 		}
 	}()
-	s.once.Do(func() { s.waiting = make(chan struct{}, or(s.Limits.Waiting, 100)) })
-	select {
-	case s.waiting <- struct{}{}:
-	default:
+	s.once.Do(func() { s.waiting.max, s.waiting.each = or(s.Limits.Waiting, 200), or(s.Limits.WaitingEach, 20) })
+	leave, ok := s.waiting.enter(nc)
+	if !ok {
 		return errBusy
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -94,7 +95,7 @@ func (s *Server) Serve(ctx context.Context, nc net.Conn) (err error) {
 	defer stop()
 	var guest Guest
 	conn, chans, reqs, err := func() (*ssh.ServerConn, <-chan ssh.NewChannel, <-chan *ssh.Request, error) {
-		defer func() { <-s.waiting }()
+		defer leave()
 		if err := nc.SetDeadline(time.Now().Add(or(s.Limits.SignIn, 30*time.Second))); err != nil {
 			return nil, nil, nil, fmt.Errorf("set deadline: %w", err)
 		}

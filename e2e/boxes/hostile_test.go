@@ -1,0 +1,219 @@
+package boxes
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// The door is for files: no shell, no command, no forwarding, no environment.
+func TestNothingButFiles(t *testing.T) {
+	l := newLab(t)
+	c, err := l.dial(t.Context(), "riverside")
+	l.must(err)
+	defer c.Close()
+	for _, kind := range []string{"direct-tcpip", "x11", "auth-agent@openssh.com", "direct-streamlocal@openssh.com", "tun@openssh.com"} {
+		if ch, _, err := c.OpenChannel(kind, nil); err == nil {
+			ch.Close()
+			t.Errorf("a channel %s is opened", kind)
+		}
+	}
+	if ln, err := c.Listen("tcp", "127.0.0.1:0"); err == nil {
+		ln.Close()
+		t.Error("it listens for the client")
+	}
+	for _, ask := range []func(s *ssh.Session) error{
+		func(s *ssh.Session) error { return s.Run("id") },
+		func(s *ssh.Session) error { return s.Shell() },
+		func(s *ssh.Session) error { return s.RequestPty("xterm", 24, 80, nil) },
+		func(s *ssh.Session) error { return s.Setenv("LD_PRELOAD", "/tmp/x.so") },
+		func(s *ssh.Session) error { return s.RequestSubsystem("netconf") },
+		func(s *ssh.Session) error { return s.Run("scp -t /inbox") },
+	} {
+		s, err := c.NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ask(s); err == nil {
+			t.Error("something other than files was granted")
+		}
+		s.Close()
+	}
+}
+
+func TestPathsOfAHostileClient(t *testing.T) {
+	l := newLab(t)
+	f := l.mustFiles("riverside")
+	w, err := f.Create("/inbox/a.csv")
+	l.must(err)
+	_, err = w.Write(csv(100))
+	l.must(err)
+	l.must(w.Close())
+	for _, p := range []string{
+		"/etc/passwd", "../../etc/passwd", "/inbox/../../etc/passwd", "/inbox/../inbox/../../x", "/inboxes/a.csv", "/inbox/a.csv/../../../etc/passwd", "/inbox/a.csv\x00.pdf",
+		"/inbox/" + strings.Repeat("a", 201), "/inbox/a\u0301.csv", "/inbox/..%2f..%2fetc", "/inbox/a\\..\\b", "/INBOX/a.csv", strings.Repeat("/inbox", 900), "/northgate/inbox/a.csv", "/results/../../boxes",
+	} {
+		if r, err := f.Open(p); err == nil {
+			b, _ := io.ReadAll(io.LimitReader(r, 20))
+			t.Errorf("%.60q is read: %q", p, b)
+		}
+		if w, err := f.Create(p); err == nil {
+			if _, err = w.Write([]byte("x")); err == nil && w.Close() == nil {
+				t.Errorf("%.60q is written", p)
+			}
+		}
+	}
+	for what, err := range map[string]error{
+		"symlink": f.Symlink("/etc/passwd", "/inbox/link.csv"), "hard link": f.Link("/inbox/a.csv", "/inbox/hard.csv"), "folder": f.Mkdir("/inbox/x"),
+		"rename across roots": f.Rename("/inbox/a.csv", "/results/a.csv"), "rename out": f.PosixRename("/inbox/a.csv", "/../a.csv"), "removed folder": f.RemoveDirectory("/inbox"), "truncate": f.Truncate("/inbox/a.csv", 1),
+	} {
+		if err == nil {
+			t.Errorf("%s was granted", what)
+		}
+	}
+	if got := l.inbox("riverside"); len(got) != 1 {
+		t.Errorf("the inbox holds %d files", len(got))
+	}
+}
+
+// Whoever's key is taken out of the configuration is cut within a second, in the
+// middle of an upload, and what was not whole is not there.
+func TestAccessEndsInMidSession(t *testing.T) {
+	l := newLab(t)
+	f := l.mustFiles("riverside")
+	other := l.mustFiles("northgate")
+	w, err := f.Create("/inbox/half.csv")
+	l.must(err)
+	_, err = w.Write(csv(300_000))
+	l.must(err)
+	fresh := l.key("later")
+	var old string
+	l.configure(func(s string) string {
+		old = strings.TrimSpace(string(ssh.MarshalAuthorizedKey(l.keys["riverside"].PublicKey())))
+		return strings.Replace(s, old, fresh, 1)
+	})
+	l.run("config", "apply", "--yes", "--reason", "the key was lost")
+	began := time.Now()
+	for {
+		if _, err := f.ReadDir("/inbox"); err != nil {
+			break
+		}
+		if time.Since(began) > 5*time.Second {
+			t.Fatal("the session goes on")
+		}
+	}
+	t.Logf("cut %v after it was applied", time.Since(began).Round(time.Millisecond))
+	if _, err := l.dial(t.Context(), "riverside"); err == nil {
+		t.Error("the key still signs in")
+	}
+	if _, err := other.ReadDir("/inbox"); err != nil {
+		t.Error("another partner was cut as well:", err)
+	}
+	if got := l.inbox("riverside"); len(got) != 0 {
+		t.Errorf("a file that was not whole is there: %v", got)
+	}
+}
+
+// Guesses get nowhere, and keep no partner with a key out.
+func TestGuessing(t *testing.T) {
+	l := newLab(t)
+	l.run("box", "password", "riverside")
+	try := func(user, password string) error {
+		nc, err := net.Dial("tcp", l.sftp)
+		if err != nil {
+			return err
+		}
+		defer nc.Close()
+		_ = nc.SetDeadline(time.Now().Add(10 * time.Second))
+		c, _, _, err := ssh.NewClientConn(nc, l.sftp, &ssh.ClientConfig{User: user, Auth: []ssh.AuthMethod{ssh.Password(password)}, HostKeyCallback: ssh.InsecureIgnoreHostKey()}) //nolint:gosec // whom it guesses at is no matter here
+		if err == nil {
+			c.Close()
+		}
+		return err
+	}
+	for i := range 25 {
+		for _, user := range []string{"riverside", "northgate", "root", "nobody"} {
+			if try(user, fmt.Sprintf("password%06d", i)) == nil {
+				t.Fatalf("%s came in by guessing", user)
+			}
+		}
+	}
+	if _, err := l.mustFiles("riverside").ReadDir("/"); err != nil {
+		t.Error("the partner's key does not sign in any more:", err)
+	}
+	b, err := os.ReadFile(filepath.Join(l.dir, "hub.log"))
+	l.must(err)
+	if strings.Contains(string(b), "password0") {
+		t.Error("a password stands in the log")
+	}
+}
+
+// Clients that say nothing are sent away, and others come in meanwhile.
+func TestSilentClients(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	var idle []net.Conn
+	for range 40 {
+		c, err := net.Dial("tcp", l.sftp)
+		l.must(err)
+		idle = append(idle, c)
+	}
+	defer func() {
+		for _, c := range idle {
+			c.Close()
+		}
+	}()
+	if _, err := l.mustFiles("northgate").ReadDir("/"); err != nil {
+		t.Error(err)
+	}
+	_ = idle[0].SetReadDeadline(time.Now().Add(45 * time.Second))
+	b, err := io.ReadAll(idle[0]) // banner and first packet, then the end
+	if err != nil {
+		t.Errorf("a client that says nothing stays: %d bytes, %v", len(b), err)
+	}
+}
+
+// ssh-audit finds nothing that fails. What it warns of is explained.
+func TestSSHAudit(t *testing.T) {
+	l := newLab(t)
+	_, port, _ := net.SplitHostPort(l.sftp)
+	out, err := exec.Command(tool(t, "ssh-audit"), "-n", "-l", "warn", "-p", port, "127.0.0.1").CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	explained := []string{
+		// NIST curves are what FIPS 140 leaves; nobody has to choose them.
+		"ecdh-sha2-nistp", "ecdsa-sha2-nistp", "using weak random number generator could reveal the key",
+		// Newer than Debian 12's ssh-audit.
+		"mlkem768x25519-sha256", "kex-strict-s-v00@openssh.com",
+	}
+	for line := range strings.SplitSeq(string(out), "\n") {
+		if !strings.Contains(line, "[fail]") && !strings.Contains(line, "[warn]") {
+			continue
+		}
+		ok := false
+		for _, e := range explained {
+			ok = ok || strings.Contains(line, e)
+		}
+		if !ok {
+			t.Error(line)
+		}
+	}
+	for _, bad := range []string{"chacha20", "-cbc", "sha1", "3des", "none"} {
+		for line := range strings.SplitSeq(string(out), "\n") {
+			if strings.HasPrefix(line, "(") && strings.Contains(line, bad) && !strings.HasPrefix(line, "(rec)") && !strings.HasPrefix(line, "(nfo)") {
+				t.Error("offered: ", line)
+			}
+		}
+	}
+}

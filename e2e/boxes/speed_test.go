@@ -1,0 +1,263 @@
+package boxes
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// peer is OpenSSH's own server with internal-sftp, for the same key.
+type peer struct {
+	port string
+	pid  int
+}
+
+func (l *lab) openSSH() peer {
+	l.t.Helper()
+	tool(l.t, "sftp")
+	sshd, err := exec.LookPath("sshd")
+	if err != nil {
+		if sshd = "/usr/sbin/sshd"; !exists(sshd) {
+			l.t.Skip("SKIPPED: openssh-server is not installed: tools/setup.sh test installs it")
+		}
+	}
+	_ = os.MkdirAll("/run/sshd", 0o755)
+	_, port, _ := net.SplitHostPort(free(l.t))
+	l.must(exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(l.dir, "peer_key")).Run())
+	pub, err := exec.Command("ssh-keygen", "-y", "-f", filepath.Join(l.dir, "id_riverside")).Output()
+	l.must(err)
+	l.file("authorized", pub)
+	l.file("sshd.conf", fmt.Appendf(nil, "Port %s\nListenAddress 127.0.0.1\nHostKey %s\nAuthorizedKeysFile %s\nPidFile none\nSubsystem sftp internal-sftp\nUsePAM no\nStrictModes no\nPermitRootLogin prohibit-password\nMaxStartups 100\nMaxSessions 100\n",
+		port, filepath.Join(l.dir, "peer_key"), filepath.Join(l.dir, "authorized")))
+	c := exec.Command(sshd, "-D", "-f", filepath.Join(l.dir, "sshd.conf"))
+	l.must(c.Start())
+	l.t.Cleanup(func() { l.kill(c) })
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+		if nc, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {
+			nc.Close()
+			break
+		}
+	}
+	l.must(os.MkdirAll(filepath.Join(l.dir, "peer"), 0o700))
+	return peer{port, c.Process.Pid}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// batch runs OpenSSH's sftp with the lines, and returns how long it took and what
+// the servers' processors did for it.
+func (l *lab) batch(args []string, lines string, pids ...int) (wall, used time.Duration) {
+	l.t.Helper()
+	before := time.Duration(0)
+	for _, pid := range pids {
+		before += cpu(l.t, pid)
+	}
+	c := exec.Command("sftp", args...)
+	c.Dir, c.Stdin = l.dir, strings.NewReader(lines)
+	began := time.Now()
+	if out, err := c.CombinedOutput(); err != nil {
+		l.t.Fatalf("sftp: %v\n%s", err, tail(out))
+	}
+	wall = time.Since(began)
+	<-time.After(150 * time.Millisecond) // sshd counts its child once that has ended
+	for _, pid := range pids {
+		used += cpu(l.t, pid)
+	}
+	return wall, used - before
+}
+
+func (l *lab) ours() []string {
+	_, port, _ := net.SplitHostPort(l.sftp)
+	return append(l.sshArgs("riverside"), "-P", port, "-b", "-", "riverside@127.0.0.1")
+}
+
+func (l *lab) theirs(p peer) []string {
+	return append([]string{"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"}, append(l.sshArgs("riverside"), "-P", p.port, "-b", "-", "root@127.0.0.1")...)
+}
+
+func median(d []time.Duration) time.Duration {
+	slices.Sort(d)
+	return d[len(d)/2]
+}
+
+// TestBarSFTPBesideOpenSSH: a large file up (sealed at rest) and down, and many
+// small ones that are each durable before "ok", beside OpenSSH's internal-sftp,
+// which writes plaintext and flushes nothing. Interleaved; the servers' processor
+// time first. The file is a table, which the content gate reads.
+func TestBarSFTPBesideOpenSSH(t *testing.T) {
+	whole := bars(t)
+	size, rounds, files := 32<<20, 3, 200
+	if whole {
+		size, rounds, files = 256<<20, 5, 2000
+	}
+	l := newLab(t)
+	p := l.openSSH()
+	l.file("big.csv", csv(size))
+	var up, down, peerUp, peerDown, wallUp, wallDown, peerWallUp, peerWallDown []time.Duration
+	for i := range rounds {
+		w, c := l.batch(l.ours(), fmt.Sprintf("put big.csv /inbox/big%d.csv\n", i), l.hub.Process.Pid, l.front.Process.Pid)
+		up, wallUp = append(up, c), append(wallUp, w)
+		w, c = l.batch(l.theirs(p), fmt.Sprintf("put big.csv %s/peer/big.csv\n", l.dir), p.pid)
+		peerUp, peerWallUp = append(peerUp, c), append(peerWallUp, w)
+		w, c = l.batch(l.ours(), fmt.Sprintf("get /inbox/big%d.csv back.csv\nrm /inbox/big%d.csv\n", i, i), l.hub.Process.Pid, l.front.Process.Pid)
+		down, wallDown = append(down, c), append(wallDown, w)
+		w, c = l.batch(l.theirs(p), fmt.Sprintf("get %s/peer/big.csv back2.csv\n", l.dir), p.pid)
+		peerDown, peerWallDown = append(peerDown, c), append(peerWallDown, w)
+	}
+	same(t, filepath.Join(l.dir, "big.csv"), filepath.Join(l.dir, "back.csv"))
+	ratio := func(a, b []time.Duration) float64 { return float64(median(a)) / float64(median(b)) }
+	t.Logf("%d MiB up: %v processor, %v wall; OpenSSH %v, %v; ratio %.2f (goal 1.1)", size>>20, median(up), median(wallUp).Round(time.Millisecond), median(peerUp), median(peerWallUp).Round(time.Millisecond), ratio(up, peerUp))
+	t.Logf("%d MiB down: %v processor, %v wall; OpenSSH %v, %v; ratio %.2f (goal 1.5)", size>>20, median(down), median(wallDown).Round(time.Millisecond), median(peerDown), median(peerWallDown).Round(time.Millisecond), ratio(down, peerDown))
+	// Small files: how many a second, one session and eight.
+	l.must(os.MkdirAll(filepath.Join(l.dir, "small"), 0o700))
+	for i := range files {
+		l.file(fmt.Sprintf("small/f%d.csv", i), csv(4096))
+	}
+	rate := func(args []string, to string, sessions int, tag string) float64 {
+		var wg sync.WaitGroup
+		began := time.Now()
+		for s := range sessions {
+			var lines strings.Builder
+			for i := s; i < files; i += sessions {
+				fmt.Fprintf(&lines, "put small/f%d.csv %s%s-%d.csv\n", i, to, tag, i)
+			}
+			wg.Go(func() {
+				c := exec.Command("sftp", args...)
+				c.Dir, c.Stdin = l.dir, strings.NewReader(lines.String())
+				if out, err := c.CombinedOutput(); err != nil {
+					t.Errorf("sftp: %v\n%s", err, tail(out))
+				}
+			})
+		}
+		wg.Wait()
+		return float64(files) / time.Since(began).Seconds()
+	}
+	for _, sessions := range []int{1, 8} {
+		var a, b []float64
+		for i := range rounds {
+			tag := strconv.Itoa(sessions) + "r" + strconv.Itoa(i)
+			a = append(a, rate(l.ours(), "/inbox/", sessions, tag))
+			b = append(b, rate(l.theirs(p), l.dir+"/peer/", sessions, tag))
+		}
+		slices.Sort(a)
+		slices.Sort(b)
+		goal := map[int]float64{1: 0.8, 8: 1.0}[sessions]
+		t.Logf("%d files of 4 KiB, %d sessions: %.0f a second, OpenSSH without a flush %.0f; ratio %.2f (goal %.1f)", files, sessions, a[rounds/2], b[rounds/2], a[rounds/2]/b[rounds/2], goal)
+	}
+}
+
+func same(t *testing.T, a, b string) {
+	t.Helper()
+	x, err := os.ReadFile(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, err := os.ReadFile(b)
+	if err != nil || !bytes.Equal(x, y) {
+		t.Errorf("%s came back as another file: %v", filepath.Base(a), err)
+	}
+}
+
+// TestBarIdleSessions: what a partner that only waits costs.
+func TestBarIdleSessions(t *testing.T) {
+	whole := bars(t)
+	n := 100
+	if whole {
+		n = 500
+	}
+	l := newLab(t)
+	warm := l.mustFiles("riverside")
+	_, err := warm.ReadDir("/inbox")
+	l.must(err)
+	<-time.After(time.Second)
+	before := resident(t, l.hub.Process.Pid) + resident(t, l.front.Process.Pid)
+	var ends []func()
+	for i := range n {
+		f, done, err := l.files(t.Context(), []string{"riverside", "northgate"}[i%2])
+		if err != nil {
+			t.Fatalf("session %d: %v", i, err)
+		}
+		ends = append(ends, done)
+		if _, err := f.ReadDir("/inbox"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-time.After(2 * time.Second)
+	each := (resident(t, l.hub.Process.Pid) + resident(t, l.front.Process.Pid) - before) / int64(n)
+	t.Logf("%d idle sessions: %d kB each, hub and front together (goal 60)", n, each/1000)
+	for _, done := range ends {
+		done()
+	}
+}
+
+// TestBarFlood: connections that never sign in, while one partner sends. It keeps
+// at least 80 % of its speed.
+func TestBarFlood(t *testing.T) {
+	whole := bars(t)
+	conns, size := 500, 8<<20
+	if whole {
+		conns, size = 5000, 64<<20
+	}
+	l := newLab(t)
+	l.file("big.csv", csv(size))
+	send := func(name string) time.Duration {
+		w, _ := l.batch(l.ours(), "put big.csv /inbox/"+name+".csv\n", l.hub.Process.Pid)
+		return w
+	}
+	send("warm")
+	var quiet, flooded []time.Duration
+	for i := range 3 {
+		quiet = append(quiet, send("quiet"+strconv.Itoa(i)))
+	}
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	var opened sync.Map
+	for k := range 50 {
+		wg.Go(func() {
+			for range conns / 50 {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				// From other addresses of this machine: one address has a limit of its own.
+				d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(k+1))}, Timeout: 2 * time.Second}
+				c, err := d.Dial("tcp", l.sftp)
+				if err != nil {
+					continue
+				}
+				opened.Store(c, true)
+				_, _ = c.Write([]byte("SSH-2.0-flood\r\n"))
+			}
+		})
+	}
+	wg.Wait()
+	for i := range 3 {
+		flooded = append(flooded, send("flood"+strconv.Itoa(i)))
+	}
+	close(stop)
+	opened.Range(func(k, _ any) bool {
+		if c, ok := k.(io.Closer); ok {
+			c.Close()
+		}
+		return true
+	})
+	share := float64(median(quiet)) / float64(median(flooded))
+	t.Logf("%d connections that never sign in: a partner's upload takes %v, %v without them; it keeps %.0f %% (goal 80)", conns, median(flooded).Round(time.Millisecond), median(quiet).Round(time.Millisecond), 100*share)
+	if share < 0.5 {
+		t.Errorf("a partner keeps %.0f %% of its speed in a flood", 100*share)
+	}
+}
