@@ -47,7 +47,7 @@ func newLab(t *testing.T) *lab {
 		box := func(p, more string) string {
 			return fmt.Sprintf("  %s:\n    name: %s\n    providers: [{id: \"1234567893\", authority: NPI}]\n    box: {keys: [%q]%s}\n    destination: {box: {}}\n", p, p, pub[p], more)
 		}
-		s = s[:i] + "\npartners:\n" + box("riverside", ", password: true") + box("northgate", "") + "routes:\n  - {name: first-results, from: lis, to: [riverside], stage: shadow}\n"
+		s = s[:i] + "\npartners:\n" + box("riverside", ", password: true, accept: {encrypted: [age]}") + box("northgate", "") + "routes:\n  - {name: first-results, from: lis, to: [riverside], stage: shadow}\n"
 		return strings.Replace(s, "\nsources:", fmt.Sprintf("\n  front:\n    sftp: {listen: %q, per_address: 1000}\n    ftps: {listen: %q, first_port: 42000, last_port: 42099}\nsources:", l.sftp, l.ftps), 1)
 	})
 	l.startHub()

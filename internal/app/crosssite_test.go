@@ -157,7 +157,8 @@ var looks = map[string]string{
 	"GET /api/v1/record":      "who reads the record is recorded",
 	"GET /api/v1/record/mine": "who reads the record is recorded",
 
-	"GET /api/v1/results/{id}/deliveries/{number}/proof": "a proof that leaves the laboratory is recorded",
+	"GET /api/v1/results/{id}/deliveries/{number}/receipt": "a receipt that leaves the laboratory is recorded",
+	"GET /api/v1/results/{id}/deliveries/{number}/proof":   "a proof that leaves the laboratory is recorded",
 }
 
 // A GET changes nothing, whoever asks; but what must be recorded is.

@@ -120,7 +120,7 @@ var table = []rule{
 
 	// End to end: the programs as they are built. What judges them are the
 	// demo's lists and the ledger's audit.
-	{layer: "e2e/boxes", modules: []string{"golang.org/x/crypto", "github.com/pkg/sftp", "github.com/pquerna/otp"}}, // the partners' clients
+	{layer: "e2e/boxes", modules: []string{"golang.org/x/crypto", "github.com/pkg/sftp", "github.com/pquerna/otp", "filippo.io/age"}}, // the partners' clients
 	{layer: "e2e/*", ours: []string{"e2e/npm", "internal/app", "internal/demo", "internal/domain/results", "internal/platform/*"}},
 }
 

@@ -2,8 +2,6 @@ package front
 
 import (
 	"context"
-	"errors"
-	"io"
 	"sync"
 
 	"github.com/labwarden/labwarden/internal/channel"
@@ -72,15 +70,11 @@ func (s *session) Open(ctx context.Context, p channel.BoxPath) (channel.BoxReade
 	return &reader{s: s, file: frontlink.OpenFile{Ticket: s.ticket, Handle: o.Handle}, size: o.Size}, nil
 }
 
-func (s *session) Create(ctx context.Context, p channel.BoxPath) (channel.BoxWriter, error) {
+// Create asks the hub nothing: a small file goes to it in one call, and a large one
+// hears at its first 64 KiB that its name is taken.
+func (s *session) Create(_ context.Context, p channel.BoxPath) (channel.BoxWriter, error) {
 	if p.Folder != channel.BoxInbox {
 		return nil, channel.Refuse("files for the laboratory go into /inbox")
-	}
-	// Asked now so that the client hears of a taken name before it sends.
-	if _, err := s.Stat(ctx, p); err == nil {
-		return nil, channel.ErrFileExists
-	} else if !errors.Is(err, channel.ErrNoFile) {
-		return nil, err
 	}
 	return &writer{s: s, at: s.at(p)}, nil
 }
@@ -94,40 +88,4 @@ func (s *session) Rename(ctx context.Context, from, to channel.BoxPath) error {
 
 func (s *session) Remove(ctx context.Context, p channel.BoxPath) error {
 	return s.hub.ask(ctx, frontlink.VerbRemove, s.at(p), nil)
-}
-
-// reader reads an open file piece by piece.
-type reader struct {
-	s    *session
-	file frontlink.OpenFile
-	size int64
-}
-
-func (r *reader) Size() int64 { return r.size }
-
-func (r *reader) ReadAt(p []byte, off int64) (int, error) {
-	done := 0
-	for done < len(p) && off < r.size {
-		words := frontlink.Piece{OpenFile: r.file, Offset: off, Length: min(len(p)-done, frontlink.MaxBody)}
-		b, f, err := r.s.hub.link.Ask(context.Background(), frontlink.VerbRead, words, nil, nil, nil)
-		if f != nil {
-			_ = f.Close()
-		}
-		if err != nil {
-			return done, boxError(err)
-		}
-		if len(b) == 0 || len(b) > words.Length {
-			return done, errors.New("the hub gave a piece of another length")
-		}
-		done += copy(p[done:], b)
-		off += int64(len(b))
-	}
-	if done < len(p) {
-		return done, io.EOF
-	}
-	return done, nil
-}
-
-func (r *reader) Close() error {
-	return r.s.hub.ask(context.Background(), frontlink.VerbShut, r.file, nil)
 }

@@ -60,6 +60,12 @@ type Reader struct {
 	size  int64
 	marks []byte
 	rooms sync.Pool
+
+	// The chunk that was opened last: who reads in pieces smaller than a chunk
+	// does not open it for each.
+	mu    sync.Mutex
+	last  int64 // -1 for none
+	chunk []byte
 }
 
 // Open opens a closed file. One that is not as it was closed is ErrDamaged, here
@@ -81,7 +87,7 @@ func Open(f io.ReaderAt, id ID, k *Key, size int64, seal Seal) (*Reader, error) 
 	if sum := sha256.Sum256(marks); subtle.ConstantTimeCompare(sum[:], seal[:]) != 1 {
 		return nil, ErrDamaged
 	}
-	return &Reader{f: f, id: id, aead: aead, size: size, marks: marks, rooms: sync.Pool{New: func() any { b := make([]byte, SlotSize); return &b }}}, nil
+	return &Reader{last: -1, f: f, id: id, aead: aead, size: size, marks: marks, rooms: sync.Pool{New: func() any { b := make([]byte, SlotSize); return &b }}}, nil
 }
 
 // Size is the file's.
@@ -97,6 +103,11 @@ func (r *Reader) ReadAt(p []byte, off int64) (int, error) {
 	done := 0
 	for done < len(p) && off < r.size {
 		i := off / ChunkSize
+		if n := r.cached(p[done:], i, off-i*ChunkSize); n > 0 {
+			done += n
+			off += int64(n)
+			continue
+		}
 		long := chunkLen(r.size, i)
 		plain, err := openSlot(r.f, r.aead, &r.id, i, long, *room)
 		if err != nil {
@@ -106,6 +117,9 @@ func (r *Reader) ReadAt(p []byte, off int64) (int, error) {
 			return done, ErrDamaged
 		}
 		n := copy(p[done:], plain[off-i*ChunkSize:])
+		if int(off-i*ChunkSize)+n < long {
+			r.keep(i, plain)
+		}
 		done += n
 		off += int64(n)
 	}
@@ -113,4 +127,22 @@ func (r *Reader) ReadAt(p []byte, off int64) (int, error) {
 		return done, io.EOF
 	}
 	return done, nil
+}
+
+// cached copies from the chunk that was opened last, when it is this one.
+func (r *Reader) cached(p []byte, i, from int64) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.last != i {
+		return 0
+	}
+	return copy(p, r.chunk[from:])
+}
+
+// keep remembers a chunk of which more will be read.
+func (r *Reader) keep(i int64, plain []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.chunk = append(r.chunk[:0], plain...)
+	r.last = i
 }

@@ -61,7 +61,23 @@ func (f file) read(t *testing.T) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return io.ReadAll(io.NewSectionReader(r, 0, r.Size()))
+	got, err := io.ReadAll(io.NewSectionReader(r, 0, r.Size()))
+	if err != nil {
+		return got, err
+	}
+	// Again in small pieces from the end: pieces of a chunk are kept.
+	again := make([]byte, len(got))
+	for at := int64(len(got)); at > 0; {
+		n := min(at, 1000)
+		at -= n
+		if _, err := r.ReadAt(again[at:at+n], at); err != nil {
+			return nil, err
+		}
+	}
+	if !bytes.Equal(got, again) {
+		t.Error("read in pieces it is another file")
+	}
+	return got, nil
 }
 
 func random(r *rand.Rand, n int) []byte {

@@ -52,8 +52,14 @@ func (s *Service) wrong(ctx context.Context, id event.ID, named []byte, state St
 	if !bytes.Equal(named, s.named(f.Partner, f.Folder, f.Name)) {
 		return "it is found by another name than it has"
 	}
+	if f.Size == 0 && f.filekey != nil {
+		return "it has a key and no content"
+	}
 	if state == Gone && f.body == nil && f.filekey == nil || f.Size == 0 && f.body == nil {
 		return ""
+	}
+	if f.body != nil && f.filekey != nil {
+		return "it has two contents"
 	}
 	if f.body == nil && f.filekey == nil {
 		return "its content is missing"

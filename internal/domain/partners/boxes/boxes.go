@@ -86,11 +86,18 @@ type Service struct {
 
 	mu      sync.Mutex
 	writing map[event.ID]string // files being sent, by partner
+	counts  map[string]count
+}
+
+// count is what lay in a partner's inbox at a time, and what came and went since.
+type count struct {
+	n, size int64
+	at      time.Time
 }
 
 // New returns the service on a migrated store.
 func New(o Options) *Service {
-	return &Service{Options: o, tags: bus.NewTags(o.Vault), writing: map[event.ID]string{}}
+	return &Service{Options: o, tags: bus.NewTags(o.Vault), writing: map[event.ID]string{}, counts: map[string]count{}}
 }
 
 // DefaultRoom is what a partner may send where nothing else is said.

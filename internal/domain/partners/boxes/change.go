@@ -120,6 +120,9 @@ func (s *Service) Remove(ctx context.Context, partner, folder, name, by string) 
 	if gone {
 		return channel.ErrNoFile
 	}
+	if folder == channel.BoxInbox {
+		s.counted(partner, -1, -f.Size)
+	}
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/platform/bus"
@@ -52,6 +53,13 @@ type Upload struct {
 func (s *Service) Begin(ctx context.Context, partner, name, by string) (*Upload, error) {
 	limit, err := s.mayWrite(ctx, partner, name)
 	if err != nil {
+		return nil, err
+	}
+	// A large file hears early that its name is taken; of a small one the insert says it.
+	switch _, err := s.Find(ctx, partner, channel.BoxInbox, name); {
+	case err == nil:
+		return nil, channel.ErrFileExists
+	case !errors.Is(err, channel.ErrNoFile):
 		return nil, err
 	}
 	u := &Upload{ID: spool.ID(event.NewID()), Limit: limit, s: s, f: File{Partner: partner, Folder: channel.BoxInbox, Name: name, MadeBy: by}}
@@ -199,29 +207,56 @@ func (s *Service) mayWrite(ctx context.Context, partner, name string) (limit int
 	if err := channel.CheckBoxName(name); err != nil {
 		return 0, err
 	}
-	switch _, err := s.Find(ctx, partner, channel.BoxInbox, name); {
-	case err == nil:
-		return 0, channel.ErrFileExists
-	case !errors.Is(err, channel.ErrNoFile):
+	r := s.room(partner)
+	n, size, err := s.held(ctx, partner)
+	if err != nil {
 		return 0, err
 	}
-	r := s.room(partner)
-	var n, size int64
-	if err := s.DB.QueryRow(ctx, `SELECT COUNT(*), COALESCE(SUM(size), 0) FROM boxes_files WHERE partner = $1 AND folder = $2 AND state <> 'gone'`,
-		partner, channel.BoxInbox).Scan(&n, &size); err != nil {
-		return 0, fmt.Errorf("count box: %w", err)
+	if n >= int64(r.Files) || size >= r.MaxAll {
+		return 0, channel.Refuse("the inbox is full: the laboratory has to fetch what is there first; please call it")
+	}
+	return min(r.MaxFile, r.MaxAll-size), nil
+}
+
+// recount is how often a partner's inbox is counted in the database; in between
+// this node counts what it does itself.
+const recount = 10 * time.Second
+
+// held is how much lies in a partner's inbox, what is on its way included.
+func (s *Service) held(ctx context.Context, partner string) (n, size int64, err error) {
+	s.mu.Lock()
+	c, known := s.counts[partner]
+	s.mu.Unlock()
+	if now := s.Now(); !known || now.Sub(c.at) >= recount {
+		c = count{at: now}
+		if err := s.DB.QueryRow(ctx, `SELECT COUNT(*), COALESCE(SUM(size), 0) FROM boxes_files WHERE partner = $1 AND folder = $2 AND state <> 'gone'`,
+			partner, channel.BoxInbox).Scan(&c.n, &c.size); err != nil {
+			return 0, 0, fmt.Errorf("count box: %w", err)
+		}
+		s.mu.Lock()
+		s.counts[partner] = c
+		s.mu.Unlock()
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	c = s.counts[partner]
+	n = c.n
 	for _, p := range s.writing {
 		if p == partner {
 			n++
 		}
 	}
-	s.mu.Unlock()
-	if n >= int64(r.Files) || size >= r.MaxAll {
-		return 0, channel.Refuse("the inbox is full: the laboratory has to fetch what is there first; please call it")
+	return n, c.size, nil
+}
+
+// counted notes that a file came into the inbox, or left it.
+func (s *Service) counted(partner string, n, size int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c, known := s.counts[partner]; known {
+		c.n, c.size = c.n+n, c.size+size
+		s.counts[partner] = c
 	}
-	return min(r.MaxFile, r.MaxAll-size), nil
 }
 
 // take has the gate look, and files what arrived.
@@ -299,6 +334,9 @@ func (s *Service) insert(ctx context.Context, f *File, kind string) error {
 	}
 	if !taken {
 		return channel.ErrFileExists
+	}
+	if f.Folder == channel.BoxInbox {
+		s.counted(f.Partner, 1, f.Size)
 	}
 	return nil
 }

@@ -77,7 +77,31 @@ func (s *Service) Audit(ctx context.Context, found func(table, row, what string)
 			return err
 		}
 	}
+	for _, c := range SealedColumns() {
+		if err := s.sealed(ctx, c, found); err != nil {
+			return fmt.Errorf("audit %s: %w", c.Table, err)
+		}
+	}
 	return nil
+}
+
+// sealed names the rows whose sealed value does not open.
+func (s *Service) sealed(ctx context.Context, c rewrap.Column, found func(table, row, what string)) error {
+	return s.db.Query(ctx, fmt.Sprintf("SELECT %s, %s FROM %s", c.Row, c.Name, c.Table), nil, func(row store.Scanner) error {
+		var name string
+		var value []byte
+		if err := row.Scan(&name, &value); err != nil {
+			return err
+		}
+		_, err := s.vault.Unseal(c.Purpose, s.place(c.Table, c.Name, name), nil, value)
+		if errors.Is(err, vault.ErrClosed) {
+			return err
+		}
+		if err != nil {
+			found(c.Table, name, "what is sealed in it does not open: it was changed or moved")
+		}
+		return nil
+	})
 }
 
 // Login is a partner's password as it is shown, once.
