@@ -26,6 +26,8 @@ for_test() {
 	need lftp command -v lftp
 	need python3 test -x /usr/bin/python3
 	need openssh-server test -x /usr/sbin/sshd
+	need openssh-client command -v sftp
+	need ssh-audit command -v ssh-audit
 	need proftpd-core test -x /usr/sbin/proftpd
 	need proftpd-mod-crypto test -e /usr/lib/proftpd/mod_tls.so
 	need wireguard-go command -v wireguard-go
