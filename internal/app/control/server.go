@@ -125,7 +125,7 @@ type Server struct {
 
 // Facts are what the hub knows of itself.
 type Facts struct {
-	Lab, Node, Version string
+	Lab, Node, Version, FIPS string
 	Started            time.Time
 	Names              map[string]string        // partners' names as people read them
 	AlarmAfter         map[string]time.Duration // by partner
