@@ -13,13 +13,14 @@ p=./internal/platform c=./internal/channel
 small=("$p/spool" "$p/receipt" "$p/ledger/..." "$p/pki" "$c/envelope" "$c/tunnel" "$c/httppost" "$c/fhirhttp" ./e2e/fips)
 whole=("$p/vault/..." "$p/proof" "$p/signin" "$c/..." ./internal/codec/... ./internal/convert/... ./internal/domain/certificates ./internal/domain/partners/... ./internal/node/bypass)
 # What can under fips140=only, where every algorithm that is not approved fails.
-only=("$p/spool" "$p/receipt" "$p/proof" "$p/ledger/..." ./internal/node/bypass ./internal/codec/... ./internal/convert/...)
+# HPKE of module v1.0.0 cannot: crypto/hpke makes its own nonces.
+only=("$p/spool" "$p/receipt" "$p/proof" "$p/ledger/..." "$p/vault" "$p/pki" "$c/httppost" "$c/fhirhttp" "$c/mllp" "$c/ftps" "$c/tunnel" ./internal/node/bypass ./internal/codec/fhir ./internal/convert/...)
 run() { go test -count=1 -vet=off -timeout 20m "$@"; }
 case ${1:?small or whole} in
 small) run -short "${small[@]}" ;;
 whole)
 	run "${small[@]}" "${whole[@]}"
-	run -exec "env GODEBUG=fips140=only" "${only[@]}"
+	run -skip TestKeysAreWrappedForTheKeeper -exec "env GODEBUG=fips140=only" "${only[@]}"
 	;;
 *)
 	echo "usage: tools/fips.sh small|whole" >&2

@@ -264,6 +264,7 @@ func TestReadPublicKeyGnuPG(t *testing.T) {
 
 // A file for two keys while one takes the other's place.
 func TestToKeysOfOneKind(t *testing.T) {
+	ageOrSkip(t)
 	var keys []PublicKey
 	var ids []*age.X25519Identity
 	for range 2 {
