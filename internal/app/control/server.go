@@ -126,12 +126,12 @@ type Server struct {
 // Facts are what the hub knows of itself.
 type Facts struct {
 	Lab, Node, Version, FIPS string
-	Started            time.Time
-	Names              map[string]string        // partners' names as people read them
-	AlarmAfter         map[string]time.Duration // by partner
-	Doors              map[string]string        // sources' addresses
-	Dates              []Date
-	Faults             []string // what could not be started
+	Started                  time.Time
+	Names                    map[string]string        // partners' names as people read them
+	AlarmAfter               map[string]time.Duration // by partner
+	Doors                    map[string]string        // sources' addresses
+	Dates                    []Date
+	Faults                   []string // what could not be started
 }
 
 type callerKey struct{}
