@@ -15,7 +15,7 @@ PKG     ?= ./...
 FUZZ_SECONDS ?= 10
 FUZZ_TOTAL   ?= 0
 
-.PHONY: help build demo test bars soak lint generate fuzz vuln modules package clean FORCE
+.PHONY: help build fips demo test bars soak lint generate fuzz vuln modules package clean FORCE
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## ?(.*)/  make \1\t\2/' | expand -t 18
@@ -24,6 +24,11 @@ build: bin/labwarden ## bin/labwarden, stamped with the version from git
 
 bin/labwarden: FORCE
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+fips: bin/labwarden-fips ## bin/labwarden-fips: the build that keeps to the module validated under FIPS 140-3
+
+bin/labwarden-fips: FORCE
+	GOFIPS140=certified go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/labwarden
 
 demo: build ## a whole lab on this machine: results travel while you watch
 	bin/labwarden demo
@@ -34,8 +39,9 @@ test: ## go vet and every test; installs what they need, starts its own PostgreS
 bars: ## the performance and crash bars, small (tests named TestBar…)
 	tools/with-postgres.sh tools/bars.sh small
 
-soak: ## the same bars whole: takes long, writes docs/operate/soak/
+soak: fips ## the same bars whole: takes long, writes docs/operate/soak/; the FIPS build's whole suite
 	tools/with-postgres.sh tools/bars.sh whole
+	tools/with-postgres.sh tools/fips.sh whole
 
 lint: ## gofumpt, golangci-lint, dead code
 	tools/lint.sh

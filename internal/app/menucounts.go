@@ -2,16 +2,12 @@ package app
 
 import (
 	"context"
-	"crypto/fips140"
 	"time"
 
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/domain/results/resultsui"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 )
-
-// fipsOnly says that this program's cryptography is the validated module's.
-func fipsOnly() bool { return fips140.Enabled() }
 
 // countWaiting is what waits for partners, of those the person sees. What is not
 // known yet has no number: the page says so.

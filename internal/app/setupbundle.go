@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/fips140"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -96,7 +95,7 @@ func (b *bundler) versions(context.Context) error {
 	}
 	return b.add("versions.json", map[string]any{
 		"labwarden": b.h.version, "go": runtime.Version(), "system": runtime.GOOS, "machine": runtime.GOARCH, "processors": runtime.NumCPU(),
-		"engine": engine, "fips": fips140.Enabled(),
+		"engine": engine, "fips": FIPS(),
 	}, engine, runtime.GOOS, runtime.GOARCH, runtime.Version())
 }
 

@@ -129,7 +129,7 @@ func (s *sideDoors) serve(ctx context.Context) error {
 // facts are those of what runs now.
 func (h *Hub) facts(started time.Time, faults []string) control.Facts {
 	f := control.Facts{
-		Node: h.node, Version: h.version, Started: started, Doors: h.Addresses(), Faults: faults,
+		Node: h.node, Version: h.version, FIPS: FIPS(), Started: started, Doors: h.Addresses(), Faults: faults,
 		Names: map[string]string{}, AlarmAfter: map[string]time.Duration{}, Dates: []control.Date{},
 	}
 	c := h.inForce()

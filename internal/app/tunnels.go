@@ -63,7 +63,7 @@ func (t *tunnelRoom) begin(ctx context.Context, c *config.Config, g *errgroup.Gr
 		at = net.JoinHostPort(host, strconv.Itoa(n.Wireguard))
 	}
 	hub, err := tunnel.NewHub(tunnel.HubConfig{
-		Identity: id, Lab: c.Lab.Name, Book: tunnelBook{t}, UDP: uint16(n.Wireguard), NoWireguard: n.Wireguard == 0 || fipsOnly(), Endpoint: at,
+		Identity: id, Lab: c.Lab.Name, Book: tunnelBook{t}, UDP: uint16(n.Wireguard), NoWireguard: n.Wireguard == 0 || fipsMode(), Endpoint: at,
 		Now: t.h.now, Log: t.h.slog,
 	})
 	if err != nil {

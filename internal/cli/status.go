@@ -42,8 +42,8 @@ Exit status: 0 all is well, 1 something needs you, 3 the hub cannot be reached.`
 			for _, s := range st.Advice {
 				fmt.Fprintf(w, "Advice: %s\n", s)
 			}
-			fmt.Fprintf(w, "Looked at %s; a test write to the store took %.1f ms. Version %s, running since %s.\n",
-				clock(st.CheckedAt), float64(st.Store.TookUS)/1000, st.Version, clock(st.Started))
+			fmt.Fprintf(w, "Looked at %s; a test write to the store took %.1f ms. Version %s, running since %s. %s.\n",
+				clock(st.CheckedAt), float64(st.Store.TookUS)/1000, st.Version, clock(st.Started), st.FIPS)
 		})
 		if err == nil && st.State != "fine" {
 			return errSilent

@@ -1,6 +1,13 @@
 package cli
 
-import "runtime/debug"
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/labwarden/labwarden/internal/app"
+)
 
 // version is set by the linker when make builds (-X .../internal/cli.version=…).
 // Nothing in the program writes it.
@@ -17,4 +24,15 @@ func Version() string {
 		return info.Main.Version
 	}
 	return "unstamped"
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Which build this is, and whether it is the FIPS one",
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(c.OutOrStdout(), "labwarden %s\n%s\n", Version(), app.FIPS())
+			return err
+		},
+	}
 }

@@ -125,13 +125,13 @@ type Server struct {
 
 // Facts are what the hub knows of itself.
 type Facts struct {
-	Lab, Node, Version string
-	Started            time.Time
-	Names              map[string]string        // partners' names as people read them
-	AlarmAfter         map[string]time.Duration // by partner
-	Doors              map[string]string        // sources' addresses
-	Dates              []Date
-	Faults             []string // what could not be started
+	Lab, Node, Version, FIPS string
+	Started                  time.Time
+	Names                    map[string]string        // partners' names as people read them
+	AlarmAfter               map[string]time.Duration // by partner
+	Doors                    map[string]string        // sources' addresses
+	Dates                    []Date
+	Faults                   []string // what could not be started
 }
 
 type callerKey struct{}

@@ -20,6 +20,7 @@ type Status struct {
 	CheckedAt time.Time `json:"checked_at"`
 	Started   time.Time `json:"started_at"`
 	Version   string    `json:"version"`
+	FIPS      string    `json:"fips"` // in words
 	Lab       string    `json:"lab"`
 	Node      string    `json:"node"`
 
@@ -109,7 +110,7 @@ func (s *Server) status(r *http.Request) (any, error) {
 	midnight := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location())
 	f := s.Facts()
 	st := Status{
-		CheckedAt: now.UTC(), Started: f.Started.UTC(), Version: f.Version, Lab: f.Lab, Node: f.Node,
+		CheckedAt: now.UTC(), Started: f.Started.UTC(), Version: f.Version, FIPS: f.FIPS, Lab: f.Lab, Node: f.Node,
 		Doors: f.Doors, Partners: []Partner{}, Dates: f.Dates, Advice: []string{},
 	}
 	day, err := s.Results.Since(ctx, midnight)

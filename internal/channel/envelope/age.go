@@ -2,6 +2,7 @@ package envelope
 
 import (
 	"bytes"
+	"crypto/fips140"
 	"errors"
 	"fmt"
 	"strings"
@@ -16,10 +17,16 @@ type Age struct {
 	names []string
 }
 
+// ErrFIPS: age rests on ChaCha20-Poly1305 and X25519.
+var ErrFIPS = errors.New("age is off in the FIPS build: its algorithms are not approved; ask the partner for a certificate with an RSA key (CMS)")
+
 // NewAge takes native recipients: "age1..." (X25519) or "age1pq1..." (ML-KEM-768
 // with X25519). The two kinds cannot be mixed in one file: that would give the
 // post-quantum protection away. Passwords, plugins and SSH keys are refused.
 func NewAge(recipients ...string) (*Age, error) {
+	if fips140.Enabled() {
+		return nil, ErrFIPS
+	}
 	a := &Age{}
 	for i, s := range recipients {
 		s = strings.TrimSpace(s)

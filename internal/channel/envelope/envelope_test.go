@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/fips140"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/tls"
@@ -67,7 +68,31 @@ func file(t *testing.T, dir, name string, b []byte) string {
 	return p
 }
 
+func ageOrSkip(t *testing.T) {
+	t.Helper()
+	if fips140.Enabled() {
+		t.Skip("SKIPPED: age is off in the FIPS build")
+	}
+}
+
+func TestAgeIsOffUnderFIPS(t *testing.T) {
+	if !fips140.Enabled() {
+		t.Skip("SKIPPED: not the FIPS build")
+	}
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewAge(id.Recipient().String()); !errors.Is(err, ErrFIPS) {
+		t.Errorf("a file would be encrypted: %v", err)
+	}
+	if _, err := ReadPublicKey([]byte(id.Recipient().String()), time.Now()); !errors.Is(err, ErrFIPS) || !errors.Is(err, ErrKey) {
+		t.Errorf("a key was taken: %v", err)
+	}
+}
+
 func TestAgeLibrary(t *testing.T) {
+	ageOrSkip(t)
 	classic, err := age.GenerateX25519Identity()
 	if err != nil {
 		t.Fatal(err)
@@ -134,6 +159,7 @@ func TestAgeLibrary(t *testing.T) {
 // TestAgeProgram opens with the age program: the one in the path if it is new
 // enough for hybrid keys, or the pinned one from the module cache or proxy.
 func TestAgeProgram(t *testing.T) {
+	ageOrSkip(t)
 	dir := t.TempDir()
 	bin, err := exec.LookPath("age")
 	if err == nil {
@@ -272,6 +298,7 @@ func TestCMSOpenSSL(t *testing.T) {
 
 // TestSender: the wrapper, over something that carries files.
 func TestSender(t *testing.T) {
+	ageOrSkip(t)
 	id, err := age.GenerateX25519Identity()
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package envelope
 
 import (
 	"bytes"
+	"crypto/fips140"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -62,7 +63,7 @@ var (
 )
 
 func refused(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", ErrKey, fmt.Sprintf(format, args...))
+	return fmt.Errorf("%w: %w", ErrKey, fmt.Errorf(format, args...))
 }
 
 // ReadPublicKey reads a file with one public key of a partner: an age recipient,
@@ -178,6 +179,9 @@ func readAge(text string) (PublicKey, error) {
 	}
 	if err != nil {
 		return k, refused("the age recipient is not whole: a sign is wrong or missing")
+	}
+	if fips140.Enabled() {
+		return k, refused("%w", ErrFIPS)
 	}
 	k.Fingerprint = sum(k.Material)
 	return k, nil

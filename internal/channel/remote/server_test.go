@@ -2,7 +2,11 @@ package remote_test
 
 import (
 	"context"
+	"crypto"
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/fips140"
 	"crypto/rand"
 	"encoding/pem"
 	"errors"
@@ -255,7 +259,11 @@ type sshd struct {
 
 func newKeyPair(t *testing.T) (ssh.Signer, []byte) {
 	t.Helper()
+	var key crypto.Signer
 	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if fips140.Enabled() {
+		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"context"
+	"crypto/fips140"
 	"crypto/sha256"
 	"crypto/tls"
 	"fmt"
@@ -20,6 +21,9 @@ func (h *Hub) enrol(ctx context.Context, in hello, pin string, state tls.Connect
 	}
 	p.Pins = []string{pin}
 	var w *wire
+	if p.Kind == Wireguard && fips140.Enabled() {
+		return welcome{No: ErrFIPS.Error()}
+	}
 	if p.Kind == Wireguard {
 		k, err := agree(*p.Keys, in.Public, p.Keys.Epoch+1, state)
 		if err != nil {

@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"context"
+	"crypto/fips140"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
@@ -105,10 +106,30 @@ func TestDoorOfTheHub(t *testing.T) {
 	})
 }
 
+// anyKind is a kind of tunnel that this build has.
+func anyKind() Kind {
+	if fips140.Enabled() {
+		return TLS
+	}
+	return Wireguard
+}
+
+func TestWireguardIsOffUnderFIPS(t *testing.T) {
+	if !fips140.Enabled() {
+		t.Skip("SKIPPED: not the FIPS build")
+	}
+	if _, _, err := NewKey(); !errors.Is(err, ErrFIPS) {
+		t.Errorf("a key was made: %v", err)
+	}
+	r := newRig(t)
+	_, err := Join(t.Context(), r.invite("riverside", Wireguard, []string{r.echo}), (&far{t: t}).deps())
+	refused(t, err, "WireGuard is off in the FIPS build")
+}
+
 func TestTokens(t *testing.T) {
 	r := newRig(t)
 	other := newRig(t)
-	token := r.invite("riverside", Wireguard, []string{r.echo})
+	token := r.invite("riverside", anyKind(), []string{r.echo})
 	d := (&far{t: t}).deps()
 
 	wrong := token
@@ -284,6 +305,9 @@ func TestRestarts(t *testing.T) {
 
 // The answer of a renewal is lost: the hub has new keys, the far end the old ones.
 func TestLostAnswerOfARenewal(t *testing.T) {
+	if fips140.Enabled() {
+		t.Skip("SKIPPED: WireGuard is off in the FIPS build")
+	}
 	r := newRig(t)
 	f := join(t, r.invite("riverside", Wireguard, []string{r.echo}), true)
 	r.up("riverside")

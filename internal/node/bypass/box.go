@@ -30,7 +30,8 @@ func ReadKey(path string) (Key, error) {
 // ErrWrongKey: the card or log was sealed with another key, or was changed.
 var ErrWrongKey = errors.New("the bypass key does not open it: it is another laboratory's or an old key, or the file was changed")
 
-// aead is AES-256-GCM under a key for one purpose and one salt.
+// aead is AES-256-GCM under a key for one purpose and one salt. It draws its
+// nonces itself and puts them before what it seals.
 func (k Key) aead(salt []byte, purpose string) (cipher.AEAD, error) {
 	key, err := hkdf.Key(sha256.New, k.secret, salt, "labwarden/bypass/"+purpose+"/v1", 32)
 	if err != nil {
@@ -40,14 +41,14 @@ func (k Key) aead(salt []byte, purpose string) (cipher.AEAD, error) {
 	if err != nil {
 		return nil, fmt.Errorf("derive key: %w", err)
 	}
-	return cipher.NewGCM(block)
+	return cipher.NewGCMWithRandomNonce(block)
 }
 
 const saltSize = 16
 
 // seal makes salt, nonce and ciphertext; each call has a key of its own.
 func (k Key) seal(purpose string, plain []byte) ([]byte, error) {
-	out := make([]byte, saltSize+12, saltSize+12+len(plain)+16)
+	out := make([]byte, saltSize, saltSize+12+len(plain)+16)
 	if _, err := io.ReadFull(rand.Reader, out); err != nil {
 		return nil, fmt.Errorf("draw salt: %w", err)
 	}
@@ -55,7 +56,7 @@ func (k Key) seal(purpose string, plain []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.Seal(out, out[saltSize:], plain, []byte(purpose)), nil
+	return a.Seal(out, nil, plain, []byte(purpose)), nil
 }
 
 func (k Key) open(purpose string, sealed []byte) ([]byte, error) {
@@ -66,7 +67,7 @@ func (k Key) open(purpose string, sealed []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	plain, err := a.Open(nil, sealed[saltSize:saltSize+12], sealed[saltSize+12:], []byte(purpose))
+	plain, err := a.Open(nil, nil, sealed[saltSize:], []byte(purpose))
 	if err != nil {
 		return nil, ErrWrongKey
 	}

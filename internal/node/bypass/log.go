@@ -92,11 +92,8 @@ func (l *Log) Append(r Record) error {
 	if l.err != nil {
 		return l.err
 	}
-	out := make([]byte, headSize+nonceSize, headSize+nonceSize+len(plain)+l.aead.Overhead())
-	if _, err := io.ReadFull(rand.Reader, out[headSize:]); err != nil {
-		return fmt.Errorf("write bypass log: %w", err)
-	}
-	out = l.aead.Seal(out, out[headSize:], plain, place(l.head, l.n))
+	out := make([]byte, headSize, headSize+len(plain)+l.aead.Overhead())
+	out = l.aead.Seal(out, nil, plain, place(l.head, l.n))
 	binary.BigEndian.PutUint32(out, uint32(len(out)-headSize))
 	binary.BigEndian.PutUint32(out[4:], crc32.Checksum(out[:4], crc32.MakeTable(crc32.Castagnoli)))
 	if _, err := l.f.Write(out); err != nil { // a full disk: what was written of it goes, and the next may fit

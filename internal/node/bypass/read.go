@@ -90,7 +90,7 @@ func ReadLog(path string, k Key, each func(Record) error) (Tail, error) {
 			return t, fmt.Errorf("read bypass log: %w", err)
 		}
 		left -= size
-		plain, err := a.Open(nil, sealed[:nonceSize], sealed[nonceSize:], place(line, n))
+		plain, err := a.Open(nil, nil, sealed, place(line, n))
 		if err != nil {
 			zero := bytes.HasSuffix(sealed, make([]byte, 16))
 			if zero {

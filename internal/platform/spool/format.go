@@ -36,12 +36,15 @@ type Key [32]byte
 // Seal stands for everything in a finished file.
 type Seal [sha256.Size]byte
 
+// newAEAD draws its nonces itself and puts them before what it seals: inside the
+// standard library's module, which is the approved way under FIPS 140
+// (SP 800-38D 8.2.2).
 func newAEAD(k *Key) (cipher.AEAD, error) {
 	b, err := aes.NewCipher(k[:])
 	if err != nil {
 		return nil, fmt.Errorf("make cipher: %w", err)
 	}
-	return cipher.NewGCM(b)
+	return cipher.NewGCMWithRandomNonce(b)
 }
 
 // place is the additional data of chunk i.
@@ -69,10 +72,16 @@ func marksAt(size int64) int64 {
 // DiskSize is what a finished file of the size takes.
 func DiskSize(size int64) int64 { return marksAt(size) + chunks(size)*markSize }
 
-// openSlot reads and opens chunk i into dst, which has room for the slot: its
-// nonce, the n plain bytes, its tag.
-func openSlot(f io.ReaderAt, aead cipher.AEAD, id *ID, i int64, n int, dst []byte) (plain []byte, err error) {
-	slot := dst[:markSize+n]
+// rooms are what opening a chunk needs: one for the slot as it lies on disk, one
+// for its plain bytes.
+type rooms struct {
+	slot  [SlotSize]byte
+	plain [ChunkSize]byte
+}
+
+// openSlot reads chunk i of n bytes and opens it. What it returns lies in r.
+func openSlot(f io.ReaderAt, aead cipher.AEAD, id *ID, i int64, n int, r *rooms) (plain []byte, err error) {
+	slot := r.slot[:markSize+n]
 	if _, err := f.ReadAt(slot, i*SlotSize); err != nil {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			return nil, ErrDamaged
@@ -80,17 +89,17 @@ func openSlot(f io.ReaderAt, aead cipher.AEAD, id *ID, i int64, n int, dst []byt
 		return nil, fmt.Errorf("read chunk: %w", err)
 	}
 	ad := place(id, i)
-	// Opened in place, but for the tag, which the caller may compare.
-	plain, err = aead.Open(slot[nonceSize:nonceSize:nonceSize+n], slot[:nonceSize], slot[nonceSize:], ad[:])
+	// Not in place: the caller may compare nonce and tag.
+	plain, err = aead.Open(r.plain[:0], nil, slot, ad[:])
 	if err != nil {
 		return nil, ErrDamaged
 	}
 	return plain, nil
 }
 
-// markOf is nonce and tag of the slot that openSlot left in room.
-func markOf(room []byte, n int) (m [markSize]byte) {
-	copy(m[:nonceSize], room)
-	copy(m[nonceSize:], room[nonceSize+n:nonceSize+n+tagSize])
+// mark is nonce and tag of the slot that openSlot left in r.
+func (r *rooms) mark(n int) (m [markSize]byte) {
+	copy(m[:nonceSize], r.slot[:])
+	copy(m[nonceSize:], r.slot[nonceSize+n:nonceSize+n+tagSize])
 	return m
 }

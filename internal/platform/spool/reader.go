@@ -23,7 +23,7 @@ func Close(d Disk, id ID, k *Key, size int64, sum io.Writer) (Seal, error) {
 	if err != nil {
 		return Seal{}, err
 	}
-	room := make([]byte, SlotSize)
+	room := new(rooms)
 	marks := make([]byte, 0, chunks(size)*markSize)
 	for i := range chunks(size) {
 		n := chunkLen(size, i)
@@ -34,7 +34,7 @@ func Close(d Disk, id ID, k *Key, size int64, sum io.Writer) (Seal, error) {
 		if _, err := sum.Write(plain); err != nil {
 			return Seal{}, fmt.Errorf("take plain bytes: %w", err)
 		}
-		m := markOf(room, n)
+		m := room.mark(n)
 		marks = append(marks, m[:]...)
 	}
 	if len(marks) > 0 {
@@ -87,7 +87,7 @@ func Open(f io.ReaderAt, id ID, k *Key, size int64, seal Seal) (*Reader, error) 
 	if sum := sha256.Sum256(marks); subtle.ConstantTimeCompare(sum[:], seal[:]) != 1 {
 		return nil, ErrDamaged
 	}
-	return &Reader{last: -1, f: f, id: id, aead: aead, size: size, marks: marks, rooms: sync.Pool{New: func() any { b := make([]byte, SlotSize); return &b }}}, nil
+	return &Reader{last: -1, f: f, id: id, aead: aead, size: size, marks: marks, rooms: sync.Pool{New: func() any { return new(rooms) }}}, nil
 }
 
 // Size is the file's.
@@ -98,7 +98,7 @@ func (r *Reader) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, errors.New("read before the file's begin")
 	}
-	room := r.rooms.Get().(*[]byte)
+	room := r.rooms.Get().(*rooms)
 	defer r.rooms.Put(room)
 	done := 0
 	for done < len(p) && off < r.size {
@@ -109,11 +109,11 @@ func (r *Reader) ReadAt(p []byte, off int64) (int, error) {
 			continue
 		}
 		long := chunkLen(r.size, i)
-		plain, err := openSlot(r.f, r.aead, &r.id, i, long, *room)
+		plain, err := openSlot(r.f, r.aead, &r.id, i, long, room)
 		if err != nil {
 			return done, err
 		}
-		if m := markOf(*room, long); !bytes.Equal(m[:], r.marks[i*markSize:(i+1)*markSize]) {
+		if m := room.mark(long); !bytes.Equal(m[:], r.marks[i*markSize:(i+1)*markSize]) {
 			return done, ErrDamaged
 		}
 		n := copy(p[done:], plain[off-i*ChunkSize:])

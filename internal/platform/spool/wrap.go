@@ -1,14 +1,19 @@
 package spool
 
 import (
+	"crypto/fips140"
 	"crypto/hpke"
 	"errors"
 	"fmt"
 )
 
 // The suite of RFC 9180 that keys are wrapped with: the hybrid of ML-KEM-768 and
-// X25519, HKDF-SHA256, AES-256-GCM.
+// X25519, HKDF-SHA256, AES-256-GCM. Under FIPS 140 P-256 (SP 800-56A) is in the
+// place of X25519. Front and hub are one program, so both choose the same.
 func suite() (hpke.KEM, hpke.KDF, hpke.AEAD) {
+	if fips140.Enabled() {
+		return hpke.MLKEM768P256(), hpke.HKDFSHA256(), hpke.AES256GCM()
+	}
 	return hpke.MLKEM768X25519(), hpke.HKDFSHA256(), hpke.AES256GCM()
 }
 
@@ -49,20 +54,27 @@ func Wrap(public []byte, id ID, key *Key) ([]byte, error) {
 	return append(enc, ct...), nil
 }
 
-// encSize is the length of the encapsulated key of the suite.
-const encSize = 1088 + 32
+// encSize is the length of the encapsulated key of the suite: the ciphertext of
+// ML-KEM-768 (FIPS 203 table 3), then a point of the curve.
+func encSize() int {
+	if fips140.Enabled() {
+		return 1088 + 65
+	}
+	return 1088 + 32
+}
 
 // Unwrap opens it.
 func (k *Keeper) Unwrap(id ID, wrapped []byte) (*Key, error) {
 	_, kdf, aead := suite()
-	if len(wrapped) != encSize+len(Key{})+tagSize {
+	enc := encSize()
+	if len(wrapped) != enc+len(Key{})+tagSize {
 		return nil, errors.New("a wrapped key has another length")
 	}
-	r, err := hpke.NewRecipient(wrapped[:encSize], k.key, kdf, aead, []byte(info))
+	r, err := hpke.NewRecipient(wrapped[:enc], k.key, kdf, aead, []byte(info))
 	if err != nil {
 		return nil, fmt.Errorf("unwrap key: %w", err)
 	}
-	plain, err := r.Open(id[:], wrapped[encSize:])
+	plain, err := r.Open(id[:], wrapped[enc:])
 	if err != nil {
 		return nil, fmt.Errorf("unwrap key: %w", err)
 	}

@@ -48,7 +48,8 @@ type Writer struct {
 	sealed int64
 	free   [][]byte
 	slot   []byte
-	err    error // the first write that failed; the file is lost then
+	back   *rooms // of chunks that are taken back
+	err    error  // the first write that failed; the file is lost then
 }
 
 // NewWriter begins a file of at most limit bytes on an empty disk, and returns
@@ -144,7 +145,10 @@ func (w *Writer) chunk(i int64) ([]byte, error) {
 		b = make([]byte, ChunkSize)
 	}
 	if _, was := w.onDisk[i]; was {
-		plain, err := openSlot(w.disk, w.aead, &w.id, i, ChunkSize, w.room())
+		if w.back == nil {
+			w.back = new(rooms)
+		}
+		plain, err := openSlot(w.disk, w.aead, &w.id, i, ChunkSize, w.back)
 		if err != nil {
 			return nil, fmt.Errorf("take chunk back: %w", err)
 		}
@@ -178,10 +182,8 @@ func (w *Writer) seal(i int64, plain []byte) error {
 	if w.sealed++; w.sealed > maxSealed {
 		return ErrScattered
 	}
-	slot := w.room()[:nonceSize]
-	_, _ = rand.Read(slot)
 	ad := place(&w.id, i)
-	slot = w.aead.Seal(slot, slot, plain, ad[:])
+	slot := w.aead.Seal(w.room()[:0], nil, plain, ad[:])
 	if _, err := w.disk.WriteAt(slot, i*SlotSize); err != nil {
 		return fmt.Errorf("write chunk: %w", err)
 	}
@@ -223,6 +225,6 @@ func (w *Writer) Finish() (int64, error) {
 			return 0, err
 		}
 	}
-	w.open, w.free, w.slot = nil, nil, nil
+	w.open, w.free, w.slot, w.back = nil, nil, nil, nil
 	return w.size, nil
 }
