@@ -133,7 +133,7 @@ func wayWords(w results.Way) string {
 	return "not each night"
 }
 
-// span is the time of a count in words.
+// countedTime is the time of a count in words.
 func countedTime(c *results.Counted) string {
 	if c.Since.IsZero() || c.Until.Sub(c.Since) <= 25*time.Hour {
 		return "of " + day(c.Day)

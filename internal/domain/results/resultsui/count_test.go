@@ -26,7 +26,7 @@ func TestCountPage(t *testing.T) {
 	}, results.Nightly())
 	must(t, err)
 	has(t, admin.get("/partners/north/count", 200), "0 of 1 results", "1 is not", "by what it picked up or opened", "not there", "Nothing is sent again by itself")
-	has(t, admin.get("/", 200), "North Clinic has not picked up 1 result that we placed", "/partners/north/count")
+	has(t, admin.get("/", 200), "North Clinic has not picked up 1 result that we placed", "See the list")
 	must(t, json.Unmarshal([]byte(admin.json("GET", "/api/v1/partners/north/count", "", 200)), &a))
 	if a.Missing != 1 || a.There != 0 || a.By != "pickup" || len(a.Lacking) != 1 || a.Lacking[0].Now {
 		t.Errorf("%+v", a)
