@@ -45,7 +45,7 @@ type MenuItem struct {
 
 // jobs are what the domains run on the node that holds the lease.
 func (h *Hub) jobs() []func(ctx context.Context) error {
-	return []func(ctx context.Context) error{h.runSetup, h.Access.Run, h.keepPeople, h.keepBoxes, h.rooms.record.Run, h.rooms.fhir.Run}
+	return []func(ctx context.Context) error{h.runSetup, h.Access.Run, h.keepPeople, h.keepBoxes, h.nightCounts, h.rooms.record.Run, h.rooms.fhir.Run}
 }
 
 // modules is the list. c is the configuration the hub began with; what pages
@@ -71,6 +71,7 @@ func (h *Hub) modules(c *config.Config) []Module {
 	board := &today.Board{Log: h.slog}
 	res := resultsui.Deps{
 		Results: h.Results, Alarms: h.Alarms, Config: h.inForce, Board: board, Dates: h.channelDates, Move: h.moveRoute, FIPS: fipsOnly(), Called: h.called(),
+		CountWays: h.countWays, CountNow: h.countNow,
 	}
 	conf := h.setupPages()
 	always, carried := apart(resultsui.Routes(res), "/{$}", "/api/v1/today", "/alarms", "/api/v1/alarms")

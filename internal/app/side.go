@@ -39,7 +39,7 @@ func (h *Hub) openSide(ctx context.Context, c *config.Config) (*sideDoors, error
 		control: &control.Server{
 			Results: h.Results, Log: h.Log, DB: h.DB, Vault: h.Vault, Probe: h.probe, Desk: h.Alarms, Operate: h.Desk, Nodes: h.nodes(),
 			Facts:  func() control.Facts { return h.facts(started, faults) },
-			Alarms: func() []string { return append(h.alarms(), h.bypassAlarms()...) }, Notes: h.bypassNotes, ReadBypass: h.readBypassNow, Decide: h.decide, Audit: h.auditAndMend, Heard: h.heardAudit, Reload: h.Reload, Adoption: adoption{h}, PartnerKeys: h.rooms.keys, Certificates: h.certificateControl(), Bundle: setupPort{h}.Bundle, UID: os.Getuid(), Now: h.now, Slog: h.slog,
+			Alarms: func() []string { return append(h.alarms(), h.bypassAlarms()...) }, Notes: h.bypassNotes, ReadBypass: h.readBypassNow, Decide: h.decide, Audit: h.auditAndMend, Heard: h.heardAudit, CountNow: h.countNow, Reload: h.Reload, Adoption: adoption{h}, PartnerKeys: h.rooms.keys, Certificates: h.certificateControl(), Bundle: setupPort{h}.Bundle, UID: os.Getuid(), Now: h.now, Slog: h.slog,
 		},
 	}
 	if path := string(c.Node.Control.Socket); path != "" {

@@ -30,10 +30,14 @@ func (s *Server) clinical() map[string]route {
 		"POST /v1/stops/{id}/extend":              s.tendStop,
 		"GET /v1/counts":                          s.counts,
 		countRoute:                                s.addCount,
+		countRunRoute:                             s.runCount,
 	}
 }
 
-const countRoute = "POST /v1/counts/{partner}"
+const (
+	countRoute    = "POST /v1/counts/{partner}"
+	countRunRoute = "POST /v1/counts/{partner}/run"
+)
 
 // Named says who acts, as people know each other, and why.
 type Named struct {
@@ -306,6 +310,21 @@ func (s *Server) addCount(r *http.Request) (any, error) {
 		return nil, err
 	}
 	c, err := s.Results.AddCount(r.Context(), r.PathValue("partner"), in.Day, s.Now().Location(), in.List, in.of(r))
+	if err != nil {
+		return nil, err
+	}
+	return countOf(c), nil
+}
+
+func (s *Server) runCount(r *http.Request) (any, error) {
+	var in Named
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	if s.CountNow == nil {
+		return nil, &Error{Kind: NotFound, Message: "This hub counts nothing by itself."}
+	}
+	c, err := s.CountNow(r.Context(), r.PathValue("partner"), in.of(r))
 	if err != nil {
 		return nil, err
 	}

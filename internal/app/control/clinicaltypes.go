@@ -162,6 +162,9 @@ type Count struct {
 	AddedAt           time.Time `json:"added_at"`
 	AddedBy           string    `json:"added_by"`
 	Listed            int64     `json:"listed"`
+	Way               string    `json:"way"`
+	Since             time.Time `json:"since,omitzero"`
+	Until             time.Time `json:"until,omitzero"`
 	Matched           int64     `json:"matched"`
 	Missing           int64     `json:"missing_there"`
 	Extra             int64     `json:"extra_there"`
@@ -170,7 +173,7 @@ type Count struct {
 }
 
 func countOf(c results.Counted) Count {
-	return Count{c.Partner, c.Day, c.AddedAt, c.AddedBy, c.Listed, c.Matched, c.Missing, c.Extra, c.MissingDeliveries, c.ExtraIDs}
+	return Count{c.Partner, c.Day, c.AddedAt, c.AddedBy, c.Listed, string(c.Way), c.Since, c.Until, c.Matched, c.Missing, c.Extra, c.MissingDeliveries, c.ExtraIDs}
 }
 
 // Counts are comparisons, newest first, and the partners that never gave a list.
@@ -234,4 +237,9 @@ func (c *Client) Counts(ctx context.Context, partner string, limit int) (Counts,
 // AddCount compares a partner's list.
 func (c *Client) AddCount(ctx context.Context, partner string, in AddCount) (Count, error) {
 	return ask[Count](ctx, c, "/v1/counts/"+url.PathEscape(partner), in)
+}
+
+// RunCount counts a partner as it is counted each night.
+func (c *Client) RunCount(ctx context.Context, partner string, in Named) (Count, error) {
+	return ask[Count](ctx, c, "/v1/counts/"+url.PathEscape(partner)+"/run", in)
 }

@@ -22,7 +22,7 @@ const (
 )
 
 func takesLong(pattern string) bool {
-	return pattern == auditRoute || pattern == replayRoute || pattern == bundleRoute
+	return pattern == auditRoute || pattern == replayRoute || pattern == bundleRoute || pattern == countRunRoute
 }
 
 func carriesDraft(pattern string) bool {

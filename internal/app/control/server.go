@@ -109,6 +109,8 @@ type Server struct {
 	PartnerKeys *keys.Service
 	// Certificates is the laboratory's own authority; nil is not offered.
 	Certificates *Certificates
+	// CountNow counts a partner; nil is not offered.
+	CountNow func(ctx context.Context, partner string, by results.Named) (results.Counted, error)
 	// Desk holds the alarms; nil offers none.
 	Desk *alarm.Desk
 	// Audit holds all that is stored against the ledger; nil leaves the hub's own

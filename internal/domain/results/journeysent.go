@@ -77,6 +77,9 @@ func (w *walk) counted(d *Delivery, countable bool) {
 		w.add(Step{Kind: StepCounted, Source: SeenByUs, At: d.FoundAt, Leaf: -1, Delivery: d, Countable: true})
 		return
 	}
+	if !d.PickedUpAt.IsZero() || countable && d.WaitsAs != "" {
+		return // the pick-up says it, or that it did not happen yet
+	}
 	w.add(Step{Kind: StepUncounted, Leaf: -1, Delivery: d, Countable: countable})
 }
 

@@ -55,17 +55,9 @@ func (s *Service) readLatestCounts(ctx context.Context) (map[string]Counted, err
 	err := s.db.Query(ctx, `WITH RECURSIVE gave (partner) AS (
 			SELECT min(partner) FROM results_counts
 			UNION ALL SELECT (SELECT min(c.partner) FROM results_counts c WHERE c.partner > g.partner) FROM gave g WHERE g.partner IS NOT NULL)
-		SELECT n.partner, n.id, n.day, n.added_at, n.added_by, n.listed, n.matched, n.missing, n.extra FROM gave g JOIN results_counts n
+		SELECT `+countCols+` FROM gave g JOIN results_counts n
 		ON n.id = (SELECT c.id FROM results_counts c WHERE c.partner = g.partner ORDER BY c.day DESC, c.added_at DESC LIMIT 1)`, nil, func(row store.Scanner) error {
-		var c Counted
-		var id []byte
-		var at int64
-		if err := row.Scan(&c.Partner, &id, &c.Day, &at, &c.AddedBy, &c.Listed, &c.Matched, &c.Missing, &c.Extra); err != nil {
-			return err
-		}
-		c.AddedAt = time.UnixMicro(at).UTC()
-		var err error
-		c.ID, err = event.IDFromBytes(id)
+		c, err := scanCount(row)
 		out[c.Partner] = c
 		return err
 	})

@@ -48,8 +48,9 @@ var (
 	taggedCounts = &bus.Tagged{Table: "results_counts", Key: "id", Columns: []string{
 		"partner", "day", "added_at", "added_by", "added_account", "listed", "matched", "missing", "extra", there("body"),
 	}}
-	taggedFound  = &bus.Tagged{Table: "results_found", Key: "seq", Columns: []string{"count_id", "at"}}
-	taggedCopies = &bus.Tagged{Table: "results_copies", Key: "id", Columns: []string{
+	taggedCountWays = &bus.Tagged{Table: "results_count_ways", Key: "id", Columns: []string{"way", "since", "until"}}
+	taggedFound     = &bus.Tagged{Table: "results_found", Key: "seq", Columns: []string{"count_id", "at"}}
+	taggedCopies    = &bus.Tagged{Table: "results_copies", Key: "id", Columns: []string{
 		"feed", "received_at", "size", "control", "moment", "tag", "state", there("body"),
 	}}
 	taggedPickups  = &bus.Tagged{Table: "results_pickups", Key: "seq", Columns: []string{"partner", "name", "placed_at", "picked_at", "how"}}
@@ -75,7 +76,7 @@ func there(column string) string {
 func taggedWhole() []*bus.Tagged {
 	return []*bus.Tagged{
 		taggedApart, taggedHolds, taggedClock, taggedBypassed, taggedTimers, taggedCalls, taggedSteps, taggedSuperseded, taggedStops, taggedCovers,
-		taggedCounts, taggedFound, taggedCopies, taggedFeeds, taggedCompares, taggedGaps, taggedExplanations, taggedApprovals, taggedActs, taggedFailures, taggedSites, taggedPickups, taggedTaken,
+		taggedCounts, taggedCountWays, taggedFound, taggedCopies, taggedFeeds, taggedCompares, taggedGaps, taggedExplanations, taggedApprovals, taggedActs, taggedFailures, taggedSites, taggedPickups, taggedTaken,
 	}
 }
 

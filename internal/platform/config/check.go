@@ -35,6 +35,7 @@ func (d *decoder) check(c *Config) {
 	}
 	d.checkVPNs(c)
 	d.checkRoutes(c)
+	d.checkCounts(c)
 	d.checkWitnesses(c)
 	d.checkAlarms(c)
 	d.checkProfiles(c)

@@ -19,6 +19,7 @@ type Config struct {
 	Retention Retention          `yaml:"retention" doc:"How long things are kept. Age and size never delete what a legal minimum or a hold protects; they raise an alarm."`
 	Adoption  Adoption           `yaml:"adoption" doc:"What a route needs before it may carry."`
 	Alarms    Alarms             `yaml:"alarms" doc:"When a person is called."`
+	Counts    Counts             `yaml:"counts" doc:"When what partners have is counted against what was delivered."`
 	Witnesses []Witness          `yaml:"witnesses" sample:"off" doc:"Who outside this machine keeps our checkpoints, so that a database rolled back to yesterday is noticed. Two kinds are advised."`
 	Changes   *Changes           `yaml:"changes" sample:"off" doc:"How this configuration itself is changed from the pages."`
 	Profiles  *Profiles          `yaml:"profiles" sample:"off" doc:"Which parts of Labwarden are switched on. What is off has no menu, port or job."`

@@ -2,14 +2,15 @@ package config
 
 // Partner receives results.
 type Partner struct {
-	Name        string      `yaml:"name" rule:"required" ex:"Riverside Family Practice" doc:"The partner's name as people read it."`
-	Providers   []Provider  `yaml:"providers" doc:"Ordering providers that belong to it. A route with check: ordering_provider sends nothing else."`
-	Accounts    []string    `yaml:"accounts" doc:"Client account numbers that belong to it. A route with check: account sends nothing else."`
-	Destination Destination `yaml:"destination" rule:"required" doc:"Where its results go: exactly one of mllp, fhir, fhir_pull, http, sftp, ftps, folder, box and portal."`
-	Box         *Box        `yaml:"box" sample:"off" doc:"The partner's drop box here, for SFTP and FTPS: who may come to it."`
-	Retry       Retry       `yaml:"retry" doc:"What happens while it cannot be reached."`
-	Contact     *Contact    `yaml:"contact" sample:"off" doc:"Whom to tell at the partner, of maintenance windows for example. Never of a patient."`
-	AlarmAfter  Duration    `yaml:"alarm_after" default:"15m" rule:"min=1m,max=7d" doc:"A result waiting longer than this raises an alarm."`
+	Name        string        `yaml:"name" rule:"required" ex:"Riverside Family Practice" doc:"The partner's name as people read it."`
+	Providers   []Provider    `yaml:"providers" doc:"Ordering providers that belong to it. A route with check: ordering_provider sends nothing else."`
+	Accounts    []string      `yaml:"accounts" doc:"Client account numbers that belong to it. A route with check: account sends nothing else."`
+	Destination Destination   `yaml:"destination" rule:"required" doc:"Where its results go: exactly one of mllp, fhir, fhir_pull, http, sftp, ftps, folder, box and portal."`
+	Box         *Box          `yaml:"box" sample:"off" doc:"The partner's drop box here, for SFTP and FTPS: who may come to it."`
+	Count       *PartnerCount `yaml:"count" sample:"off" doc:"Counts the partner by a list of what it has, which it puts into its box each day. Without it a partner is counted by what it picked up, or by asking its FHIR server, where that can be; otherwise it is not countable."`
+	Retry       Retry         `yaml:"retry" doc:"What happens while it cannot be reached."`
+	Contact     *Contact      `yaml:"contact" sample:"off" doc:"Whom to tell at the partner, of maintenance windows for example. Never of a patient."`
+	AlarmAfter  Duration      `yaml:"alarm_after" default:"15m" rule:"min=1m,max=7d" doc:"A result waiting longer than this raises an alarm."`
 
 	CriticalAfter Duration `yaml:"critical_after" rule:"min=1m,max=24h" doc:"For this partner, instead of alarms.critical_after. Where the source has one too, the shorter holds. The laboratory director sets it."`
 }
@@ -69,6 +70,7 @@ type FHIRDestination struct {
 	TLS          *ClientTLS `yaml:"tls" sample:"off" doc:"Whom we accept and who we are."`
 	Auth         Auth       `yaml:"auth" doc:"How we prove who we are."`
 	ReplyTimeout Duration   `yaml:"reply_timeout" default:"30s" rule:"min=1s,max=10m" doc:"How long to wait for the response."`
+	Count        *FHIRCount `yaml:"count" sample:"off" doc:"Asks the server each night whether it has what we sent. It must let us search."`
 	Exception    *Exception `yaml:"exception" sample:"off" doc:"Allows plaintext or TLS 1.2 for a stated time and reason."`
 }
 

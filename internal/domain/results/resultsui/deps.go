@@ -33,6 +33,11 @@ type Deps struct {
 	// FIPS says that this program's cryptography is the validated module's.
 	FIPS bool
 
+	// CountWays are the partners that are counted each night, and how; nil: none.
+	CountWays func() map[string]results.Way
+	// CountNow counts a partner; nil is not offered.
+	CountNow func(ctx context.Context, partner string, by results.Named) (results.Counted, error)
+
 	runs *replays // of this node; pages and operations share them
 }
 

@@ -213,7 +213,7 @@ func (d Deps) wayWords(j *results.Journey, t *toldStep, now time.Time) {
 		t.Later, t.State = true, kit.Unknown
 		t.Title, t.Text = "Not picked up yet by "+name, "It waits for them where it was placed."
 	case results.StepCounted:
-		t.Title, t.Text = name+" has it", "Their own list of what they hold names it."
+		t.Title, t.Text = name+" has it", "A count found it there: their own list of what they hold, or their server when it was asked, names it."
 	case results.StepUncounted:
 		t.Later, t.State = true, kit.Unknown
 		t.Title = "Not counted yet against " + own(name) + " own list"

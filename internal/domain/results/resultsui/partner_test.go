@@ -19,7 +19,7 @@ func TestPartnerPage(t *testing.T) {
 	admin := l.as(authz.Administrator)
 	page := admin.get("/partners/north", 200)
 	has(t, page, "It is not known whether North Clinic answers. Nothing was sent in the last 24 hours.", "Meets HHS guidance: unknown", "one certificate only: its key is pinned",
-		"hl7.north.example:2576", "TLS 1.3", "has given no list of what it has", "Nothing waits.", "Send a test", "Pause")
+		"hl7.north.example:2576", "TLS 1.3", "gives no list of what it has, so it is not countable", "Nothing waits.", "Send a test", "Pause")
 	l.take("C1", "M1", "1", "N")
 	l.flow("north", func(f results.Flow) bool { a, _ := f.Sums(); return a == 1 })
 	page = admin.get("/partners/north", 200)
@@ -27,7 +27,7 @@ func TestPartnerPage(t *testing.T) {
 		"this build's cryptography is not the module that is validated")
 	_, err := l.svc.AddCount(t.Context(), "north", "2026-11-21", time.Local, []byte("C9\n"), results.Named{By: results.By{Who: "dana", Reason: "daily"}, Person: "Dana Reyes"})
 	must(t, err)
-	has(t, admin.get("/partners/north", 200), "21 Nov 2026", "0 of 1 we delivered are on it; 1 is not.", "It names 1 message that we did not deliver that day.")
+	has(t, admin.get("/partners/north", 200), "21 Nov 2026", "0 of 1 we delivered are on it; 1 is not.", "It names 1 message that we did not deliver in that time.")
 	has(t, admin.get("/", 200), "North Clinic's list lacks 1 result that we delivered", "South Clinic sends no list")
 	// Who may not act sees no button.
 	page = l.as(authz.Provider, "X-Partner", "north").get("/partners/north", 200)

@@ -182,9 +182,10 @@ func openSheet(v *partnerView, open []results.Open, now time.Time) templ.Compone
 	return kit.Sheet(kit.SheetOpts{Title: "Not acknowledged yet", Sub: "oldest first", ID: "open", Body: body})
 }
 
-// listSheet is what the partner's own lists said.
+// listSheet is what counts of what the partner has said.
 func (d Deps) listSheet(ctx context.Context, v *partnerView) (templ.Component, error) {
-	o := kit.SheetOpts{Title: "Counted against its list", ID: "lists"}
+	o := kit.SheetOpts{Title: "Counted there", ID: "lists"}
+	more := kit.Acts(kit.Action{Text: "See the last count", Href: "/partners/" + v.Partner + "/count"})
 	if v.shared {
 		o.Body = kit.UnknownState("Its lists name what came from every site, and are shown to who sees them all.")
 		return kit.Sheet(o), nil
@@ -193,25 +194,33 @@ func (d Deps) listSheet(ctx context.Context, v *partnerView) (templ.Component, e
 	if err != nil {
 		return nil, err
 	}
+	way := d.wayOf(v.Partner)
 	if len(lists) == 0 {
-		o.Body = kit.UnknownState(v.name + " has given no list of what it has, so it cannot be counted: that their system accepted a result does not show that the chart has it.")
+		text := v.name + " gives no list of what it has, so it is not countable: that their system accepted a result does not show that the chart has it."
+		if way != "" {
+			text = "Not counted yet. It is counted each night, " + wayWords(way) + "."
+		}
+		o.Body = templ.Join(kit.UnknownState(text), more)
 		return kit.Sheet(o), nil
 	}
 	var items []kit.Check
 	for _, c := range lists {
-		x := kit.Check{State: kit.Fine, Title: day(c.Day), Text: fmt.Sprintf("All %s we delivered are on it.", kit.Count(int(c.Matched)))}
-		if c.Matched == 0 && c.Missing == 0 {
-			x.State, x.Text = kit.Unknown, "We delivered nothing that day."
-		}
-		if c.Missing > 0 {
-			x.State, x.Text = kit.Warn, fmt.Sprintf("%s of %s we delivered are on it; %s not.", kit.Count(int(c.Matched)), kit.Count(int(c.Matched+c.Missing)), kit.Many(int(c.Missing), "is", "are"))
+		x := kit.Check{Title: day(c.Day)}
+		x.State, x.Text = verdictOf(&c)
+		if c.Way == results.ByList {
+			switch {
+			case c.Missing > 0:
+				x.Text = fmt.Sprintf("%s of %s we delivered are on it; %s not.", kit.Count(int(c.Matched)), kit.Count(int(c.Matched+c.Missing)), kit.Many(int(c.Missing), "is", "are"))
+			case c.Matched > 0:
+				x.Text = fmt.Sprintf("All %s we delivered are on it.", kit.Count(int(c.Matched)))
+			}
 		}
 		if c.Extra > 0 {
-			x.Text += " It names " + kit.Many(int(c.Extra), "message", "messages") + " that we did not deliver that day."
+			x.Text += " It names " + kit.Many(int(c.Extra), "message", "messages") + " that we did not deliver in that time."
 		}
 		items = append(items, x)
 	}
-	o.Body = kit.Checks(items)
+	o.Body = templ.Join(kit.Checks(items), more)
 	return kit.Sheet(o), nil
 }
 

@@ -16,6 +16,7 @@ func Routes(d Deps) []web.Route {
 	for _, part := range []func(Deps) []web.Route{
 		todayRoutes,
 		partnerRoutes,
+		countRoutes,
 		alarmRoutes,
 		callRoutes,
 		stopRoutes,

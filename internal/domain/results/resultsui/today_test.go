@@ -17,7 +17,7 @@ func TestTodayWhenAllIsWell(t *testing.T) {
 	admin := l.as(authz.Administrator)
 	page := admin.get("/", 200)
 	has(t, page, "Saturday 21 November", "Nothing needs you. Everything is running.", "North Clinic", "South Clinic",
-		"North Clinic and South Clinic send no list, so they cannot be counted.", "Keys 2 seals open them", "looked at 07:40")
+		"North Clinic and South Clinic send no list and were not counted in another way: they are not countable.", "Keys 2 seals open them", "looked at 07:40")
 	// Nothing went there: that is not fine, it is not known.
 	has(t, page, "none seen")
 	for i := range 3 {

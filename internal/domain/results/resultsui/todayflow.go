@@ -314,7 +314,9 @@ func (v *flowView) lists() []templ.Component {
 		case !gave:
 			without = append(without, p.name)
 		case c.Missing > 0:
-			out = append(out, kit.Foot(kit.Warn, fmt.Sprintf("%s's list of %s lacks %s that we delivered that day.", p.name, day(c.Day), kit.Many(int(c.Missing), "result", "results"))))
+			_, words := verdictOf(&c)
+			out = append(out, kit.Foot(kit.Warn, "Counted at "+p.name+": "+words))
+		case c.Matched == 0: // nothing was delivered in that time: no tick
 		default:
 			whole = append(whole, p.name)
 			if oldest == "" || c.Day < oldest {
@@ -327,19 +329,19 @@ func (v *flowView) lists() []templ.Component {
 		if n == 1 {
 			who = whole[0]
 		}
-		text := fmt.Sprintf("Counted against the latest list of %s (the oldest of %s): every result we delivered on that day is on it.", who, day(oldest))
+		text := fmt.Sprintf("Counted at %s, the oldest count of %s: everything we had delivered is there.", who, day(oldest))
 		if n == 1 {
-			text = fmt.Sprintf("Counted against the latest list of %s, of %s: every result we delivered on that day is on it.", who, day(oldest))
+			text = fmt.Sprintf("Counted at %s, to %s: everything we had delivered is there.", who, day(oldest))
 		}
 		out = append(out, kit.Foot(kit.Fine, text))
 	}
 	switch n := len(without); {
 	case n == 1:
-		out = append(out, kit.Foot(kit.Unknown, without[0]+" sends no list, so it cannot be counted."))
+		out = append(out, kit.Foot(kit.Unknown, without[0]+" sends no list and was not counted in another way: it is not countable."))
 	case n > 1 && n <= 3:
-		out = append(out, kit.Foot(kit.Unknown, strings.Join(without[:n-1], ", ")+" and "+without[n-1]+" send no list, so they cannot be counted."))
+		out = append(out, kit.Foot(kit.Unknown, strings.Join(without[:n-1], ", ")+" and "+without[n-1]+" send no list and were not counted in another way: they are not countable."))
 	case n > 3:
-		out = append(out, kit.Foot(kit.Unknown, kit.Count(n)+" partners send no list, so they cannot be counted."))
+		out = append(out, kit.Foot(kit.Unknown, kit.Count(n)+" partners send no list and were not counted in another way: they are not countable."))
 	}
 	return out
 }

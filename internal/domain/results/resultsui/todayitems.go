@@ -118,28 +118,6 @@ func (v *partnerView) doing(now time.Time) string {
 	return s + "we are trying again now."
 }
 
-// listItems: results that a partner's own list lacks.
-func (d Deps) listItems(ctx context.Context, who *authz.Subject, now time.Time) ([]today.Item, error) {
-	counts, err := d.Results.LatestCounts(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var out []today.Item
-	scope := who.Scope(authz.PartnersSee, now)
-	for partner, c := range counts {
-		of := d.ofPartner(partner)
-		if c.Missing > 0 && every(scope, of) {
-			out = append(out, today.Item{
-				State: kit.Warn, Rank: today.RankPerson, Since: c.AddedAt, Needs: authz.PartnersSee, Partner: partner, Site: held(scope, of).Site,
-				Title:  fmt.Sprintf("%s's list lacks %s that we delivered", d.name(partner), kit.Many(int(c.Missing), "result", "results")),
-				Text:   "Their system accepted them on " + day(c.Day) + ", and their own list of that day does not name them. Ask them to look.",
-				Action: kit.Action{Text: "See the list", Href: "/partners/" + partner + "#lists"},
-			})
-		}
-	}
-	return out, nil
-}
-
 // callItems: telephone calls that somebody must make.
 func (d Deps) callItems(ctx context.Context, who *authz.Subject, now time.Time) ([]today.Item, error) {
 	by, err := d.Results.CallsOf(ctx)
