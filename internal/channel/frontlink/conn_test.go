@@ -244,11 +244,24 @@ func TestHostilePeer(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, send := range map[string]func(*net.UnixConn) error{
-		"garbage":         func(u *net.UnixConn) error { _, err := u.Write([]byte("GET / HTTP/1.1\r\n\r\n")); return err },
-		"too large":       func(u *net.UnixConn) error { _ = u.SetWriteBuffer(1 << 20); _, err := u.Write(make([]byte, MaxPacket+1)); return err },
-		"two files":       func(u *net.UnixConn) error { _, _, err := u.WriteMsgUnix(good, syscall.UnixRights(fd, fd), nil); return err },
-		"many files":      func(u *net.UnixConn) error { _, _, err := u.WriteMsgUnix(good, syscall.UnixRights(fd, fd, fd, fd, fd, fd, fd, fd), nil); return err },
-		"file in garbage": func(u *net.UnixConn) error { _, _, err := u.WriteMsgUnix([]byte("x"), syscall.UnixRights(fd), nil); return err },
+		"garbage": func(u *net.UnixConn) error { _, err := u.Write([]byte("GET / HTTP/1.1\r\n\r\n")); return err },
+		"too large": func(u *net.UnixConn) error {
+			_ = u.SetWriteBuffer(1 << 20)
+			_, err := u.Write(make([]byte, MaxPacket+1))
+			return err
+		},
+		"two files": func(u *net.UnixConn) error {
+			_, _, err := u.WriteMsgUnix(good, syscall.UnixRights(fd, fd), nil)
+			return err
+		},
+		"many files": func(u *net.UnixConn) error {
+			_, _, err := u.WriteMsgUnix(good, syscall.UnixRights(fd, fd, fd, fd, fd, fd, fd, fd), nil)
+			return err
+		},
+		"file in garbage": func(u *net.UnixConn) error {
+			_, _, err := u.WriteMsgUnix([]byte("x"), syscall.UnixRights(fd), nil)
+			return err
+		},
 	} {
 		ua, ub := sockets(t)
 		_, ended := run(t, ub, func(_ context.Context, c *Call) (Reply, error) {

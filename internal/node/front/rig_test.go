@@ -169,7 +169,9 @@ func (r *rig) doors() map[string]string {
 // client asks the web door at the address.
 func client(t *testing.T, at string, h2 bool) *http.Client {
 	tr := &http.Transport{
-		DialContext:     func(ctx context.Context, _, _ string) (net.Conn, error) { return (&net.Dialer{}).DialContext(ctx, "tcp", at) },
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "tcp", at)
+		},
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: h2, //nolint:gosec // whose certificate it is, is looked at elsewhere
 	}
 	t.Cleanup(tr.CloseIdleConnections)
