@@ -67,7 +67,7 @@ func (f *Front) once(ctx context.Context, d *doors, confined *bool) error {
 	}, f.Log)
 	done := make(chan error, 1)
 	go func() { done <- h.link.Run(ctx) }()
-	defer func() { cancel(); <-done; h.endAll() }()
+	defer func() { cancel(); _ = <-done; h.endAll() }()
 	var w frontlink.Welcome
 	if _, _, err := h.link.Ask(ctx, frontlink.VerbHello, frontlink.Hello{Version: frontlink.Version}, nil, nil, &w); err != nil {
 		return fmt.Errorf("greet hub: %w", err)
