@@ -104,7 +104,7 @@ func listenFront(ctx context.Context, path string, gid int) (*net.UnixListener, 
 	mode := os.FileMode(0o600)
 	if gid >= 0 {
 		mode = 0o660
-		err = errors.Join(os.Chown(dir, -1, gid), os.Chmod(dir, 0o710), os.Chown(path, -1, gid))
+		err = errors.Join(os.Chown(dir, -1, gid), os.Chmod(dir, 0o710), os.Chown(path, -1, gid)) //nolint:gosec // a folder, which the front's group has to go through
 	}
 	if err := errors.Join(err, os.Chmod(path, mode)); err != nil {
 		return nil, errors.Join(fmt.Errorf("protect the front's socket: %w", err), ln.Close())

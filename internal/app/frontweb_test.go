@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/rsa"
@@ -187,8 +188,10 @@ func TestPortalAndFHIRThroughTheFront(t *testing.T) {
 	must(err)
 	origin := "https://results.lab.example:" + port
 	b := &http.Client{Jar: jar, Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: "results.lab.example"}, //nolint:gosec // the portal's own authority ends with the process
-		Dial:            func(string, string) (net.Conn, error) { return net.Dial("tcp", at) },
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: "results.lab.example"}, // the portal's own authority ends with the process
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "tcp", at)
+		},
 	}}
 	ask := func(method, path string, form url.Values, site string) (*http.Response, string) {
 		t.Helper()
