@@ -12,7 +12,7 @@ configure | abort-upgrade | abort-deconfigure | abort-remove)
 	chmod 0750 "$root/etc/labwarden"
 	if [ -z "$root" ] && [ -d /run/systemd/system ]; then
 		systemctl daemon-reload
-		systemctl try-restart labwarden.service
+		systemctl try-restart labwarden.service labwarden-front.service
 	fi
 	if [ ! -e "$root/etc/labwarden/labwarden.yaml" ]; then
 		echo "labwarden: not configured yet, so not started: run \`labwarden init --system\` (see its --help),"

@@ -3,5 +3,5 @@
 # unpacked, so that results wait as short as possible.
 set -e
 if [ "$1" = remove ] && [ -z "${DPKG_ROOT:-}" ] && [ -d /run/systemd/system ]; then
-	systemctl disable --now labwarden.service
+	systemctl disable --now labwarden-front.service labwarden.service
 fi

@@ -19,6 +19,7 @@ list=$(dpkg-deb -c "$deb")
 has() { grep -qE "$1" <<<"$list" || fail "not in the package: $1"; }
 has '^-rwxr-xr-x root/root .* \./usr/bin/labwarden$'
 has '^-rw-r--r-- root/root .* \./lib/systemd/system/labwarden\.service$'
+has '^-rw-r--r-- root/root .* \./lib/systemd/system/labwarden-front\.service$'
 has '^-rw-r--r-- root/root .* \./usr/lib/sysusers\.d/labwarden\.conf$'
 has '^-rw-r--r-- root/root .* \./usr/share/doc/labwarden/copyright$'
 has '^drwxr-x--- root/root .* \./etc/labwarden/$'
@@ -38,6 +39,7 @@ dpkg_in() { dpkg --root="$root" --force-script-chrootless --force-depends --forc
 dpkg_in -i "$deb" >"$root/log" 2>&1 || { cat "$root/log"; fail "dpkg -i"; }
 grep -q 'not configured yet, so not started' "$root/log" || { cat "$root/log"; fail "the installation does not say what comes next"; }
 grep -q '^labwarden:' "$root/etc/passwd" || fail "no user labwarden"
+grep -q '^labwarden-front:' "$root/etc/passwd" || fail "no user labwarden-front"
 [ "$(stat -c %a "$root/etc/labwarden")" = 750 ] || fail "/etc/labwarden is $(stat -c %a "$root/etc/labwarden")"
 [ ! -e "$root/etc/systemd/system/multi-user.target.wants/labwarden.service" ] || fail "enabled by itself"
 said=$("$root/usr/bin/labwarden" --version) || fail "the program does not run"
@@ -73,13 +75,15 @@ wait "$hub" || { cat "$root/serve.log"; fail "the service does not stop well"; }
 unset CREDENTIALS_DIRECTORY
 rm -r "$root"/etc/labwarden/* "$root/var/lib/labwarden"
 
-# The unit. systemd's scale goes from 0 (closed) to 10; ours has to stay under 1.8.
-systemd-analyze verify --root="$root" --recursive-errors=no --man=no "$root/lib/systemd/system/labwarden.service" 2>"$root/verify" ||
-	{ cat "$root/verify"; fail "systemd-analyze verify"; }
-if grep labwarden.service "$root/verify"; then fail "systemd-analyze verify complains"; fi
-systemd-analyze security --offline=true --threshold=18 --no-pager packaging/labwarden.service >"$root/security" ||
-	{ cat "$root/security"; fail "the unit is too open"; }
-tail -n 1 "$root/security"
+# The units. systemd's scale goes from 0 (closed) to 10; ours have to stay under 1.8.
+for unit in labwarden.service labwarden-front.service; do
+	systemd-analyze verify --root="$root" --recursive-errors=no --man=no "$root/lib/systemd/system/$unit" 2>"$root/verify" ||
+		{ cat "$root/verify"; fail "systemd-analyze verify $unit"; }
+	if grep "$unit" "$root/verify"; then fail "systemd-analyze verify $unit complains"; fi
+	systemd-analyze security --offline=true --threshold=18 --no-pager "packaging/$unit" >"$root/security" ||
+		{ cat "$root/security"; fail "$unit is too open"; }
+	tail -n 1 "$root/security"
+done
 
 # Removal, and even purge, leaves results and keys.
 mkdir -p "$root/var/lib/labwarden"

@@ -69,11 +69,12 @@ func (h *Hub) fhirClient(c *config.Config, key string, d *config.FHIRPullDestina
 	return out, nil
 }
 
-// fhirDoor is the FHIR server's own address. A front in another process forwards
-// to the same handler.
+// fhirDoor is the FHIR server and its own address. A front in another process
+// forwards to the same handler.
 type fhirDoor struct {
 	http *http.Server
-	ln   net.Listener
+	ln   net.Listener // nil: it is reached through the front alone
+	cert func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 }
 
 // openFHIR opens it; nil where the configuration has none.
@@ -94,23 +95,32 @@ func (h *Hub) openFHIR(ctx context.Context, c *config.Config) (*fhirDoor, error)
 		return nil, err
 	}
 	conf := &tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: own.get}
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", string(f.Listen))
-	if err != nil {
-		return nil, fmt.Errorf("open the FHIR server's address: %w", err)
-	}
-	d := &fhirDoor{ln: tls.NewListener(limitConns(ln, fhirConns, fhirEach), conf)}
+	d := &fhirDoor{cert: own.get}
 	d.http = &http.Server{
 		Handler: h.rooms.fhir.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: pagesHeaders, TLSConfig: conf,
 		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: pagesStreams},
 		ErrorLog: slog.NewLogLogger(h.slog.Handler(), slog.LevelDebug), // scanners fill it
 	}
+	if f.Listen == "" {
+		h.slog.Info("FHIR server", "address", "through the front", "url", string(f.PublicURL))
+		return d, nil
+	}
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", string(f.Listen))
+	if err != nil {
+		return nil, fmt.Errorf("open the FHIR server's address: %w", err)
+	}
+	d.ln = tls.NewListener(limitConns(ln, fhirConns, fhirEach), conf)
 	h.slog.Info("FHIR server", "address", ln.Addr().String(), "url", string(f.PublicURL))
 	return d, nil
 }
 
 // serve answers until ctx ends.
 func (d *fhirDoor) serve(ctx context.Context) error {
+	if d.ln == nil {
+		<-ctx.Done()
+		return nil
+	}
 	done := make(chan error, 1)
 	go func() { done <- d.http.Serve(d.ln) }()
 	select {

@@ -13,8 +13,10 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -33,13 +35,14 @@ import (
 
 // frontDoor is the hub's side of the partner front.
 type frontDoor struct {
-	hub *fronthub.Hub
-	ln  *net.UnixListener
+	hub      *fronthub.Hub
+	ln       *net.UnixListener
+	settings func() frontlink.Settings // as they are now
 }
 
 // openFront opens the socket that the front asks at; nil where the configuration
 // has none.
-func (h *Hub) openFront(ctx context.Context, c *config.Config) (*frontDoor, error) {
+func (h *Hub) openFront(ctx context.Context, c *config.Config, sites *frontSites) (*frontDoor, error) {
 	f := c.Node.Front
 	if f == nil {
 		return nil, nil
@@ -69,8 +72,9 @@ func (h *Hub) openFront(ctx context.Context, c *config.Config) (*frontDoor, erro
 	if err != nil {
 		return nil, err
 	}
-	d := &frontDoor{ln: ln, hub: &fronthub.Hub{
-		Boxes: h.rooms.boxes, Who: partnersWho{h}, HostKeys: keys, Settings: func() frontlink.Settings { return h.frontSettings(h.current(c)) }, Signers: h.frontSigner(c), UID: uids,
+	settings := func() frontlink.Settings { return h.frontSettings(h.current(c), sites) }
+	d := &frontDoor{ln: ln, settings: settings, hub: &fronthub.Hub{
+		Boxes: h.rooms.boxes, Who: partnersWho{h}, HostKeys: keys, Settings: settings, Signers: h.frontSigner(c, sites), Web: sites, UID: uids,
 		Entered: h.entered, Now: h.now, Log: h.slog.With("door", "front"),
 	}}
 	h.rooms.certificates.OnRevoked(func(all []certificates.Revoked) {
@@ -100,7 +104,7 @@ func listenFront(ctx context.Context, path string, gid int) (*net.UnixListener, 
 	mode := os.FileMode(0o600)
 	if gid >= 0 {
 		mode = 0o660
-		err = errors.Join(os.Chown(dir, -1, gid), os.Chmod(dir, 0o710), os.Chown(path, -1, gid))
+		err = errors.Join(os.Chown(dir, -1, gid), os.Chmod(dir, 0o710), os.Chown(path, -1, gid)) //nolint:gosec // a folder, which the front's group has to go through
 	}
 	if err := errors.Join(err, os.Chmod(path, mode)); err != nil {
 		return nil, errors.Join(fmt.Errorf("protect the front's socket: %w", err), ln.Close())
@@ -128,7 +132,7 @@ func (h *Hub) hostKeys(ctx context.Context) ([]ssh.Signer, error) {
 	return out, nil
 }
 
-func (h *Hub) frontSettings(c *config.Config) frontlink.Settings {
+func (h *Hub) frontSettings(c *config.Config, sites *frontSites) frontlink.Settings {
 	var s frontlink.Settings
 	f := c.Node.Front
 	if f == nil {
@@ -136,6 +140,13 @@ func (h *Hub) frontSettings(c *config.Config) frontlink.Settings {
 	}
 	if f.SFTP != nil {
 		s.SFTP = frontlink.Listen{Address: string(f.SFTP.Listen), Conns: f.SFTP.Connections, PerAddress: f.SFTP.PerAddress}
+	}
+	if w := f.Web; w != nil {
+		if all, err := sites.told(); err != nil {
+			h.slog.Error("the portal and the FHIR server are not reached through the front", "error", err)
+		} else {
+			s.Web = frontlink.Web{Listen: frontlink.Listen{Address: string(w.Listen), Conns: w.Connections, PerAddress: w.PerAddress}, Sites: all}
+		}
 	}
 	if t := f.FTPS; t != nil {
 		pair, err := frontPair(c, signerFTPS)
@@ -174,8 +185,11 @@ func frontPair(c *config.Config, name string) (*tls.Certificate, error) {
 }
 
 // frontSigner gives the hub's side of the front a key to sign handshakes with.
-func (h *Hub) frontSigner(c *config.Config) func(name string) (crypto.Signer, bool) {
+func (h *Hub) frontSigner(c *config.Config, sites *frontSites) func(name string) (crypto.Signer, bool) {
 	return func(name string) (crypto.Signer, bool) {
+		if k, ok := sites.signer(name); ok {
+			return k, h.current(c).Node.Front != nil && h.current(c).Node.Front.Web != nil
+		}
 		pair, err := frontPair(h.current(c), name)
 		if err != nil {
 			return nil, false
@@ -185,7 +199,30 @@ func (h *Hub) frontSigner(c *config.Config) func(name string) (crypto.Signer, bo
 	}
 }
 
-func (d *frontDoor) serve(ctx context.Context) error { return d.hub.Serve(ctx, d.ln) }
+// serve answers the front until ctx ends, and tells it of renewed certificates.
+func (d *frontDoor) serve(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	wg.Go(func() {
+		t := time.NewTicker(time.Minute)
+		defer t.Stop()
+		last := d.settings()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-t.C:
+				if now := d.settings(); !reflect.DeepEqual(now, last) {
+					last = now
+					d.hub.Changed(ctx)
+				}
+			}
+		}
+	})
+	return d.hub.Serve(ctx, d.ln)
+}
 
 // entered writes that a partner came in to the log; what it reads and writes
 // stands in the ledger.

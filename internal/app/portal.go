@@ -173,11 +173,12 @@ func (h *Hub) portalModule(c *config.Config) Module {
 	}
 }
 
-// portalSite is the portal's own listener.
+// portalSite is the portal and its own listener.
 type portalSite struct {
 	web  *web.Server
 	http *http.Server
-	ln   net.Listener
+	ln   net.Listener // nil: it is reached through the front alone
+	cert func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 }
 
 // openPortal opens the portal's door; nil where the configuration has none. One that
@@ -195,18 +196,23 @@ func (h *Hub) openPortal(ctx context.Context, c *config.Config) (*portalSite, er
 	if err != nil {
 		return nil, err
 	}
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", string(w.Listen))
-	if err != nil {
-		return nil, fmt.Errorf("open the portal's address: %w", err)
-	}
 	s := portalui.Site(h.portalDeps(c))
-	p := &portalSite{web: s, ln: tls.NewListener(limitConns(ln, pagesConns, pagesEach), conf)}
+	p := &portalSite{web: s, cert: conf.GetCertificate}
 	p.http = &http.Server{
 		Handler: s.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: pagesHeaders, TLSConfig: conf,
 		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: pagesStreams},
 		ErrorLog: slog.NewLogLogger(h.slog.Handler(), slog.LevelDebug), // scanners fill it
 	}
+	if w.Listen == "" {
+		h.slog.Info("portal", "address", "through the front", "url", string(w.PublicURL))
+		return p, nil
+	}
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", string(w.Listen))
+	if err != nil {
+		return nil, fmt.Errorf("open the portal's address: %w", err)
+	}
+	p.ln = tls.NewListener(limitConns(ln, pagesConns, pagesEach), conf)
 	h.slog.Info("portal", "address", ln.Addr().String(), "url", string(w.PublicURL))
 	return p, nil
 }
@@ -248,5 +254,10 @@ func (h *Hub) portalTLS(c *config.Config) (*tls.Config, error) {
 
 // serve answers until ctx ends.
 func (p *portalSite) serve(ctx context.Context) error {
+	if p.ln == nil {
+		<-ctx.Done()
+		p.web.Close()
+		return nil
+	}
 	return (&pages{web: p.web, http: p.http, ln: p.ln}).serve(ctx)
 }

@@ -64,14 +64,6 @@ func (h *Hub) openSide(ctx context.Context, c *config.Config) (*sideDoors, error
 		h.slog.Error("the pages are not served; results flow all the same", "error", err)
 		faults = append(faults, "The pages are not served: "+string(c.Node.Web.Listen)+" could not be opened, or their certificate could not be used. Mend node.web, then restart; the log says more.")
 	}
-	if s.front, err = h.openFront(ctx, c); err != nil {
-		h.slog.Error("partners cannot reach their boxes; results flow all the same", "error", err)
-		faults = append(faults, "Partners cannot reach their boxes: the front's socket could not be opened. Mend node.front, then restart; the log says more.")
-	}
-	h.front.Store(s.front)
-	if s.front != nil {
-		s.control.Boxes = boxConsole{h}
-	}
 	if s.portal, err = h.openPortal(ctx, c); err != nil {
 		h.slog.Error("the portal is not served; results flow into it all the same", "error", err)
 		faults = append(faults, "The portal is not served: "+string(c.Node.Portal.Listen)+" could not be opened, or its certificate could not be used. Mend node.portal, then restart; the log says more.")
@@ -83,11 +75,31 @@ func (h *Hub) openSide(ctx context.Context, c *config.Config) (*sideDoors, error
 		h.slog.Error("the FHIR server is not served; results flow all the same", "error", err)
 		faults = append(faults, "The FHIR server is not served: "+string(c.Node.FHIR.Listen)+" could not be opened, or its certificate could not be used. Mend node.fhir, then restart; the log says more.")
 	}
+	if s.front, err = h.openFront(ctx, c, s.behind(c)); err != nil {
+		h.slog.Error("partners cannot reach their boxes; results flow all the same", "error", err)
+		faults = append(faults, "Partners cannot reach the front: its socket could not be opened. Mend node.front, then restart; the log says more.")
+	}
+	h.front.Store(s.front)
+	if s.front != nil {
+		s.control.Boxes = boxConsole{h}
+	}
 	s.control.Tunnels = h.rooms.tunnels
 	if fault := h.rooms.tunnels.trouble(); fault != "" {
 		faults = append(faults, fault)
 	}
 	return s, nil
+}
+
+// behind are the sites that the front's web door leads to.
+func (s *sideDoors) behind(c *config.Config) *frontSites {
+	out := &frontSites{}
+	if s.portal != nil {
+		out.add("portal", c.Node.Portal.PublicURL, s.portal.http.Handler, s.portal.cert)
+	}
+	if s.fhir != nil {
+		out.add("fhir", c.Node.FHIR.PublicURL, s.fhir.http.Handler, s.fhir.cert)
+	}
+	return out
 }
 
 // watchHub is the hub as its metrics see it.

@@ -9,7 +9,6 @@ import (
 	"github.com/labwarden/labwarden/internal/channel/frontlink"
 	"github.com/labwarden/labwarden/internal/domain/partners/boxes"
 	"github.com/labwarden/labwarden/internal/platform/event"
-	"github.com/labwarden/labwarden/internal/platform/spool"
 )
 
 // files answers what a ticket may ask about its box.
@@ -218,5 +217,5 @@ func (h *Hub) commit(ctx context.Context, t *ticket, w frontlink.Finished) error
 		u.Abort()
 		return err
 	}
-	return u.Commit(ctx, w.Size, (*spool.Key)(key))
+	return u.Commit(ctx, w.Size, key)
 }

@@ -1,8 +1,12 @@
 package fronthub
 
 import (
+	"bytes"
 	"context"
 	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +14,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -231,7 +236,7 @@ func (h *Hub) answer(ctx context.Context, link *frontlink.Conn, c *frontlink.Cal
 	case frontlink.VerbSign:
 		return asked(c, h.sign)
 	case frontlink.VerbWeb:
-		f, err := h.web.open()
+		f, err := h.web.open(ctx)
 		return frontlink.Reply{File: f}, err
 	}
 	return h.files(ctx, link, c)
@@ -272,15 +277,37 @@ func (h *Hub) sign(w frontlink.Digest) (frontlink.Reply, error) {
 	if !ok {
 		return frontlink.Reply{}, channel.ErrNoFile
 	}
-	hash := crypto.Hash(w.Hash)
-	if hash != crypto.SHA256 && hash != crypto.SHA384 && hash != crypto.SHA512 || len(w.Digest) != hash.Size() {
-		return frontlink.Reply{}, errors.New("not a digest that TLS signs")
+	how, err := signature(key, w)
+	if err != nil {
+		return frontlink.Reply{}, err
 	}
-	b, err := key.Sign(nil, w.Digest, hash)
+	b, err := key.Sign(rand.Reader, w.Digest, how)
 	if err != nil {
 		return frontlink.Reply{}, fmt.Errorf("sign: %w", err)
 	}
 	return frontlink.Reply{Body: b}, nil
+}
+
+// signature says how the key signs, and refuses what no TLS server signs.
+func signature(key crypto.Signer, w frontlink.Digest) (crypto.SignerOpts, error) {
+	hash := crypto.Hash(w.Hash)
+	_, isRSA := key.Public().(*rsa.PublicKey)
+	_, isEd := key.Public().(ed25519.PublicKey)
+	switch {
+	case isEd:
+		// Ed25519 signs the message itself: let it be nothing but a server's word in a
+		// handshake (RFC 8446 4.4.3).
+		rest, ok := bytes.CutPrefix(w.Digest, []byte(strings.Repeat(" ", 64)+"TLS 1.3, server CertificateVerify\x00"))
+		if !ok || hash != 0 || w.PSS || len(rest) != crypto.SHA256.Size() && len(rest) != crypto.SHA384.Size() {
+			return nil, errors.New("not a message that a TLS server signs")
+		}
+		return hash, nil
+	case hash != crypto.SHA256 && hash != crypto.SHA384 && hash != crypto.SHA512, len(w.Digest) != hash.Size(), w.PSS && !isRSA:
+		return nil, errors.New("not a digest that TLS signs")
+	case w.PSS:
+		return &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: hash}, nil
+	}
+	return hash, nil
 }
 
 // takeSSH runs SSH on a connection that came to the front.

@@ -104,12 +104,26 @@ type FTPS struct {
 	LastPort  int    `json:"last_port"`
 }
 
-// Web is the portal's and the FHIR server's listener.
+// Web is the listener of the portal and the FHIR server.
 type Web struct {
 	Listen
+	Sites []Site `json:"sites"`
+}
+
+// Site is a host that the web listener answers for: the signer of its handshakes
+// and its certificates (DER).
+type Site struct {
+	Host  string   `json:"host"`
 	Key   string   `json:"key"`
 	Chain [][]byte `json:"chain"`
 }
+
+// What the front says of a request that it passes on. The hub believes it on a
+// connection that it gave the front for VerbWeb, and nowhere else.
+const (
+	HeaderClient = "Labwarden-Client" // the client's address, host:port
+	HeaderTLS    = "Labwarden-Tls"    // version and suite, each four hexadecimal digits
+)
 
 // SignIn is channel.SignIn.
 type SignIn struct {
@@ -197,11 +211,9 @@ type Finished struct {
 	Key  []byte `json:"key"`
 }
 
-// Came is a connection that came to the front.
+// Came is a connection that came to the front; VerbWeb has none yet and says nothing.
 type Came struct {
 	Addr string `json:"addr"`
-	// Secured names protocol and suite, for Web.
-	Secured string `json:"secured,omitempty"`
 }
 
 // Streamed is a stream of SFTP for a ticket.
@@ -217,4 +229,6 @@ type Digest struct {
 	Key    string `json:"key"`
 	Digest []byte `json:"digest"`
 	Hash   uint   `json:"hash"`
+	// PSS asks an RSA key for RSASSA-PSS, which TLS 1.3 wants (RFC 8446 4.2.3).
+	PSS bool `json:"pss,omitempty"`
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/labwarden/labwarden/internal/channel"
@@ -66,8 +67,9 @@ func (f *Front) once(ctx context.Context, d *doors, confined *bool) error {
 		return f.hear(ctx, h, d, call)
 	}, f.Log)
 	done := make(chan error, 1)
-	go func() { done <- h.link.Run(ctx) }()
-	defer func() { cancel(); <-done; h.endAll() }()
+	var wg sync.WaitGroup
+	wg.Go(func() { done <- h.link.Run(ctx) })
+	defer func() { cancel(); wg.Wait(); h.endAll() }()
 	var w frontlink.Welcome
 	if _, _, err := h.link.Ask(ctx, frontlink.VerbHello, frontlink.Hello{Version: frontlink.Version}, nil, nil, &w); err != nil {
 		return fmt.Errorf("greet hub: %w", err)
@@ -83,9 +85,7 @@ func (f *Front) once(ctx context.Context, d *doors, confined *bool) error {
 		*confined = true
 	}
 	defer d.leave()
-	err = <-done
-	done <- err
-	return err
+	return <-done
 }
 
 func (h *hub) endAll() {

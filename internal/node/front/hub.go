@@ -3,6 +3,7 @@ package front
 import (
 	"context"
 	"crypto"
+	"crypto/rsa"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -119,7 +120,8 @@ const signTime = 5 * time.Second
 func (s *signer) Sign(_ io.Reader, digest []byte, o crypto.SignerOpts) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), signTime)
 	defer cancel()
-	words := frontlink.Digest{Key: s.name, Digest: digest, Hash: uint(o.HashFunc())}
+	_, pss := o.(*rsa.PSSOptions)
+	words := frontlink.Digest{Key: s.name, Digest: digest, Hash: uint(o.HashFunc()), PSS: pss}
 	b, f, err := s.hub.link.Ask(ctx, frontlink.VerbSign, words, nil, nil, nil)
 	if f != nil {
 		_ = f.Close()

@@ -35,6 +35,14 @@ type Front struct {
 	User   string     `yaml:"user" ex:"labwarden-front" sample:"off" doc:"The system user that the front runs as. Without it only the hub's own user may be the front, which protects less: say so on purpose."`
 	SFTP   *FrontSFTP `yaml:"sftp" doc:"Where partners reach their boxes by SFTP."`
 	FTPS   *FrontFTPS `yaml:"ftps" sample:"off" doc:"Where partners reach their boxes by FTP inside TLS. SFTP is simpler for both sides: a firewall has one port to open."`
+	Web    *FrontWeb  `yaml:"web" sample:"off" doc:"Where partners reach the portal and the FHIR server through the front. Without it both are reached at addresses of their own, in the hub."`
+}
+
+// FrontWeb is the listener of the portal and the FHIR server.
+type FrontWeb struct {
+	Listen      Listen `yaml:"listen" default:"127.0.0.1:9443" doc:"IP:PORT. A port alone listens on 127.0.0.1. Which of both a client gets is told by the host of its public_url; TLS 1.3 only, with the certificates of node.portal and node.fhir, whose keys stay in the hub."`
+	Connections int    `yaml:"connections" default:"1000" rule:"min=1,max=5000" doc:"Connections at one time, in all."`
+	PerAddress  int    `yaml:"per_address" default:"64" rule:"min=1,max=5000" doc:"Connections at one time from one address."`
 }
 
 // FrontFTPS is the FTPS listener: explicit TLS, passive data connections.
@@ -95,6 +103,7 @@ func (d *decoder) checkFront(c *Config, taken map[Listen]string) {
 	if f.SFTP != nil {
 		d.takes(f.SFTP.Listen, "node.front.sftp", "the partners' SFTP", taken)
 	}
+	d.checkFrontWeb(&c.Node, taken)
 	if t := f.FTPS; t != nil {
 		at := "node.front.ftps"
 		d.takes(t.Listen, at, "the partners' FTPS", taken)
@@ -110,6 +119,28 @@ func (d *decoder) checkFront(c *Config, taken map[Listen]string) {
 		if ip, err := netip.ParseAddr(t.Host); t.Host != "" && (err != nil || !ip.Is4()) {
 			d.add(at+".host", "write an IPv4 address", "%s is no IPv4 address", quote(t.Host))
 		}
+	}
+}
+
+// checkFrontWeb also closes the addresses of their own of the sites behind the
+// front, where the file does not ask for them.
+func (d *decoder) checkFrontWeb(n *Node, taken map[Listen]string) {
+	w := n.Front.Web
+	if w == nil {
+		return
+	}
+	d.takes(w.Listen, "node.front.web", "the partners' web door", taken)
+	if n.Portal == nil && n.FHIR == nil && !d.bad("node") {
+		d.addKey("node.front.web", Error, "write node.portal or node.fhir, or remove it", "nothing is behind the partners' web door")
+	}
+	if n.Portal != nil && n.FHIR != nil && !d.bad("node.fhir") && strings.EqualFold(hostOf(n.Portal.PublicURL), hostOf(n.FHIR.PublicURL)) {
+		d.add("node.fhir.public_url", "give the FHIR server a host name of its own, such as fhir.HOST", "the portal has this host, and the front tells them apart by it")
+	}
+	if n.Portal != nil && !d.written("node.portal.listen") {
+		n.Portal.Listen = ""
+	}
+	if n.FHIR != nil && !d.written("node.fhir.listen") {
+		n.FHIR.Listen = ""
 	}
 }
 

@@ -61,7 +61,7 @@ func writeCanonical(b *bytes.Buffer, v reflect.Value, without string) {
 		first := true
 		for _, f := range fieldsOf(v.Type()) {
 			fv := v.Field(f.index)
-			if f.name == without || empty(fv) && f.def == "" {
+			if f.name == without || empty(fv) && (f.def == "" || fv.Type() == reflect.TypeFor[Listen]()) { // an empty address cannot be written: it is one that checkFrontWeb closed
 				continue
 			}
 			if !first {

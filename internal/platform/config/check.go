@@ -95,7 +95,7 @@ func (d *decoder) checkFHIR(n *Node, taken map[Listen]string) {
 	if f == nil || d.bad("node.fhir") {
 		return
 	}
-	if l := f.Listen; !strings.HasSuffix(string(l), ":0") {
+	if l := f.Listen; l != "" && !strings.HasSuffix(string(l), ":0") {
 		if other, twice := taken[l]; twice {
 			d.add("node.fhir.listen", "write another port", "%s has this address already", other)
 		}

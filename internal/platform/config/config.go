@@ -112,7 +112,7 @@ type Enrol struct {
 
 // FHIR is where the FHIR server for partners is.
 type FHIR struct {
-	Listen    Listen   `yaml:"listen" default:"127.0.0.1:8444" doc:"IP:PORT of the FHIR server. The default answers this machine only."`
+	Listen    Listen   `yaml:"listen" default:"127.0.0.1:8444" doc:"IP:PORT of the FHIR server. The default answers this machine only; with node.front.web there is none unless it is written here."`
 	PublicURL URL      `yaml:"public_url" rule:"required" ex:"https://fhir.millbrook.example" doc:"How partners reach it, without a path; the server stands at /fhir below it. Tokens are only given to who names it."`
 	TLS       *KeyPair `yaml:"tls" sample:"off" doc:"Its certificate; that of node.tls when absent. TLS 1.3 only."`
 }

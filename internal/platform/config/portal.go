@@ -8,7 +8,7 @@ import (
 
 // PortalSite is the address of the provider portal.
 type PortalSite struct {
-	Listen    Listen   `yaml:"listen" default:"127.0.0.1:8444" doc:"IP:PORT of the portal. The default answers this machine only."`
+	Listen    Listen   `yaml:"listen" default:"127.0.0.1:8444" doc:"IP:PORT of the portal. The default answers this machine only; with node.front.web there is none unless it is written here."`
 	PublicURL URL      `yaml:"public_url" default:"https://localhost:8444" doc:"How the practices' browsers reach it; it stands on every letter. Passkeys are tied to its host: choose it once, and another host than that of the pages."`
 	TLS       *KeyPair `yaml:"tls" doc:"Certificate of the portal. Without it the hub makes one with its own small authority, which browsers outside do not know."`
 }

@@ -14,7 +14,7 @@ import (
 func TestForwardingHeadersCountForNothing(t *testing.T) {
 	r := httptest.NewRequest("GET", "/", nil)
 	r.RemoteAddr = "192.0.2.7:4711"
-	for _, h := range []string{"X-Forwarded-For", "X-Real-IP", "Forwarded", "True-Client-IP", "X-Forwarded-Host", "X-User-ID"} {
+	for _, h := range []string{"X-Forwarded-For", "X-Real-IP", "Forwarded", "True-Client-IP", "X-Forwarded-Host", "X-User-ID", "Labwarden-Client", "Labwarden-Tls"} {
 		r.Header.Set(h, "10.0.0.1")
 	}
 	if got := web.From(r).String(); got != "192.0.2.7" {

@@ -1,0 +1,97 @@
+package app
+
+import (
+	"crypto"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/labwarden/labwarden/internal/channel/frontlink"
+	"github.com/labwarden/labwarden/internal/platform/config"
+)
+
+// frontSites are the web sites behind the front's web door, by their hosts. Their
+// keys stay here.
+type frontSites struct {
+	all []*frontSite
+
+	mu   sync.Mutex
+	keys map[string]crypto.Signer // by the name that the front was told
+}
+
+type frontSite struct {
+	name, host, authority string
+	handler               http.Handler
+	cert                  func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	is, was               string // names of its key
+}
+
+// add takes a site in; nothing for one that has no public address.
+func (s *frontSites) add(name string, public config.URL, handler http.Handler, cert func(*tls.ClientHelloInfo) (*tls.Certificate, error)) {
+	u, err := url.Parse(string(public))
+	if err != nil || u.Hostname() == "" {
+		return
+	}
+	s.all = append(s.all, &frontSite{name: name, host: strings.ToLower(u.Hostname()), authority: authorityOf(u.Host), handler: handler, cert: cert})
+}
+
+// authorityOf is a Host header as it is compared: the port of https is the same as none.
+func authorityOf(host string) string { return strings.TrimSuffix(strings.ToLower(host), ":443") }
+
+// ServeHTTP answers for the hosts of the sites and for no other.
+func (s *frontSites) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	for _, x := range s.all {
+		if x.authority == authorityOf(r.Host) {
+			x.handler.ServeHTTP(w, r)
+			return
+		}
+	}
+	http.NotFound(w, r)
+}
+
+// told is what the front is told of the sites. A key is named by its certificate, so
+// that a front which still shows the last one gets signatures of that one's key.
+func (s *frontSites) told() ([]frontlink.Site, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.keys == nil {
+		s.keys = map[string]crypto.Signer{}
+	}
+	var out []frontlink.Site
+	for _, x := range s.all {
+		pair, err := x.cert(nil)
+		if err != nil {
+			return nil, err
+		}
+		key, ok := pair.PrivateKey.(crypto.Signer)
+		if !ok {
+			return nil, fmt.Errorf("use certificate of %s: its key cannot sign", x.name)
+		}
+		leaf, err := x509.ParseCertificate(pair.Certificate[0])
+		if err != nil {
+			return nil, fmt.Errorf("read certificate of %s: %w", x.name, err)
+		}
+		sum := sha256.Sum256(leaf.Raw)
+		if name := x.name + "-" + hex.EncodeToString(sum[:8]); name != x.is {
+			delete(s.keys, x.was)
+			x.was, x.is = x.is, name
+			s.keys[name] = key
+		}
+		out = append(out, frontlink.Site{Host: x.host, Key: x.is, Chain: pair.Certificate})
+	}
+	return out, nil
+}
+
+// signer is the key of that name, of a site.
+func (s *frontSites) signer(name string) (crypto.Signer, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k, ok := s.keys[name]
+	return k, ok
+}
