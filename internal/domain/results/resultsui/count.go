@@ -198,7 +198,7 @@ func (d Deps) showCount(w http.ResponseWriter, r *http.Request, v *partnerView, 
 			facts = append(facts, kit.KV{Key: "On their list only", Value: kit.Many(int(c.Extra), "message that we did not deliver in that time", "messages that we did not deliver in that time")})
 		}
 		if len(lacking) > 0 {
-			left = append(left, lackingSheet(lacking, c, now))
+			left = append(left, lackingSheet(lacking, c, now, every(web.Scope(r, authz.ResultsFind), d.ofPartner(v.Partner))))
 		}
 	}
 	right := []templ.Component{kit.Sheet(kit.SheetOpts{Title: "How it is counted", Body: kit.KeyValues(facts)})}
@@ -213,7 +213,7 @@ func (d Deps) showCount(w http.ResponseWriter, r *http.Request, v *partnerView, 
 	return web.Render(w, r, p)
 }
 
-func lackingSheet(lacking []results.Lacking, c *results.Counted, now time.Time) templ.Component {
+func lackingSheet(lacking []results.Lacking, c *results.Counted, now time.Time, links bool) templ.Component {
 	t := kit.Table{
 		Caption: "Results that were not there", Total: len(lacking),
 		Columns: []kit.Column{{Name: "Delivered"}, {Name: "State"}, {Name: "Route"}, {Name: "Delivery", Num: true}},
@@ -224,8 +224,12 @@ func lackingSheet(lacking []results.Lacking, c *results.Counted, now time.Time) 
 		if thereNow(x) {
 			state, word = kit.Fine, "there since"
 		}
+		first := kit.CMono(kit.Second(x.ChangedAt, now))
+		if links {
+			first.Href = "/results/" + x.Message.String()
+		}
 		t.Rows = append(t.Rows, kit.Row{Key: fmt.Sprint(x.Seq), Cells: []kit.Cell{
-			{Text: kit.Second(x.ChangedAt, now), Href: "/results/" + x.Message.String(), Mono: true},
+			first,
 			{State: &state, Word: word, Text: word},
 			kit.C(x.Route), kit.CMono(fmt.Sprint(x.Seq)),
 		}})
