@@ -83,7 +83,7 @@ func (h *Hub) openSide(ctx context.Context, c *config.Config) (*sideDoors, error
 		h.slog.Error("the FHIR server is not served; results flow all the same", "error", err)
 		faults = append(faults, "The FHIR server is not served: "+string(c.Node.FHIR.Listen)+" could not be opened, or its certificate could not be used. Mend node.fhir, then restart; the log says more.")
 	}
-	s.control.Tunnels = h.rooms.tunnels
+	s.control.Tunnels, s.control.Posture = h.rooms.tunnels, h.Posture
 	if fault := h.rooms.tunnels.trouble(); fault != "" {
 		faults = append(faults, fault)
 	}

@@ -29,6 +29,8 @@ type Date struct {
 	Of    string    `json:"of"` // "node", "source lis", "partner riverside"
 	Kind  string    `json:"kind"`
 	Ends  time.Time `json:"ends"`
+	// Begins is the first day of a certificate, where it was seen.
+	Begins time.Time `json:"begins,omitzero"`
 	Owner string    `json:"owner,omitempty"`
 	// What it is: the subject of a certificate, what an exception allows and why.
 	What string `json:"what,omitempty"`
