@@ -73,9 +73,6 @@ func fullHub(t *testing.T, s *site) *Hub {
 			t.Fatal(err)
 		}
 	}
-	h.rooms.sightings.saw("partner p", "TLS 1.3 TLS_AES_128_GCM_SHA256 X25519MLKEM768")
-	h.rooms.sightings.saw("pages", "")
-	must(h.rooms.sightings.keep(ctx))
 	_, err := h.pagesRoot(ctx, "Lab", []string{"lab.example"})
 	must(err)
 	p := "  p: {name: P, destination: {mllp: {address: \"127.0.0.1:1\"}}}\n"

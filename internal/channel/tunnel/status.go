@@ -39,7 +39,7 @@ type Status struct {
 	From      string    `json:"from,omitempty"`
 	// Secured names what the link of the far end negotiated while it is there.
 	Secured string `json:"secured,omitempty"`
-	Epoch     int64     `json:"key_number,omitempty"`
+	Epoch   int64  `json:"key_number,omitempty"`
 	// Confirmed is what the far end says that it forwards; Missing is on the hub's
 	// list only, and does not pass.
 	Confirmed []string `json:"confirmed,omitempty"`

@@ -12,17 +12,17 @@ func TestWhatWasNegotiated(t *testing.T) {
 		pq, fips  string // fips: in the FIPS build
 		otherwise string // guidance by TLS in that build
 	}{
-		"TLS 1.3 TLS_AES_128_GCM_SHA256 X25519MLKEM768":           {Negotiated{"TLS 1.3", "TLS_AES_128_GCM_SHA256", "X25519MLKEM768"}, Yes, Yes, Yes},
-		"TLS 1.3 TLS_AES_256_GCM_SHA384 CurveP256":                {Negotiated{"TLS 1.3", "TLS_AES_256_GCM_SHA384", "CurveP256"}, No, Yes, Yes},
-		"TLS 1.3 TLS_AES_128_GCM_SHA256 X25519":                   {Negotiated{"TLS 1.3", "TLS_AES_128_GCM_SHA256", "X25519"}, No, No, Unknown},
-		"TLS 1.3 TLS_CHACHA20_POLY1305_SHA256 X25519MLKEM768":     {Negotiated{"TLS 1.3", "TLS_CHACHA20_POLY1305_SHA256", "X25519MLKEM768"}, Yes, No, No},
-		"TLS 1.3 TLS_AES_128_GCM_SHA256":                          {Negotiated{"TLS 1.3", "TLS_AES_128_GCM_SHA256", ""}, Unknown, Yes, Yes},
-		"SSH mlkem768x25519-sha256 aes128-gcm@openssh.com":        {Negotiated{"SSH", "aes128-gcm", "mlkem768x25519-sha256"}, Yes, No, ""},
-		"SSH ecdh-sha2-nistp256 aes256-gcm@openssh.com":           {Negotiated{"SSH", "aes256-gcm", "ecdh-sha2-nistp256"}, No, Yes, ""},
-		"SSH diffie-hellman-group1-sha1 aes128-ctr":               {Negotiated{"SSH", "aes128-ctr", "diffie-hellman-group1-sha1"}, No, No, ""},
-		"SSH curve25519-sha256 chacha20-poly1305@openssh.com":     {Negotiated{"SSH", "chacha20-poly1305", "curve25519-sha256"}, No, No, ""},
-		"WireGuard ChaCha20-Poly1305 X25519+mlkem-preshared-key":  {Negotiated{"WireGuard", "ChaCha20-Poly1305", "X25519+mlkem-preshared-key"}, Yes, No, ""},
-		"":                                                        {Negotiated{Protocol: "none"}, No, No, ""},
+		"TLS 1.3 TLS_AES_128_GCM_SHA256 X25519MLKEM768":          {Negotiated{"TLS 1.3", "TLS_AES_128_GCM_SHA256", "X25519MLKEM768"}, Yes, Yes, Yes},
+		"TLS 1.3 TLS_AES_256_GCM_SHA384 CurveP256":               {Negotiated{"TLS 1.3", "TLS_AES_256_GCM_SHA384", "CurveP256"}, No, Yes, Yes},
+		"TLS 1.3 TLS_AES_128_GCM_SHA256 X25519":                  {Negotiated{"TLS 1.3", "TLS_AES_128_GCM_SHA256", "X25519"}, No, No, Unknown},
+		"TLS 1.3 TLS_CHACHA20_POLY1305_SHA256 X25519MLKEM768":    {Negotiated{"TLS 1.3", "TLS_CHACHA20_POLY1305_SHA256", "X25519MLKEM768"}, Yes, No, No},
+		"TLS 1.3 TLS_AES_128_GCM_SHA256":                         {Negotiated{"TLS 1.3", "TLS_AES_128_GCM_SHA256", ""}, Unknown, Yes, Yes},
+		"SSH mlkem768x25519-sha256 aes128-gcm@openssh.com":       {Negotiated{"SSH", "aes128-gcm", "mlkem768x25519-sha256"}, Yes, No, ""},
+		"SSH ecdh-sha2-nistp256 aes256-gcm@openssh.com":          {Negotiated{"SSH", "aes256-gcm", "ecdh-sha2-nistp256"}, No, Yes, ""},
+		"SSH diffie-hellman-group1-sha1 aes128-ctr":              {Negotiated{"SSH", "aes128-ctr", "diffie-hellman-group1-sha1"}, No, No, ""},
+		"SSH curve25519-sha256 chacha20-poly1305@openssh.com":    {Negotiated{"SSH", "chacha20-poly1305", "curve25519-sha256"}, No, No, ""},
+		"WireGuard ChaCha20-Poly1305 X25519+mlkem-preshared-key": {Negotiated{"WireGuard", "ChaCha20-Poly1305", "X25519+mlkem-preshared-key"}, Yes, No, ""},
+		"": {Negotiated{Protocol: "none"}, No, No, ""},
 		"TLS 1.2 TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 CurveP256": {Negotiated{"TLS 1.2", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "CurveP256"}, No, Yes, Yes},
 	} {
 		s := Seen{secured, at}

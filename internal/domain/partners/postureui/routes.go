@@ -71,11 +71,19 @@ func (d Deps) page(w http.ResponseWriter, r *http.Request) error {
 		Caption: "Posture", View: kit.View{Path: "/posture", Page: 1, Size: len(all) + 1}, Total: len(all), CSV: true,
 		Empty: "There is no channel yet.",
 		Columns: []kit.Column{
-			{Name: "Channel"}, {Name: "Meets HHS guidance"}, {Name: "Last negotiated"}, {Name: "Post-quantum", Wide: true}, {Name: "FIPS", Wide: true},
+			{Name: "Channel"},
+			{Name: "HHS guidance"},
+			{Name: "Last negotiated"},
+			{Name: "Post-quantum", Wide: true},
+			{Name: "FIPS", Wide: true},
 			{Name: "End to end", Wide: true},
 		},
 	}
-	var notes []kit.Check
+	build := kit.Check{State: kit.Unknown, Title: "This build", Text: "Its cryptography is not the module that is validated under FIPS 140: no line can say yes to FIPS or to the guidance. The FIPS build is the recommendation for laboratories in the United States."}
+	if d.FIPS {
+		build.State, build.Text = kit.Fine, "Its cryptography is the module that is validated under FIPS 140."
+	}
+	notes := []kit.Check{build}
 	for i := range all {
 		l := &all[i]
 		what, when := negotiated(l, now)
@@ -97,14 +105,8 @@ func (d Deps) page(w http.ResponseWriter, r *http.Request) error {
 		notes = append(notes, kit.Check{State: state(l), Word: "Meets the guidance: " + l.Guidance, Title: l.Name + ": " + l.Way, Text: strings.Join(text, " ")})
 	}
 	first, rest := lead(all)
-	build := "This build's cryptography is not the module that is validated under FIPS 140: no line can say yes to FIPS or to the guidance. The FIPS build is the recommendation for laboratories in the United States."
-	if d.FIPS {
-		build = "This build's cryptography is the module that is validated under FIPS 140."
-	}
 	body := []templ.Component{kit.Sheet(kit.SheetOpts{Title: "Each way", Sub: "as last negotiated", Body: kit.DataTable(t)})}
-	if len(notes) > 0 {
-		body = append(body, kit.Sheet(kit.SheetOpts{Title: "Why, and until when", Sub: build, Body: kit.Checks(notes)}))
-	}
+	body = append(body, kit.Sheet(kit.SheetOpts{Title: "Why, and until when", Body: kit.Checks(notes)}))
 	return web.Render(w, r, kit.Page{Title: "Posture", Lead: first, Rest: rest, Nav: "/posture", Tools: kit.PrintButton("Print"), Body: templ.Join(body...)})
 }
 

@@ -48,7 +48,7 @@ func dates(l *posture.Line, now time.Time) []string {
 	for _, d := range l.Dates {
 		s := strings.ToUpper(d.Kind[:1]) + d.Kind[1:]
 		if d.Of != "" {
-			s += " (" + d.Of + ")"
+			s += ": " + d.Of
 		}
 		if !d.From.IsZero() {
 			s += ", " + days(now.Sub(d.From)) + " old"
@@ -67,7 +67,12 @@ func dates(l *posture.Line, now time.Time) []string {
 	return out
 }
 
-func days(d time.Duration) string { return kit.Many(int(d/(24*time.Hour)), "day", "days") }
+func days(d time.Duration) string {
+	if d < 24*time.Hour {
+		return "less than a day"
+	}
+	return kit.Many(int(d/(24*time.Hour)), "day", "days")
+}
 
 // lead says what matters first.
 func lead(all []posture.Line) (lead, rest string) {
