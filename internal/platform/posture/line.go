@@ -68,16 +68,16 @@ func (l *Line) Settle(c Channel, fips bool) {
 	if l.Dates == nil {
 		l.Dates = []Date{}
 	}
-	l.State = NotSeen
-	switch {
-	case l.Guidance == No:
+	switch l.Guidance {
+	case No:
 		l.State = Stopped
-	case l.Guidance == Yes:
+	case Yes:
 		l.State = Fine
+	default:
+		l.State = NotSeen
 	}
 	for _, d := range l.Dates {
-		switch {
-		case d.Past && l.State != Stopped, d.Due && l.State != Stopped:
+		if (d.Past || d.Due) && l.State != Stopped {
 			l.State = Warn
 		}
 	}
