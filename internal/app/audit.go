@@ -84,7 +84,7 @@ func (h *Hub) auditOwn(ctx context.Context, found func(table, row, what string))
 		return err
 	}
 	tags := bus.NewTags(h.Vault)
-	for _, d := range []*bus.Tagged{taggedRevisions, taggedSecrets, taggedExtended, taggedPages} {
+	for _, d := range []*bus.Tagged{taggedRevisions, taggedSecrets, taggedExtended, taggedPages, taggedSightings} {
 		if err := tags.Audit(ctx, h.DB, d, in(d.Table)); err != nil {
 			return err
 		}
@@ -100,7 +100,7 @@ func (h *Hub) auditOwn(ctx context.Context, found func(table, row, what string))
 			return err
 		}
 	}
-	tables := slices.Concat([]string{taggedRevisions.Table, taggedSecrets.Table, taggedExtended.Table, taggedPages.Table},
+	tables := slices.Concat([]string{taggedRevisions.Table, taggedSecrets.Table, taggedExtended.Table, taggedPages.Table, taggedSightings.Table},
 		bus.TaggedTables(), results.TaggedTables(), alarm.TaggedTables(), access.TaggedTables(),
 		signin.TaggedTables(), accounts.TaggedTables(), record.TaggedTables(), approval.TaggedTables(), setup.TaggedTables(),
 		boxes.TaggedTables(), entry.TaggedTables(), keys.TaggedTables(), certificates.TaggedTables(), resultsfhir.TaggedTables(),

@@ -10,9 +10,12 @@ import (
 )
 
 // setups has drafts that wait and drafts that were applied alone, shares that
-// were shown, maintenance windows, and problem reports.
+// were shown, maintenance windows, and problem reports; and what was negotiated.
 func (w *worked) setups() {
 	w.t.Helper()
+	w.h.rooms.sightings.saw("partner p", "TLS 1.3 TLS_AES_128_GCM_SHA256 X25519MLKEM768")
+	w.h.rooms.sightings.saw("pages", "")
+	w.must(w.h.rooms.sightings.keep(w.ctx))
 	svc := w.h.rooms.setup
 	ann, bert := approval.Person{ID: event.ID{1}, Account: "anna"}, approval.Person{ID: event.ID{2}, Account: "bert"}
 	for i, name := range []string{"R", "S", "T", "U"} {

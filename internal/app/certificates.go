@@ -24,7 +24,7 @@ func ownCertificates(c *config.Config) ([]control.Date, error) {
 	}
 	ours := func(of string, path config.Path) {
 		if leaf := in(of, path); len(leaf) > 0 {
-			out = append(out, control.Date{Of: of, Kind: control.DateOurs, Ends: leaf[0].NotAfter, What: leaf[0].Subject.CommonName})
+			out = append(out, control.Date{Of: of, Kind: control.DateOurs, Begins: leaf[0].NotBefore, Ends: leaf[0].NotAfter, What: leaf[0].Subject.CommonName})
 		}
 	}
 	// A file of authorities may hold the next one beside the present one: that
@@ -37,7 +37,7 @@ func ownCertificates(c *config.Config) ([]control.Date, error) {
 			}
 		}
 		if last != nil {
-			out = append(out, control.Date{Of: of, Kind: control.DateAuthority, Ends: last.NotAfter, What: last.Subject.CommonName})
+			out = append(out, control.Date{Of: of, Kind: control.DateAuthority, Begins: last.NotBefore, Ends: last.NotAfter, What: last.Subject.CommonName})
 		}
 	}
 	if c.Node.TLS != nil {

@@ -39,6 +39,7 @@ type dates struct {
 type theirCertificate struct{ channel, subject string }
 
 type theirEnd struct {
+	begins  time.Time
 	ends    time.Time
 	refused bool
 }
@@ -85,6 +86,13 @@ func (w watched) over(t channel.TLS) channel.TLS {
 	return t
 }
 
+// negotiated notes protocol, suite and key exchange, for the posture.
+func (w watched) negotiated(secured string) {
+	if w.h != nil {
+		w.h.rooms.sightings.saw(w.channel, secured)
+	}
+}
+
 func (w watched) seen(leaf *x509.Certificate) {
 	w.h.cuts.saw(w.channel, leaf)
 	if w.h.rooms.certificates.Ours(leaf) {
@@ -114,7 +122,7 @@ func (d *dates) saw(channel string, leaf *x509.Certificate, refused bool) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	key := theirCertificate{channel, leaf.Subject.CommonName}
-	is := theirEnd{leaf.NotAfter, refused}
+	is := theirEnd{leaf.NotBefore, leaf.NotAfter, refused}
 	was, known := d.theirs[key]
 	if !known && len(d.theirs) >= maxSeen {
 		return false
@@ -191,7 +199,7 @@ func (h *Hub) endings(c *config.Config, now time.Time) []control.Date {
 		if slices.ContainsFunc(pinned, func(p control.Date) bool { return p.Of == key.channel && p.What == key.subject && p.Ends.Equal(t.ends) }) {
 			continue // pinned, with an owner
 		}
-		out = append(out, control.Date{Of: key.channel, Kind: control.DateTheirs, Ends: t.ends, What: key.subject, Refused: t.refused})
+		out = append(out, control.Date{Of: key.channel, Kind: control.DateTheirs, Begins: t.begins, Ends: t.ends, What: key.subject, Refused: t.refused})
 	}
 	out = append(out, d.keys...)
 	for i := range out {

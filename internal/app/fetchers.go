@@ -41,7 +41,7 @@ func (h *Hub) fetcher(c *config.Config, source string) (*remote.Watcher, string,
 	s := c.Sources[source]
 	w := remote.WatchConfig{
 		Name: source, MaxMessage: int64(s.MaxMessage), Memory: takenFiles{h.Results, source},
-		Taker: fetched{h.handler(c, source)}, Now: h.now, Log: h.slog.With("source", source),
+		Taker: fetched{noticedIn{h.handler(c, source), func(secured string) { h.rooms.sightings.saw("source "+source, secured) }}}, Now: h.now, Log: h.slog.With("source", source),
 	}
 	var after string
 	var at fileServer

@@ -227,6 +227,7 @@ func (d *frontDoor) serve(ctx context.Context) error {
 // entered writes that a partner came in to the log; what it reads and writes
 // stands in the ledger.
 func (h *Hub) entered(w fronthub.How) {
+	h.rooms.sightings.saw(wayBox(w.Partner, w.Protocol), w.Secured)
 	h.slog.Info("a partner signed in", "partner", w.Partner, "protocol", w.Protocol, "address", w.Addr, "secured", w.Secured)
 }
 

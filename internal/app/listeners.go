@@ -35,7 +35,7 @@ func doorServer(c *config.Config, source string, w watched, srv *mllp.Server) (*
 	} else if e == nil {
 		e = onLoopback(forever)
 	}
-	srv.TLS, srv.Exception, srv.Admit, srv.Identify = conf, e, admit(s.From), identify(source)
+	srv.TLS, srv.Exception, srv.Admit, srv.Identify = conf, e, admit(s.From), identify(source, w)
 	srv.Limits = mllp.Limits{
 		MaxMessage: int(s.MaxMessage), FrameTime: s.FrameTimeout.Std(), Idle: s.Idle.Std(),
 		Conns: s.MaxConnections, ConnsPerAddr: s.MaxConnections, ConnsPerCert: s.MaxConnections,
@@ -119,10 +119,11 @@ func admit(from []config.Network) func(net.Addr) error {
 
 // identify names the peer: whoever reached this source's door with its
 // certificate and from its networks is the source.
-func identify(source string) func(tls.ConnectionState, net.Addr) (channel.Peer, error) {
+func identify(source string, w watched) func(tls.ConnectionState, net.Addr) (channel.Peer, error) {
 	return func(s tls.ConnectionState, addr net.Addr) (channel.Peer, error) {
 		p := channel.PeerOf(s, addr.String())
 		p.Name = source
+		w.negotiated(p.TLS)
 		return p, nil
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/access/record"
 	"github.com/labwarden/labwarden/internal/domain/certificates/certificatesui"
 	"github.com/labwarden/labwarden/internal/domain/partners/keysui"
+	"github.com/labwarden/labwarden/internal/domain/partners/postureui"
 	"github.com/labwarden/labwarden/internal/domain/results/resultsui"
 	"github.com/labwarden/labwarden/internal/domain/setup/setupui"
 	"github.com/labwarden/labwarden/internal/platform/authz"
@@ -126,6 +127,9 @@ func (h *Hub) modules(c *config.Config) []Module {
 			{Name: "Certificates", Href: "/certificates", Icon: "key", Needs: authz.CertificatesSee},
 		}},
 		h.portalModule(c),
+		{Name: "posture", Routes: postureui.Routes(postureui.Deps{Lines: h.Posture, FIPS: fipsOnly()}), Menu: []MenuItem{
+			{Name: "Posture", Href: "/posture", Icon: "shield-check", Needs: authz.PartnersSee},
+		}},
 		{
 			Name: "configuration", Routes: setupui.Routes(conf), Today: append(setupui.Sources(conf), h.bypassSource(), h.keySource()),
 			Menu: []MenuItem{{Name: "Settings", Href: "/settings", Icon: "settings", Needs: authz.ConfigSee}},

@@ -65,7 +65,7 @@ func (h *Hub) openPages(ctx context.Context, c *config.Config) (*pages, error) {
 	s := h.newWeb(c)
 	p := &pages{web: s, hints: h.hintPages, ln: tls.NewListener(limitConns(ln, pagesConns, pagesEach), conf)}
 	p.http = &http.Server{
-		Handler: s.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
+		Handler: h.noticingWeb(wayPages, s.Handler()), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: pagesHeaders, TLSConfig: conf,
 		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: pagesStreams},
 		ErrorLog: slog.NewLogLogger(h.slog.Handler(), slog.LevelDebug), // scanners fill it

@@ -116,7 +116,7 @@ func (st *staged) build(ctx context.Context, listen bool) error {
 			s = carried{built, mark}
 		}
 		st.senders[key] = s
-		use[key] = s.Sender
+		use[key] = r.h.noticing(key, s.Sender, c.Partners[key].Destination)
 	}
 	var err error
 	if st.set, err = r.h.settings(c, use); err != nil {

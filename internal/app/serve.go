@@ -25,6 +25,7 @@ func (h *Hub) Serve(ctx context.Context, c *config.Config, ready func(map[string
 	h.rooms.tunnels.open(ctx, c, g)
 	defer h.rooms.tunnels.close()
 	g.Go(func() error { return h.rooms.vpns.run(ctx) })
+	g.Go(func() error { return h.runSightings(ctx) })
 	h.applying.Lock()
 	st, err := r.stage(ctx, c, true)
 	if err != nil {

@@ -83,7 +83,7 @@ func (h *Hub) openSide(ctx context.Context, c *config.Config) (*sideDoors, error
 	if s.front != nil {
 		s.control.Boxes = boxConsole{h}
 	}
-	s.control.Tunnels = h.rooms.tunnels
+	s.control.Tunnels, s.control.Posture = h.rooms.tunnels, h.Posture
 	if fault := h.rooms.tunnels.trouble(); fault != "" {
 		faults = append(faults, fault)
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/tunnels"
 	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/authz"
+	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/signin"
 )
@@ -46,6 +47,7 @@ type rooms struct {
 	certificates *certificates.Service
 	tunnels      *tunnelRoom
 	vpns         *vpnRoom
+	sightings    *sightings
 
 	portal     *portal.Service
 	portalDoor *signin.Service // of practices' people
@@ -53,6 +55,7 @@ type rooms struct {
 
 // furnish makes them. h has its store, vault, ledger, results and people.
 func (h *Hub) furnish() {
+	h.rooms.sightings = newSightings(h.DB, bus.NewTags(h.Vault), h.now)
 	h.rooms.signin = signin.New(signin.Options{
 		DB: h.DB, Vault: h.Vault, People: accessui.SignInPeople(h.Access, h.now), Hasher: signin.NewHasher(signin.HasherOptions{}), Now: h.now, Log: h.slog,
 		Provider: h.openID, Outside: accessui.SignInOutside(h.Access, h.now), Tell: accessui.SignInTeller(h.Access), Raise: h.Alarms,
@@ -74,7 +77,7 @@ func (h *Hub) furnish() {
 	h.rooms.boxes = boxes.New(boxes.Options{DB: h.DB, Vault: h.Vault, Spool: filepath.Join(h.data, "boxes"), Gate: boxGate{h}, Delivered: delivered{h.Results}, Room: h.boxRoom, Raise: h.Alarms, Now: h.now, Log: h.slog})
 	h.rooms.keys = h.newPartnerKeys()
 	h.rooms.certificates = h.newCertificates()
-	h.rooms.fhir = resultsfhir.New(resultsfhir.Deps{DB: h.DB, Vault: h.Vault, Looks: h.Results, PickUps: h.Results, Now: h.now, Log: h.slog, Version: h.version})
+	h.rooms.fhir = resultsfhir.New(resultsfhir.Deps{DB: h.DB, Vault: h.Vault, Looks: h.Results, PickUps: h.Results, Seen: func(partner, secured string) { h.rooms.sightings.saw("partner "+partner, secured) }, Now: h.now, Log: h.slog, Version: h.version})
 	h.Results.AlsoErase(h.rooms.fhir.EraseMessage)
 	h.rooms.vpns = &vpnRoom{h: h, dial: (&net.Dialer{}).DialContext, seen: map[string]vpnSeen{}}
 	h.rooms.tunnels = &tunnelRoom{h: h, book: tunnels.New(h.DB, h.Vault, h.now)}

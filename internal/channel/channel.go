@@ -17,8 +17,8 @@ type Peer struct {
 	// Fingerprint is the SHA-256 of the peer's leaf certificate in lower-case
 	// hex, empty when it showed none.
 	Fingerprint string
-	// TLS names the protocol and suite ("TLS 1.3 TLS_AES_128_GCM_SHA256"),
-	// empty for plaintext.
+	// TLS names protocol, suite and key exchange ("TLS 1.3 TLS_AES_128_GCM_SHA256
+	// X25519MLKEM768"), empty for plaintext.
 	TLS string
 }
 

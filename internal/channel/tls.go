@@ -198,15 +198,27 @@ func Fingerprint(c *x509.Certificate) string {
 }
 
 // PeerOf describes the other end of a finished handshake: its address, the
-// fingerprint of its certificate, protocol and suite. The name stays empty.
+// fingerprint of its certificate, protocol, suite and key exchange. The name stays
+// empty.
 func PeerOf(s tls.ConnectionState, addr string) Peer {
 	p := Peer{Addr: addr, Proof: "none"}
 	if !s.HandshakeComplete {
 		return p
 	}
-	p.TLS = tls.VersionName(s.Version) + " " + tls.CipherSuiteName(s.CipherSuite)
+	p.TLS = Secured(s)
 	if len(s.PeerCertificates) > 0 {
 		p.Proof, p.Fingerprint = "certificate", Fingerprint(s.PeerCertificates[0])
 	}
 	return p
+}
+
+// Secured names protocol, suite and the group of the key exchange ("TLS 1.3
+// TLS_AES_128_GCM_SHA256 X25519MLKEM768"); the group is left out where there was
+// none.
+func Secured(s tls.ConnectionState) string {
+	out := tls.VersionName(s.Version) + " " + tls.CipherSuiteName(s.CipherSuite)
+	if s.CurveID != 0 {
+		out += " " + s.CurveID.String()
+	}
+	return out
 }

@@ -73,7 +73,7 @@ func command() *cobra.Command {
 	})
 	root.AddCommand(initCommand(), serveCommand(), demoCommand(), demoLISCommand(), demoClinicCommand(), benchCommand(), benchLoadCommand(),
 		statusCommand(), resultsCommand(), routeCommand(), callsCommand(), stopsCommand(), countsCommand(), quarantineCommand(), partnerCommand(), keysCommand(), ledgerCommand(), reloadCommand(), extendCommand(), supportCommand(), sendCommand(), receiveCommand(), manCommand(),
-		checkCommand(), configCommand(), secretCommand(), verifyCommand(), witnessCommand(), alarmsCommand(), heartbeatCommand(), bypassCommand(), accessCommand(), tunnelCommand(), frontCommand(), boxCommand(), gateCommand(), caCommand(), certCommand(), versionCommand())
+		checkCommand(), configCommand(), secretCommand(), verifyCommand(), witnessCommand(), alarmsCommand(), heartbeatCommand(), bypassCommand(), accessCommand(), tunnelCommand(), postureCommand(), frontCommand(), boxCommand(), gateCommand(), caCommand(), certCommand(), versionCommand())
 	usageArgs(root)
 	return root
 }

@@ -26,10 +26,12 @@ const (
 // themselves: a channel keeps its last state, and this says so until a person
 // has mended the cause (SAFETY.md 7).
 type Date struct {
-	Of    string    `json:"of"` // "node", "source lis", "partner riverside"
-	Kind  string    `json:"kind"`
-	Ends  time.Time `json:"ends"`
-	Owner string    `json:"owner,omitempty"`
+	Of   string    `json:"of"` // "node", "source lis", "partner riverside"
+	Kind string    `json:"kind"`
+	Ends time.Time `json:"ends"`
+	// Begins is the first day of a certificate, where it was seen.
+	Begins time.Time `json:"begins,omitzero"`
+	Owner  string    `json:"owner,omitempty"`
 	// What it is: the subject of a certificate, what an exception allows and why.
 	What string `json:"what,omitempty"`
 	// Refused: their certificate is past its end, and they are not let in.

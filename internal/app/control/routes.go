@@ -80,7 +80,7 @@ func (s *Server) routes() map[string]route {
 	if s.PartnerKeys != nil {
 		maps.Copy(all, s.partnerKeyRoutes())
 	}
-	return s.tunnelRoutes(s.certificateRoutes(s.boxRoutes(s.accessRoutes(s.adoptionRoutes(all)))))
+	return s.postureRoutes(s.tunnelRoutes(s.certificateRoutes(s.boxRoutes(s.accessRoutes(s.adoptionRoutes(all))))))
 }
 
 func messageID(r *http.Request) (event.ID, error) {

@@ -24,6 +24,7 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/config"
+	"github.com/labwarden/labwarden/internal/platform/posture"
 	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/vault"
 )
@@ -103,6 +104,8 @@ type Server struct {
 	Delegated func(ctx context.Context, name string, p authz.Permission) error
 	// Tunnels are the tunnels; nil is not offered.
 	Tunnels Tunnels
+	// Posture is how well each way is protected; nil for none.
+	Posture func(ctx context.Context) ([]posture.Line, error)
 	// Adoption moves routes between their stages; nil is not offered.
 	Adoption Adoption
 	// PartnerKeys is the register of partners' keys; nil offers none.

@@ -171,7 +171,7 @@ func (s *session) secure() bool {
 	}
 	state := conn.ConnectionState()
 	s.dataTLS, s.ctl = data, conn
-	s.suite = tls.VersionName(state.Version) + " " + tls.CipherSuiteName(state.CipherSuite)
+	s.suite = channel.Secured(state)
 	s.in = lineReader{r: conn, buf: s.in.buf}
 	return true
 }

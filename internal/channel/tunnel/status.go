@@ -3,6 +3,8 @@ package tunnel
 import (
 	"fmt"
 	"time"
+
+	"github.com/labwarden/labwarden/internal/channel"
 )
 
 // fresh is how old a handshake may be at most while a session counts (whitepaper
@@ -35,7 +37,9 @@ type Status struct {
 	OutRate   int64     `json:"bytes_out_per_second"`
 	Streams   int       `json:"connections"`
 	From      string    `json:"from,omitempty"`
-	Epoch     int64     `json:"key_number,omitempty"`
+	// Secured names what the link of the far end negotiated while it is there.
+	Secured string `json:"secured,omitempty"`
+	Epoch   int64  `json:"key_number,omitempty"`
 	// Confirmed is what the far end says that it forwards; Missing is on the hub's
 	// list only, and does not pass.
 	Confirmed []string `json:"confirmed,omitempty"`
@@ -55,7 +59,7 @@ func (h *Hub) Status(name string) (Status, bool) {
 	s := Status{Name: name, Kind: p.is.Kind, In: in, Out: out, InRate: inRate, OutRate: outRate, Streams: len(p.streams)}
 	linked := p.link != nil
 	if linked {
-		s.From = p.link.c.RemoteAddr().String()
+		s.From, s.Secured = p.link.c.RemoteAddr().String(), channel.Secured(p.link.c.ConnectionState())
 	}
 	if !p.is.Standard {
 		s.Handshake = p.last

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/codec/fhir"
 	"github.com/labwarden/labwarden/internal/platform/event"
 )
@@ -47,6 +48,9 @@ func (s *Service) Handler() http.Handler {
 			a, err := s.authenticate(r)
 			if err != nil {
 				return err
+			}
+			if s.seen != nil && r.TLS != nil {
+				s.seen(a.client.Partner, channel.Secured(*r.TLS))
 			}
 			return h(w, a)
 		})

@@ -47,6 +47,9 @@ type Deps struct {
 	Vault   *vault.Vault
 	Looks   Looks
 	PickUps PickUps // nil: nobody wants to hear
+	// Seen is told what the connection of a partner's request negotiated, once its
+	// token was good; may be nil.
+	Seen    func(partner, secured string)
 	Now     func() time.Time
 	Random  func([]byte) error // nil: the system's
 	Log     *slog.Logger
@@ -94,6 +97,7 @@ type Service struct {
 	tags    *bus.Tags
 	looks   Looks
 	pickUps PickUps
+	seen    func(partner, secured string)
 	now     func() time.Time
 	random  func([]byte) error
 	log     *slog.Logger
@@ -111,7 +115,7 @@ type Service struct {
 // New returns a server without clients; Apply gives it some.
 func New(d Deps) *Service {
 	s := &Service{
-		db: d.DB, vault: d.Vault, tags: bus.NewTags(d.Vault), looks: d.Looks, pickUps: d.PickUps, now: d.Now, random: d.Random, log: d.Log,
+		db: d.DB, vault: d.Vault, tags: bus.NewTags(d.Vault), looks: d.Looks, pickUps: d.PickUps, seen: d.Seen, now: d.Now, random: d.Random, log: d.Log,
 		version: d.Version, listing: map[[16]byte]bool{}, woken: make(chan struct{}, 1), paces: newPaces(),
 	}
 	if s.random == nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/config"
+	guidance "github.com/labwarden/labwarden/internal/platform/posture"
 	"github.com/labwarden/labwarden/internal/platform/web/kit"
 )
 
@@ -26,6 +27,7 @@ type posture struct {
 	exception         *config.Exception
 	encrypt           *config.Encrypt
 	folder, ssh       bool
+	tunnel            bool
 	seen              channel.Peer
 	seenAt            time.Time
 	dates             []Date
@@ -35,7 +37,7 @@ type posture struct {
 }
 
 func (d Deps) posture(ctx context.Context, v *partnerView, p *config.Partner, now time.Time) (*posture, error) {
-	out := &posture{protocol: v.by, encrypt: p.Destination.Encrypt}
+	out := &posture{protocol: v.by, encrypt: p.Destination.Encrypt, tunnel: p.Destination.Tunnel != ""}
 	switch dest := &p.Destination; {
 	case dest.MLLP != nil:
 		out.address, out.tls, out.exception, out.plain = string(dest.MLLP.Address), dest.MLLP.TLS, dest.MLLP.Exception, dest.MLLP.TLS == nil
@@ -89,32 +91,12 @@ func onThisMachine(address string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// judge says whether the channel meets the guidance of HHS on what renders
-// patient data secured in motion (74 FR 19006: NIST SP 800-52, 800-77 or 800-113,
-// or others validated under FIPS 140): TLS with approved algorithms out of a
-// validated module. What is not plainly inside it is unknown, not yes (SAFETY.md).
+// judge asks the one place that knows the guidance (package posture).
 func (p *posture) judge(fips bool) (answer, why string) {
-	switch {
-	case p.folder && p.encrypt == nil:
-		return "unknown", "What carries the files on from this folder is not seen from here."
-	case p.folder:
-		return "unknown", "The files are encrypted to the partner's key; whether its software is validated under FIPS 140 is not known here."
-	case p.loopback && p.plain:
-		return "unknown", "It goes to a program on this machine. How that one sends it on is not seen from here."
-	case p.plain:
-		return "no", "Results travel without encryption between this machine and theirs."
-	case p.ssh:
-		return "unknown", "SSH is not named in NIST SP 800-52, 800-77 or 800-113, and counts where its cryptography is a module that is validated under FIPS 140: whether the partner's server is, is not known here."
-	case p.seenAt.IsZero():
-		return "unknown", "TLS is required, and nothing was delivered in 14 days that would show which protocol and cipher are used."
-	case p.seen.TLS == "":
-		return "unknown", "The last delivery does not say which protocol and cipher were used."
-	case !strings.Contains(p.seen.TLS, "AES"):
-		return "no", "The cipher that was used is not one that NIST SP 800-52 approves."
-	case !fips:
-		return "unknown", "TLS with approved algorithms was used, but this build's cryptography is not the module that is validated under FIPS 140. The FIPS build is the recommendation for laboratories in the United States."
-	}
-	return "yes", "TLS with approved algorithms was used, out of the module that is validated under FIPS 140 (NIST SP 800-52)."
+	return guidance.Channel{
+		Plain: p.plain, Loopback: p.loopback, Folder: p.folder, Tunnel: p.tunnel, Encrypted: p.encrypt != nil, SSH: p.ssh,
+		Seen: guidance.Seen{Secured: p.seen.TLS, At: p.seenAt},
+	}.Judge(fips)
 }
 
 // facts are the lines of the channel, for the page and the API.
