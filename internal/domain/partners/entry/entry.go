@@ -77,28 +77,34 @@ func (s *Service) Audit(ctx context.Context, found func(table, row, what string)
 			return err
 		}
 	}
-	for _, c := range SealedColumns() {
-		if err := s.sealed(ctx, c, found); err != nil {
-			return fmt.Errorf("audit %s: %w", c.Table, err)
+	for table, q := range map[string]string{
+		taggedLogins.Table: `SELECT partner, seed FROM entry_logins`, taggedKeys.Table: `SELECT kind, private FROM entry_keys`,
+	} {
+		column := "seed"
+		if table == taggedKeys.Table {
+			column = "private"
+		}
+		if err := s.sealed(ctx, table, column, q, found); err != nil {
+			return fmt.Errorf("audit %s: %w", table, err)
 		}
 	}
 	return nil
 }
 
 // sealed names the rows whose sealed value does not open.
-func (s *Service) sealed(ctx context.Context, c rewrap.Column, found func(table, row, what string)) error {
-	return s.db.Query(ctx, fmt.Sprintf("SELECT %s, %s FROM %s", c.Row, c.Name, c.Table), nil, func(row store.Scanner) error {
+func (s *Service) sealed(ctx context.Context, table, column, query string, found func(table, row, what string)) error {
+	return s.db.Query(ctx, query, nil, func(row store.Scanner) error {
 		var name string
 		var value []byte
 		if err := row.Scan(&name, &value); err != nil {
 			return err
 		}
-		_, err := s.vault.Unseal(c.Purpose, s.place(c.Table, c.Name, name), nil, value)
+		_, err := s.vault.Unseal(vault.PurposeSecrets, s.place(table, column, name), nil, value)
 		if errors.Is(err, vault.ErrClosed) {
 			return err
 		}
 		if err != nil {
-			found(c.Table, name, "what is sealed in it does not open: it was changed or moved")
+			found(table, name, "what is sealed in it does not open: it was changed or moved")
 		}
 		return nil
 	})
