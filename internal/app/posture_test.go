@@ -42,7 +42,7 @@ func TestPostureOfABoxAndADestination(t *testing.T) {
 		}
 		public, err := os.ReadFile(id + ".pub")
 		must(err)
-		short, err := os.MkdirTemp("/tmp", "lwp") // a Unix socket's address is short
+		short, err := os.MkdirTemp("/tmp", "lwp") //nolint:usetesting // a Unix socket's address is short
 		must(err)
 		t.Cleanup(func() { _ = os.RemoveAll(short) })
 		socket, at := filepath.Join(short, "f", "s"), portalPort(t)

@@ -158,10 +158,12 @@ const (
 
 func wayBox(partner, protocol string) string { return "box " + protocol + " " + partner }
 
-// noticed tells what a partner's connections negotiated.
+// noticed tells what a partner's connections negotiated. Two of the same sender
+// are equal: results compares senders to learn whether a way was replaced.
 type noticed struct {
 	channel.Sender
-	saw func(secured string)
+	to  *sightings
+	way string
 }
 
 func (n noticed) Send(ctx context.Context, m channel.Message) (channel.Receipt, error) {
@@ -169,9 +171,9 @@ func (n noticed) Send(ctx context.Context, m channel.Message) (channel.Receipt, 
 	var e *channel.Error
 	switch {
 	case err == nil:
-		n.saw(r.Peer.TLS)
+		n.to.saw(n.way, r.Peer.TLS)
 	case errors.As(err, &e) && e.Peer.TLS != "": // it refused, and was reached all the same
-		n.saw(e.Peer.TLS)
+		n.to.saw(n.way, e.Peer.TLS)
 	}
 	return r, err
 }
@@ -182,7 +184,7 @@ func (h *Hub) noticing(partner string, s channel.Sender, d config.Destination) r
 	if d.Box != nil || d.Portal != nil || d.FHIRPull != nil || d.Folder != nil {
 		return s
 	}
-	return noticed{s, func(secured string) { h.rooms.sightings.saw("partner "+partner, secured) }}
+	return noticed{s, h.rooms.sightings, "partner " + partner}
 }
 
 // noticedIn tells what the connections negotiated by which a source's files were

@@ -55,7 +55,7 @@ var table = []rule{
 		"filippo.io/age", "github.com/ProtonMail/go-crypto", "github.com/smallstep/pkcs7",
 	}},
 	{layer: "internal/channel/sftp", ours: onChannel, modules: []string{"github.com/pkg/sftp", "golang.org/x/crypto"}},
-	{layer: "internal/channel/ftps", ours: onChannel, modules: []string{"github.com/jlaffaye/ftpgithub.com/fclairamb/ftpserverlib"}},
+	{layer: "internal/channel/ftps", ours: onChannel},
 	{layer: "internal/channel/*", ours: onChannel},
 	{layer: "internal/channel"},
 

@@ -77,18 +77,6 @@ func permits(list []string, addr string) bool {
 	return err == nil && slices.Contains(list, a)
 }
 
-// Both are the addresses on both lists: what the hub asks for and what the far
-// end has confirmed.
-func Both(asked, confirmed []string) []string {
-	var out []string
-	for _, a := range asked {
-		if permits(confirmed, a) {
-			out = append(out, a)
-		}
-	}
-	return out
-}
-
 func offered(list []Offer, service string) bool {
 	return slices.ContainsFunc(list, func(o Offer) bool { return o.Service == service })
 }

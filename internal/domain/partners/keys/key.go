@@ -90,9 +90,6 @@ const (
 	ByLetter = "letter"
 )
 
-// Ways lists them.
-func Ways() []string { return []string{ByPhone, InPerson, ByVideo, ByLetter} }
-
 // Stands says at a moment how a key stands, with Retiring and Planned as words of
 // their own.
 func (k *Key) Stands(now time.Time) string {
