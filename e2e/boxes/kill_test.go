@@ -24,9 +24,9 @@ type sent struct {
 // not whole may be there, and each has the hash it was sent with.
 func TestBarKillUploads(t *testing.T) {
 	whole := bars(t)
-	points, uploads := 4, 40
+	points, uploads := 4, 1000 // more than there is time for: the kill comes in the middle
 	if whole {
-		points, uploads = 20, 200
+		points, uploads = 20, 2000
 	}
 	seed := uint64(20261122)
 	r := rand.New(rand.NewPCG(seed, 1))
