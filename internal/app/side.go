@@ -80,9 +80,7 @@ func (h *Hub) openSide(ctx context.Context, c *config.Config) (*sideDoors, error
 		faults = append(faults, "Partners cannot reach the front: its socket could not be opened. Mend node.front, then restart; the log says more.")
 	}
 	h.front.Store(s.front)
-	if s.front != nil {
-		s.control.Boxes = boxConsole{h}
-	}
+	s.control.Boxes = boxConsole{h}
 	s.control.Tunnels, s.control.Posture = h.rooms.tunnels, h.Posture
 	if fault := h.rooms.tunnels.trouble(); fault != "" {
 		faults = append(faults, fault)

@@ -97,7 +97,7 @@ type Server struct {
 	Bundle func(ctx context.Context, by string) ([]byte, setup.Manifest, error)
 	// Access makes one-time links for people; nil where there are no pages.
 	Access Access
-	// Boxes are the partners'; nil where there is no front.
+	// Boxes are the partners', with a front or without; nil for none.
 	Boxes Boxes
 	// Delegated refuses a clinical act in the name of somebody who may not do it;
 	// nil asks nobody.

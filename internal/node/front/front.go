@@ -36,12 +36,18 @@ func (f *Front) Run(ctx context.Context) error {
 	d := &doors{log: f.Log, ready: f.Ready}
 	defer d.close()
 	confined := f.Confine == nil
+	said := ""
 	for {
 		err := f.once(ctx, d, &confined)
 		if ctx.Err() != nil {
 			return nil
 		}
-		f.Log.Warn("the hub is away", "err", err)
+		if err == nil {
+			said = ""
+		} else if text := err.Error(); text != said { // once, not every two seconds of a long night
+			f.Log.Warn("the hub is away; it is looked for again every two seconds", "socket", f.Socket, "err", err)
+			said = text
+		}
 		select {
 		case <-time.After(again):
 		case <-ctx.Done():
