@@ -245,7 +245,7 @@ func TestHostileAddresses(t *testing.T) {
 	roles := d.strong()
 	evil := []string{
 		"..%2f..%2f..%2fetc%2fpasswd", "%2e%2e%2f%2e%2e%2fetc%2fpasswd", "..%5c..%5cwindows", "%00", "x%00.css", "%0d%0aSet-Cookie:%20a=b", "%0aX-Injected:%20yes",
-		"%c0%ae%c0%ae%2fetc%2fpasswd", "%ff%fe", "{{7*7}}", "%24%7b7*7%7d", "<script>alert(1)</script>", "'%20OR%201=1--", "%25252e", strings.Repeat("a", 5000), "%e2%80%ae",
+		"%c0%ae%c0%ae%2fetc%2fpasswd", "%ff%fe", "{{7919*7907}}", "%24%7b7919*7907%7d", "<script>alert(1)</script>", "'%20OR%201=1--", "%25252e", strings.Repeat("a", 5000), "%e2%80%ae",
 	}
 	tried := 0
 	for _, rt := range d.s.Routes() {
@@ -274,7 +274,7 @@ func TestHostileAddresses(t *testing.T) {
 					t.Errorf("%s with %q: header %s: %q", rt.Pattern, e, name, v)
 				}
 			}
-			for _, bad := range []string{"root:x:0", "<script>alert", "49</"} {
+			for _, bad := range []string{"root:x:0", "<script>alert", "62615533"} {
 				if strings.Contains(body, bad) {
 					t.Errorf("%s with %q shows %q", rt.Pattern, e, bad)
 				}

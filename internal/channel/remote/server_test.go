@@ -129,6 +129,10 @@ func (l *line) pump(to, from net.Conn, up bool) {
 				if tc, ok := to.(*net.TCPConn); ok {
 					_ = tc.CloseWrite()
 				}
+				// Closing with the server's bytes unread would reset the connection, and
+				// the server would lose what it had not read.
+				_ = to.SetReadDeadline(time.Now().Add(5 * time.Second))
+				_, _ = io.Copy(io.Discard, to)
 				return
 			}
 		}

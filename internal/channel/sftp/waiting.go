@@ -6,9 +6,11 @@ import (
 	"sync"
 )
 
-// waiting is who signs in at the moment. When it is full, a newcomer takes the
-// place of the oldest of the address that has most waiting there, unless that is
-// its own: a flood from some addresses does not keep out who comes from another.
+// waiting is who signs in at the moment. A newcomer whose address has all its
+// places takes the one of its own that waited longest: who says nothing keeps
+// nobody out who comes from the same address. When all is full, it takes the
+// place of the oldest of the address that has most waiting there: a flood from
+// some addresses does not keep out who comes from another.
 type waiting struct {
 	mu   sync.Mutex
 	max  int
@@ -29,17 +31,16 @@ func (w *waiting) enter(c net.Conn) (leave func(), ok bool) {
 	if w.from == nil {
 		w.from = map[netip.Addr][]net.Conn{}
 	}
-	if len(w.from[at]) >= w.each {
-		return nil, false
-	}
-	if w.all >= w.max {
-		most, n := at, len(w.from[at])
+	most := at
+	if len(w.from[at]) < w.each && w.all >= w.max {
 		for a, conns := range w.from {
-			if len(conns) > n {
-				most, n = a, len(conns)
+			if len(conns) > len(w.from[most]) {
+				most = a
 			}
 		}
-		if most == at {
+	}
+	if len(w.from[at]) >= w.each || w.all >= w.max {
+		if len(w.from[most]) == 0 {
 			return nil, false
 		}
 		victim := w.from[most][0]
