@@ -142,13 +142,11 @@ type counted struct {
 func (c *counted) Write(b []byte) (int, error) {
 	c.l.mu.Lock()
 	wait := c.l.stall
-	c.l.gone += int64(len(b))
-	over := c.l.after > 0 && c.l.gone > c.l.after
 	c.l.mu.Unlock()
 	if wait != nil {
 		<-wait
 	}
-	if over {
+	if c.l.count(len(b)) {
 		_ = c.Conn.(*net.TCPConn).CloseWrite()
 		c.l.cut()
 		return 0, net.ErrClosed

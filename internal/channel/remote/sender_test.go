@@ -95,7 +95,21 @@ func TestBrokenUpload(t *testing.T) {
 		out := s.sender(t, nil)
 		body := string(ct.Bytes(7, 8<<20, ""))
 		there := int64(0)
-		for at := int64(1); at <= 3; at++ {
+		for at := 1; at <= 3; at++ {
+			was := there
+			s.line.onCut(func() {
+				ct.Eventually(t, "the server writes what it read", func() error {
+					left := s.hidden(t)
+					if len(left) != 1 {
+						return fmt.Errorf("%d temporary files, want the one to go on with", len(left))
+					}
+					i, err := left[0].Info()
+					if err != nil || i.Size() <= was {
+						return fmt.Errorf("cut %d: no more than %d bytes are there, %w", at, was, err)
+					}
+					return nil
+				})
+			})
 			s.line.cutAfter(2 << 20)
 			if _, err := send(t, out, "big.hl7", body); channel.ClassOf(err) != channel.Unreachable {
 				t.Fatalf("cut: %v", err)
@@ -103,19 +117,15 @@ func TestBrokenUpload(t *testing.T) {
 			if got := s.files(t); len(got) != 0 {
 				t.Fatalf("visible before it was whole: %d files", len(got))
 			}
-			was := there
-			ct.Eventually(t, "what went before the cut arrives", func() error {
-				left := s.hidden(t)
-				if len(left) != 1 {
-					return fmt.Errorf("%d temporary files, want the one to go on with", len(left))
-				}
-				i, err := left[0].Info()
-				// A cut may lose all that the server had not read yet, never what was there.
-				if there = i.Size(); err != nil || there < was || there == 0 {
-					return fmt.Errorf("after cut %d: %d bytes are there, before it %d", at, there, was)
-				}
-				return nil
-			})
+			left := s.hidden(t)
+			if len(left) != 1 {
+				t.Fatalf("%d temporary files, want the one to go on with", len(left))
+			}
+			i, err := left[0].Info()
+			if err != nil || i.Size() <= was {
+				t.Fatalf("cut %d: it does not go on where it was: %d bytes, before %d, %v", at, i.Size(), was, err)
+			}
+			there = i.Size()
 		}
 		s.line.cutAfter(8<<20 - there/2) // less than all of it: it must go on
 		if r, err := send(t, out, "big.hl7", body); err != nil || r.Code != "renamed" {

@@ -61,10 +61,14 @@ type line struct {
 
 	mu    sync.Mutex
 	conns map[net.Conn]bool
-	after int64         // cut when so many bytes have gone to the server; 0: never
-	gone  int64         // bytes so far
-	stall chan struct{} // while open, nothing is carried
-	delay time.Duration // before each piece
+	after int64 // cut when so many bytes have gone to the server; 0: never
+	gone  int64 // bytes so far
+
+	// before is called before a cut: a server loses what it had not read when it
+	// learns of the cut, which may be all.
+	before func()
+	stall  chan struct{} // while open, nothing is carried
+	delay  time.Duration // before each piece
 }
 
 func newLine(t *testing.T, to string) *line {
@@ -120,19 +124,11 @@ func (l *line) pump(to, from net.Conn, up bool) {
 			<-time.After(delay)
 		}
 		if up {
-			l.mu.Lock()
-			l.gone += int64(n)
-			over := l.after > 0 && l.gone > l.after
-			l.mu.Unlock()
-			if over { // what went before arrives
+			if l.count(n) {
 				_ = from.Close()
 				if tc, ok := to.(*net.TCPConn); ok {
 					_ = tc.CloseWrite()
 				}
-				// Closing with the server's bytes unread would reset the connection, and
-				// the server would lose what it had not read.
-				_ = to.SetReadDeadline(time.Now().Add(5 * time.Second))
-				_, _ = io.Copy(io.Discard, to)
 				return
 			}
 		}
@@ -158,6 +154,28 @@ func (l *line) cut() {
 		_ = c.Close()
 	}
 	l.conns = map[net.Conn]bool{}
+}
+
+// count counts what goes up, and says that here is the cut.
+func (l *line) count(n int) bool {
+	l.mu.Lock()
+	l.gone += int64(n)
+	over, before := l.after > 0 && l.gone > l.after, l.before
+	if over {
+		l.before = nil
+	}
+	l.mu.Unlock()
+	if over && before != nil {
+		before()
+	}
+	return over
+}
+
+// onCut sets what is done before a cut.
+func (l *line) onCut(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.before = f
 }
 
 // cutAfter cuts once n more bytes have gone up; 0 never.
