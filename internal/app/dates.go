@@ -246,12 +246,8 @@ func exceptions(c *config.Config) map[string]*config.Exception {
 	return out
 }
 
-// inForce is the configuration that runs; nil while nothing does.
-func (h *Hub) inForce() *config.Config {
-	h.applying.Lock()
-	defer h.applying.Unlock()
-	if h.running == nil {
-		return nil
-	}
-	return h.running.conf
-}
+// inForce is the configuration that runs; nil while nothing does. It is asked
+// also under applying, by what is built or written down there: so it takes no
+// lock. Who needs what belongs to the configuration with it (senders, doors)
+// takes applying and goes by running.
+func (h *Hub) inForce() *config.Config { return h.conf.Load() }

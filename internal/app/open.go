@@ -96,7 +96,7 @@ type Hub struct {
 	trouble atomic.Pointer[string]            // why this node does no work; nil while it does
 	doors   atomic.Pointer[map[string]string] // open doors' addresses; nil while nothing runs
 	live    *web.Live                         // tells open pages what has changed
-	labNow  atomic.Pointer[string]            // the laboratory's, of what runs; nil before
+	conf    atomic.Pointer[config.Config]     // what runs, never changed in place; nil while nothing does
 	data    string                            // the data folder
 	front   atomic.Pointer[frontDoor]         // nil while partners have none
 }

@@ -26,11 +26,9 @@ import (
 func (h *Hub) newCertificates() *certificates.Service {
 	s := certificates.New(certificates.Options{
 		DB: h.DB, Vault: h.Vault, Now: h.now, Log: h.slog, FIPS: fips140.Enabled(),
-		// Asked also under applying, by what is built or written down there: so it
-		// takes no lock.
 		Lab: func() string {
-			if name := h.labNow.Load(); name != nil {
-				return *name
+			if c := h.inForce(); c != nil {
+				return c.Lab.Name
 			}
 			return "Laboratory"
 		},

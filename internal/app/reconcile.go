@@ -289,7 +289,7 @@ func (st *staged) commit() error {
 		r.term.guard.take(r.term.ctx, r.term.g, st.witnesses)
 	}
 	r.conf, r.senders, r.doors = st.conf, st.senders, st.doors
-	r.h.labNow.Store(&st.conf.Lab.Name)
+	r.h.conf.Store(r.conf)
 	r.h.Alarms.SetPlan(st.plan)
 	r.beat(st.conf)
 	r.h.dates.take(r.conf, st.certs)

@@ -24,7 +24,6 @@ func (h *Hub) Serve(ctx context.Context, c *config.Config, ready func(map[string
 	r := newReconciler(ctx, g, h)
 	h.rooms.tunnels.open(ctx, c, g)
 	defer h.rooms.tunnels.close()
-	g.Go(func() error { return h.rooms.vpns.run(ctx) })
 	g.Go(func() error { return h.runSightings(ctx) })
 	h.applying.Lock()
 	st, err := r.stage(ctx, c, true)
@@ -32,6 +31,8 @@ func (h *Hub) Serve(ctx context.Context, c *config.Config, ready func(map[string
 		h.applying.Unlock()
 		return err
 	}
+	h.conf.Store(c) // for what begins before its doors are open
+	g.Go(func() error { return h.rooms.vpns.run(ctx) })
 	h.Results.SetViewsClosed(viewsUnknown) // until whoever holds the lease has said
 	known := make(chan struct{})
 	settled := sync.OnceFunc(func() { close(known) })
@@ -67,6 +68,7 @@ func (h *Hub) Serve(ctx context.Context, c *config.Config, ready func(map[string
 		h.applying.Lock()
 		defer h.applying.Unlock()
 		h.running = nil
+		h.conf.Store(nil)
 		h.doors.Store(nil)
 		return err
 	})
