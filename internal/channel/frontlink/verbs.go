@@ -122,7 +122,7 @@ type Site struct {
 // connection that it gave the front for VerbWeb, and nowhere else.
 const (
 	HeaderClient = "Labwarden-Client" // the client's address, host:port
-	HeaderTLS    = "Labwarden-Tls"    // version and suite, each four hexadecimal digits
+	HeaderTLS    = "Labwarden-Tls"    // version, suite and group, each four hexadecimal digits
 )
 
 // SignIn is channel.SignIn.
