@@ -214,7 +214,7 @@ func TestOnlyTheFrontsUserIsHeard(t *testing.T) {
 	py := fmt.Sprintf(`import socket,sys
 s=socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.connect(%q); s.settimeout(10)
 try:
-  s.send(bytes([1,1,0,0,0,0,0,1,0,0,0,13])+b'{"version":1}')
+  s.send(bytes([1,1,0,0,0,0,0,1,0,0,0,13])+b'{"version":2}')
   n=len(s.recv(1000))
 except (BrokenPipeError, ConnectionResetError): n=0
 print("CUT" if n==0 else "HEARD")`, socket)
