@@ -7,6 +7,7 @@ import (
 
 	"github.com/labwarden/labwarden/internal/app/control"
 	"github.com/labwarden/labwarden/internal/platform/config"
+	"github.com/labwarden/labwarden/internal/platform/posture"
 )
 
 // ownCertificates lists the certificates the configuration names, ours and the
@@ -43,6 +44,11 @@ func ownCertificates(c *config.Config) ([]control.Date, error) {
 	if c.Node.TLS != nil {
 		ours("node", c.Node.TLS.Certificate)
 	}
+	for _, d := range outerDoors(c) {
+		if d.own != nil {
+			ours(d.name, d.own.Certificate)
+		}
+	}
 	for _, key := range sorted(c.Sources) {
 		if t := field(c.Sources[key].MLLP, func(m *config.MLLPListener) *config.ServerTLS { return m.TLS }); t != nil {
 			ours("source "+key, t.Certificate)
@@ -68,6 +74,47 @@ func ownCertificates(c *config.Config) ([]control.Date, error) {
 		}
 	}
 	return out, errors.Join(bad...)
+}
+
+// certified is a door of ours and the certificate that it has for itself; nil
+// where it has none, and shows that of node.tls or one that the hub makes.
+type certified struct {
+	name string
+	own  *config.KeyPair
+}
+
+// outerDoors are those that others come to from outside. Each takes a renewed
+// certificate from disk within two minutes.
+func outerDoors(c *config.Config) []certified {
+	var out []certified
+	n := &c.Node
+	if n.Web != nil {
+		out = append(out, certified{wayPages, n.Web.TLS})
+	}
+	if n.Portal != nil {
+		out = append(out, certified{wayPortal, n.Portal.TLS})
+	}
+	if n.FHIR != nil {
+		out = append(out, certified{wayFHIR, n.FHIR.TLS})
+	}
+	if n.Front != nil && n.Front.FTPS != nil {
+		out = append(out, certified{wayFTPS, n.Front.FTPS.TLS})
+	}
+	return out
+}
+
+// shown are the dates of the certificate that a door shows.
+func (p *postureLines) shown(door string) []posture.Date {
+	for _, d := range outerDoors(p.c) {
+		switch {
+		case d.name != door:
+		case d.own != nil:
+			return p.dates[door]
+		case door == wayFHIR || door == wayFTPS: // of node.tls
+			return p.dates["node"]
+		}
+	}
+	return nil
 }
 
 // certificatesIn are those of a PEM file; none for no path.

@@ -178,7 +178,11 @@ func (h *Hub) endings(c *config.Config, now time.Time) []control.Date {
 	}
 	for i := range out {
 		j := slices.IndexFunc(onDisk, func(x control.Date) bool { return x.Of == out[i].Of && x.Kind == out[i].Kind })
-		if j >= 0 && !onDisk[j].Ends.Equal(out[i].Ends) {
+		switch {
+		case j < 0 || onDisk[j].Ends.Equal(out[i].Ends):
+		case slices.ContainsFunc(outerDoors(c), func(d certified) bool { return d.name == out[i].Of }):
+			out[i].Begins, out[i].Ends = onDisk[j].Begins, onDisk[j].Ends // it takes what lies there by itself
+		default:
 			out[i].OnDisk = onDisk[j].Ends
 		}
 	}

@@ -121,7 +121,7 @@ func TestPortalAndFHIRThroughTheFront(t *testing.T) {
 	// curl, which we did not write, over HTTP/2 and 1.1.
 	curl := func(args ...string) (code, proto, body string) {
 		t.Helper()
-		to := []string{"-sS", "-m", "20", "--cacert", cert, "-w", "\n%{http_code} %{http_version}"}
+		to := []string{"-sS", "-m", "20", "--curves", "P-256", "--cacert", cert, "-w", "\n%{http_code} %{http_version}"}
 		for _, host := range []string{"fhir.lab.example", "results.lab.example", "other.lab.example"} {
 			to = append(to, "--resolve", host+":"+port+":127.0.0.1")
 		}
@@ -242,6 +242,18 @@ func TestPortalAndFHIRThroughTheFront(t *testing.T) {
 	}
 	if w, text = ask(http.MethodGet, "/", nil, "none"); w.StatusCode != http.StatusOK || !strings.Contains(text, "Dana Ruiz") {
 		t.Fatal(w.StatusCode, text)
+	}
+
+	// What came through the front is seen with its key exchange: by Go's client for
+	// the portal, by curl without ML-KEM for FHIR.
+	lines, err := h.Posture(ctx)
+	must(err)
+	exchanges := map[string]string{}
+	for _, l := range lines {
+		exchanges[l.Channel+" "+l.Protocol+" "+l.Exchange] = l.PostQuantum
+	}
+	if exchanges["portal TLS 1.3 X25519MLKEM768"] != "yes" || exchanges["partner north TLS 1.3 CurveP256"] != "no" {
+		t.Error(exchanges)
 	}
 }
 

@@ -273,6 +273,55 @@ func TestDatesRaiseAlarmsAt30And14And7And1Days(t *testing.T) {
 	}
 }
 
+// The doors that partners come to have certificates of their own: somebody hears of
+// their ends in time, and of a renewed one that it is there.
+func TestCertificatesOfTheDoorsRaiseAlarms(t *testing.T) {
+	clock := &late{}
+	s := newSite(t, "")
+	p := newPuller(t, s)
+	node := "  web: {listen: \"127.0.0.1:0\", public_url: \"https://pages.example\", tls: {certificate: C, key: K}}\n" +
+		"  portal: {listen: \"127.0.0.1:0\", public_url: \"https://results.example\", tls: {certificate: C, key: K}}\n" +
+		"  fhir: {listen: \"127.0.0.1:0\", public_url: \"https://fhir.example\", tls: {certificate: C, key: K}}\n" +
+		"  front: {ftps: {listen: \"127.0.0.1:2121\", tls: {certificate: C, key: K}}}\n"
+	cert, key := rsaPair(t, s.dir, "doors.example") // it ends in an hour
+	node = strings.NewReplacer("certificate: C", "certificate: "+cert, "key: K", "key: "+key).Replace(node)
+	c := s.parse(strings.Replace(s.source(p.partners+partnerAt("p", "127.0.0.1:1"), "p", "shadow"), "sources:\n", node+"sources:\n", 1))
+	h := s.openLate(clock)
+	defer s.close(h)
+	inUse, err := ownCertificates(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.dates.take(c, inUse)
+	look := func() {
+		t.Helper()
+		kinds, found, err := newLookout(h).dates(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Alarms.Stands(t.Context(), kinds, found)
+	}
+	names := []string{wayPages, wayPortal, wayFHIR, wayFTPS}
+	look()
+	for _, door := range names {
+		want(t, h, kindCert, door, alarm.Urgent, "The certificate of "+door+" ends on")
+	}
+	clock.by.Store(int64(2 * time.Hour))
+	look()
+	for _, door := range names {
+		want(t, h, kindCert, door, alarm.Urgent, "The certificate of "+door+" ended on")
+	}
+	server := httptest.NewTLSServer(nil)
+	server.Close()
+	writeFile(t, cert, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+	look()
+	for _, door := range names {
+		if a := live(h, kindCert, door); a.Number != 0 {
+			t.Errorf("a renewed certificate of %s lies there, and still: %+v", door, a)
+		}
+	}
+}
+
 func TestTheMachineAndTheLedgerRaiseAlarms(t *testing.T) {
 	eachEngine(t, func(t *testing.T, s *site) {
 		clock := &late{}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,7 +97,9 @@ func (p *postureLines) partner(key string) {
 		if f := p.c.Node.FHIR; f != nil {
 			where = string(f.PublicURL)
 		}
-		p.add(line("they fetch results by FHIR", where), of, posture.Channel{})
+		l := line("they fetch results by FHIR", where)
+		l.Dates = slices.Concat(l.Dates, p.shown(wayFHIR))
+		p.add(l, of, posture.Channel{})
 	case d.Portal != nil:
 		where := ""
 		if w := p.c.Node.Portal; w != nil {
@@ -117,7 +120,9 @@ func (p *postureLines) partner(key string) {
 		p.add(line("their box here by SFTP", string(f.SFTP.Listen)), wayBox(key, "sftp"), posture.Channel{SSH: true})
 	}
 	if f.FTPS != nil {
-		p.add(line("their box here by FTPS", string(f.FTPS.Listen)), wayBox(key, "ftps"), posture.Channel{})
+		l := line("their box here by FTPS", string(f.FTPS.Listen))
+		l.Dates = slices.Concat(l.Dates, p.shown(wayFTPS))
+		p.add(l, wayBox(key, "ftps"), posture.Channel{})
 	}
 }
 
@@ -191,10 +196,10 @@ func (p *postureLines) tunnels() error {
 // own are the doors of the laboratory for people.
 func (p *postureLines) own() {
 	if w := p.c.Node.Portal; w != nil {
-		p.add(posture.Line{Channel: wayPortal, Name: "Portal", Way: "people of practices read results", Where: string(w.PublicURL)}, wayPortal, posture.Channel{})
+		p.add(posture.Line{Channel: wayPortal, Name: "Portal", Way: "people of practices read results", Where: string(w.PublicURL), Dates: p.shown(wayPortal)}, wayPortal, posture.Channel{})
 	}
 	if w := p.c.Node.Web; w != nil {
-		p.add(posture.Line{Channel: wayPages, Name: "Pages", Way: "the laboratory's own pages", Where: string(w.PublicURL), Dates: p.dates["node"]}, wayPages, posture.Channel{})
+		p.add(posture.Line{Channel: wayPages, Name: "Pages", Way: "the laboratory's own pages", Where: string(w.PublicURL), Dates: p.shown(wayPages)}, wayPages, posture.Channel{})
 	}
 }
 

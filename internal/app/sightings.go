@@ -154,6 +154,9 @@ func (h *Hub) runSightings(ctx context.Context) error {
 const (
 	wayPages  = "pages"
 	wayPortal = "portal"
+	// The doors that have certificates of their own, beside these two.
+	wayFHIR = "fhir"
+	wayFTPS = "ftps"
 )
 
 func wayBox(partner, protocol string) string { return "box " + protocol + " " + partner }

@@ -26,7 +26,7 @@ const (
 // themselves: a channel keeps its last state, and this says so until a person
 // has mended the cause (SAFETY.md 7).
 type Date struct {
-	Of   string    `json:"of"` // "node", "source lis", "partner riverside"
+	Of   string    `json:"of"` // "node", "pages", "portal", "fhir", "ftps", "source lis", "partner riverside"
 	Kind string    `json:"kind"`
 	Ends time.Time `json:"ends"`
 	// Begins is the first day of a certificate, where it was seen.

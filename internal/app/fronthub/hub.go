@@ -315,6 +315,11 @@ func (h *Hub) takeSSH(ctx context.Context, link *frontlink.Conn, c *frontlink.Ca
 	if c.File == nil {
 		return frontlink.Reply{}, errors.New("no connection was handed over")
 	}
+	var came frontlink.Came
+	if err := c.Words(&came); err != nil {
+		_ = c.File.Close()
+		return frontlink.Reply{}, err
+	}
 	nc, err := net.FileConn(c.File)
 	_ = c.File.Close()
 	if err != nil {
@@ -327,7 +332,7 @@ func (h *Hub) takeSSH(ctx context.Context, link *frontlink.Conn, c *frontlink.Ca
 	}
 	go func() {
 		defer done()
-		if err := h.ssh.Serve(context.WithValue(ctx, linkKey{}, link), nc); err != nil {
+		if err := h.ssh.Serve(context.WithValue(ctx, linkKey{}, link), nc, came.At); err != nil {
 			h.Log.Info("ssh connection ended", "err", err)
 		}
 	}()

@@ -214,7 +214,7 @@ func TestOnlyTheFrontsUserIsHeard(t *testing.T) {
 	py := fmt.Sprintf(`import socket,sys
 s=socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.connect(%q); s.settimeout(10)
 try:
-  s.send(bytes([1,1,0,0,0,0,0,1,0,0,0,13])+b'{"version":1}')
+  s.send(bytes([1,1,0,0,0,0,0,1,0,0,0,13])+b'{"version":2}')
   n=len(s.recv(1000))
 except (BrokenPipeError, ConnectionResetError): n=0
 print("CUT" if n==0 else "HEARD")`, socket)
@@ -239,7 +239,7 @@ print("CUT" if n==0 else "HEARD")`, socket)
 // the front's word, or with two, is refused.
 func TestTheWebDoorBelievesTheFrontAlone(t *testing.T) {
 	_, socket := serveHub(t, nil, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = fmt.Fprintf(w, "%s %x %x %d", r.RemoteAddr, r.TLS.Version, r.TLS.CipherSuite, len(r.Header["Labwarden-Client"])+len(r.Header["Labwarden-Tls"]))
+		_, _ = fmt.Fprintf(w, "%s %x %x %d %s", r.RemoteAddr, r.TLS.Version, r.TLS.CipherSuite, len(r.Header["Labwarden-Client"])+len(r.Header["Labwarden-Tls"]), r.TLS.CurveID)
 	}))
 	link := reach(t, socket)
 	ask := func(heads string) string {
@@ -268,13 +268,14 @@ func TestTheWebDoorBelievesTheFrontAlone(t *testing.T) {
 		}
 		return fmt.Sprint(w.StatusCode, " ", string(b))
 	}
-	const good = "Labwarden-Client: 192.0.2.7:4711\r\nLabwarden-Tls: 0304 1301\r\n"
-	if got := ask(good); got != "200 192.0.2.7:4711 304 1301 0" {
+	const good = "Labwarden-Client: 192.0.2.7:4711\r\nLabwarden-Tls: 0304 1301 11ec\r\n"
+	if got := ask(good); got != "200 192.0.2.7:4711 304 1301 0 X25519MLKEM768" {
 		t.Error(got)
 	}
 	for _, bad := range []string{
-		"", "Labwarden-Client: 192.0.2.7:4711\r\n", "Labwarden-Tls: 0304 1301\r\n", good + "labwarden-client: 192.0.2.8:1\r\n", good + "Labwarden-Tls: 0304 1301\r\n",
-		"Labwarden-Client: 192.0.2.7\r\nLabwarden-Tls: 0304 1301\r\n", "Labwarden-Client: here\r\nLabwarden-Tls: 0304 1301\r\n", "Labwarden-Client: 192.0.2.7:1\r\nLabwarden-Tls: 0303 c02f\r\n", "Labwarden-Client: 192.0.2.7:1\r\nLabwarden-Tls: x\r\n",
+		"", "Labwarden-Client: 192.0.2.7:4711\r\n", "Labwarden-Tls: 0304 1301 11ec\r\n", good + "labwarden-client: 192.0.2.8:1\r\n", good + "Labwarden-Tls: 0304 1301 11ec\r\n",
+		"Labwarden-Client: 192.0.2.7\r\nLabwarden-Tls: 0304 1301 11ec\r\n", "Labwarden-Client: here\r\nLabwarden-Tls: 0304 1301 11ec\r\n", "Labwarden-Client: 192.0.2.7:1\r\nLabwarden-Tls: 0303 c02f 001d\r\n", "Labwarden-Client: 192.0.2.7:1\r\nLabwarden-Tls: x\r\n", "Labwarden-Client: 192.0.2.7:1\r\nLabwarden-Tls: 0304 1301\r\n",
+		"Labwarden-Client: 192.0.2.7:1\r\nLabwarden-Tls: 0304 1301 11ecc\r\n", "Labwarden-Client: 192.0.2.7:1\r\nLabwarden-Tls: 0304 1301 11ec 1\r\n",
 	} {
 		if got := ask(bad); !strings.HasPrefix(got, "400") {
 			t.Errorf("%q: %s", bad, got)

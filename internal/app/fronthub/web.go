@@ -69,13 +69,22 @@ func fromFront(next http.Handler) http.Handler {
 // securedBy is the client's TLS as the front tells it; nil for what the front's
 // door does not speak.
 func securedBy(said string) *tls.ConnectionState {
-	v, s, _ := strings.Cut(said, " ")
-	version, err := strconv.ParseUint(v, 16, 16)
-	suite, serr := strconv.ParseUint(s, 16, 16)
-	if err != nil || serr != nil || version < tls.VersionTLS13 {
+	words := strings.Split(said, " ")
+	if len(words) != 3 {
 		return nil
 	}
-	return &tls.ConnectionState{Version: uint16(version), CipherSuite: uint16(suite), HandshakeComplete: true}
+	var n [3]uint16 // version, suite, group
+	for i, w := range words {
+		x, err := strconv.ParseUint(w, 16, 16)
+		if err != nil {
+			return nil
+		}
+		n[i] = uint16(x)
+	}
+	if n[0] < tls.VersionTLS13 {
+		return nil
+	}
+	return &tls.ConnectionState{Version: n[0], CipherSuite: n[1], CurveID: tls.CurveID(n[2]), HandshakeComplete: true}
 }
 
 // open gives the front its end of a new connection.

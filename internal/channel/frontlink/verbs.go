@@ -62,7 +62,7 @@ func (v Verb) String() string {
 
 // Version of the words below. Hub and front come from one build; another one is
 // refused at Hello.
-const Version = 1
+const Version = 2
 
 // Hello is the front's first word.
 type Hello struct {
@@ -122,7 +122,7 @@ type Site struct {
 // connection that it gave the front for VerbWeb, and nowhere else.
 const (
 	HeaderClient = "Labwarden-Client" // the client's address, host:port
-	HeaderTLS    = "Labwarden-Tls"    // version and suite, each four hexadecimal digits
+	HeaderTLS    = "Labwarden-Tls"    // version, suite and group, each four hexadecimal digits
 )
 
 // SignIn is channel.SignIn.
@@ -213,7 +213,8 @@ type Finished struct {
 
 // Came is a connection that came to the front; VerbWeb has none yet and says nothing.
 type Came struct {
-	Addr string `json:"addr"`
+	Addr string    `json:"addr"`
+	At   time.Time `json:"at"` // when the front took it; the order of those that wait
 }
 
 // Streamed is a stream of SFTP for a ticket.

@@ -75,8 +75,8 @@ const version = "SSH-2.0-Labwarden"
 
 var errBusy = errors.New("too many connections are signing in")
 
-// Serve runs one connection, and closes it.
-func (s *Server) Serve(ctx context.Context, nc net.Conn) (err error) {
+// Serve runs one connection that came to the door at a time, and closes it.
+func (s *Server) Serve(ctx context.Context, nc net.Conn, came time.Time) (err error) {
 	defer func() { _ = nc.Close() }()
 	defer func() {
 		if v := recover(); v != nil {
@@ -85,7 +85,7 @@ func (s *Server) Serve(ctx context.Context, nc net.Conn) (err error) {
 		}
 	}()
 	s.once.Do(func() { s.waiting.max, s.waiting.each = or(s.Limits.Waiting, 200), or(s.Limits.WaitingEach, 20) })
-	leave, ok := s.waiting.enter(nc)
+	leave, ok := s.waiting.enter(nc, came)
 	if !ok {
 		return errBusy
 	}

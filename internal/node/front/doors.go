@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"reflect"
 	"sync"
+	"time"
 
 	"github.com/labwarden/labwarden/internal/channel/frontlink"
 )
@@ -150,12 +151,13 @@ func (o *door) accept(log *slog.Logger) {
 			log.Warn("connection not accepted", "err", err)
 			continue
 		}
+		at := time.Now()
 		take, done := o.enter(c)
 		if take == nil {
 			_ = c.Close()
 			continue
 		}
-		go take(&counted{Conn: c, done: done})
+		go take(&counted{Conn: c, at: at, done: done})
 	}
 }
 
@@ -187,6 +189,7 @@ func (o *door) enter(c net.Conn) (take func(net.Conn), done func()) {
 // counted leaves the count once, when it is closed.
 type counted struct {
 	net.Conn
+	at   time.Time // when it came
 	once sync.Once
 	done func()
 }
@@ -202,11 +205,15 @@ func (c *counted) Close() error {
 func serveSSH(h *hub, log *slog.Logger) serving {
 	return serving{take: func(c net.Conn) {
 		defer func() { _ = c.Close() }()
-		tcp, ok := c.(*counted).Conn.(*net.TCPConn)
+		came, ok := c.(*counted)
 		if !ok {
 			return
 		}
-		if err := h.handOver(context.Background(), tcp); err != nil {
+		tcp, ok := came.Conn.(*net.TCPConn)
+		if !ok {
+			return
+		}
+		if err := h.handOver(context.Background(), tcp, came.at); err != nil {
 			log.Info("connection not handed over", "err", err)
 		}
 	}, stop: func() {}}

@@ -70,13 +70,13 @@ func (h *hub) ended(ticket string) {
 }
 
 // handOver gives an accepted connection to the hub, which runs SSH on it.
-func (h *hub) handOver(ctx context.Context, c *net.TCPConn) error {
+func (h *hub) handOver(ctx context.Context, c *net.TCPConn, at time.Time) error {
 	f, err := c.File() // a second descriptor; c is closed by the caller
 	if err != nil {
 		return fmt.Errorf("hand connection over: %w", err)
 	}
 	defer func() { _ = f.Close() }()
-	_, _, err = h.link.Ask(ctx, frontlink.VerbSSH, frontlink.Came{Addr: c.RemoteAddr().String()}, nil, f, nil)
+	_, _, err = h.link.Ask(ctx, frontlink.VerbSSH, frontlink.Came{Addr: c.RemoteAddr().String(), At: at}, nil, f, nil)
 	return err
 }
 

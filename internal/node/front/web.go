@@ -105,7 +105,7 @@ func passOn(pass http.RoundTripper, out *slog.Logger) http.Handler {
 			r.Out.URL.Scheme, r.Out.URL.Host = "http", "hub"
 			r.Out.Host = r.In.Host
 			r.Out.Header.Set(frontlink.HeaderClient, r.In.RemoteAddr)
-			r.Out.Header.Set(frontlink.HeaderTLS, fmt.Sprintf("%04x %04x", r.In.TLS.Version, r.In.TLS.CipherSuite))
+			r.Out.Header.Set(frontlink.HeaderTLS, fmt.Sprintf("%04x %04x %04x", r.In.TLS.Version, r.In.TLS.CipherSuite, uint16(r.In.TLS.CurveID)))
 		},
 		Transport: pass, FlushInterval: -1, ErrorLog: log.New(io.Discard, "", 0),
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
