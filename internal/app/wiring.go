@@ -75,6 +75,7 @@ func (h *Hub) furnish() {
 	h.rooms.accounts = accounts.New(h.DB, h.Vault, h.Log, staff{h}, holdings{h}, h.now, h.slog)
 	h.rooms.entry = entry.New(h.DB, h.Vault, h.now)
 	h.rooms.boxes = boxes.New(boxes.Options{DB: h.DB, Vault: h.Vault, Spool: filepath.Join(h.data, "boxes"), Gate: boxGate{h}, Delivered: delivered{h.Results}, Room: h.boxRoom, Raise: h.Alarms, Now: h.now, Log: h.slog})
+	h.Results.SetUploads(h.uploadStands)
 	h.rooms.keys = h.newPartnerKeys()
 	h.rooms.certificates = h.newCertificates()
 	h.rooms.fhir = resultsfhir.New(resultsfhir.Deps{DB: h.DB, Vault: h.Vault, Looks: h.Results, PickUps: h.Results, Seen: func(partner, secured string) { h.rooms.sightings.saw("partner "+partner, secured) }, Now: h.now, Log: h.slog, Version: h.version})

@@ -62,7 +62,7 @@ func callsListCommand() *cobra.Command {
 			}
 			rows := make([][]string, len(list.Calls))
 			for i, x := range list.Calls {
-				rows[i] = []string{x.ID, callState(x), callWhy(x.Why), x.Source, dash(x.Partner), clock(x.CameAt), clock(x.DueAt), dash(x.Owner), x.Now}
+				rows[i] = []string{x.ID, callState(x), callWhy(x.Why), dash(x.Source), dash(x.Partner), clock(x.CameAt), clock(x.DueAt), dash(x.Owner), x.Now}
 			}
 			table(w, "CALL|STATE|WHY|SOURCE|PARTNER|CAME|DUE|OWNER|THE RESULT NOW", rows)
 		})
@@ -95,6 +95,8 @@ func callWhy(why string) string {
 		return "not taken: unreadable or critical"
 	case "correction_waits":
 		return "a correction waits behind its original"
+	case "upload_stopped":
+		return "a partner's file that may be critical did not come through"
 	}
 	return why
 }
@@ -131,11 +133,20 @@ that you looked, and when and why; if it cannot write that, it shows nothing.`,
 
 func printCall(w io.Writer, x control.Call) {
 	fmt.Fprintf(w, "Phone task %s: %s, %s\n", x.ID, callWhy(x.Why), callState(x))
-	fmt.Fprintf(w, "From %s", x.Source)
-	if x.Partner != "" {
-		fmt.Fprintf(w, " for %s", x.Partner)
+	about := "Message"
+	switch {
+	case x.Why == "upload_stopped":
+		about = "File"
+		fmt.Fprintf(w, "From partner %s", x.Partner)
+	case x.Partner != "":
+		fmt.Fprintf(w, "From %s for %s", x.Source, x.Partner)
+	default:
+		fmt.Fprintf(w, "From %s", x.Source)
 	}
-	fmt.Fprintf(w, ", came %s, task opened %s, then: %s, now: %s\nMessage %s\n", clock(x.CameAt), clock(x.OpenedAt), x.Stopped, x.Now, x.Message)
+	fmt.Fprintf(w, ", came %s, task opened %s, then: %s, now: %s\n%s %s\n", clock(x.CameAt), clock(x.OpenedAt), x.Stopped, x.Now, about, x.Message)
+	if x.File != "" {
+		fmt.Fprintf(w, "Its sender called it: %s\n", printable(x.File))
+	}
 	if len(x.Orders) > 0 {
 		fmt.Fprintf(w, "Orders and accessions: %s\n", printable(strings.Join(x.Orders, ", ")))
 	}

@@ -128,7 +128,7 @@ func (s *Server) viewCall(r *http.Request) (any, error) {
 		return nil, err
 	}
 	c := callOf(v.Call)
-	c.Orders, c.Unreadable = v.Orders, v.Unreadable
+	c.File, c.Orders, c.Unreadable = v.File, v.Orders, v.Unreadable
 	return c, nil
 }
 

@@ -13,7 +13,7 @@ import (
 // only in the answer to a recorded view.
 type Call struct {
 	ID           string     `json:"id"`
-	Why          string     `json:"why"` // critical, not_taken, correction_waits
+	Why          string     `json:"why"` // critical, not_taken, correction_waits, upload_stopped
 	Message      string     `json:"message"`
 	Delivery     *int64     `json:"delivery,omitempty"`
 	Source       string     `json:"source"`
@@ -29,6 +29,7 @@ type Call struct {
 	Overdue      bool       `json:"overdue"`
 	ClosedAt     time.Time  `json:"closed_at,omitzero"`
 	Steps        []CallStep `json:"steps,omitempty"`
+	File         string     `json:"file,omitempty"`
 	Orders       []string   `json:"orders,omitempty"`
 	Unreadable   string     `json:"unreadable,omitempty"`
 }

@@ -23,6 +23,7 @@ const (
 	CallCritical   CallReason = iota + 1 // flagged critical by the LIS, not acknowledged in time
 	CallNotTaken                         // in quarantine: not readable, or readable and flagged critical
 	CallCorrection                       // a correction waits behind an original that is not acknowledged
+	CallUpload                           // a partner's file that may hold a critical result did not come through
 )
 
 func (r CallReason) String() string {
@@ -33,6 +34,8 @@ func (r CallReason) String() string {
 		return "not_taken"
 	case CallCorrection:
 		return "correction_waits"
+	case CallUpload:
+		return "upload_stopped"
 	}
 	return "unknown"
 }
@@ -49,11 +52,11 @@ const (
 type Call struct {
 	ID       event.ID
 	Why      CallReason
-	Message  event.ID // of the result, or of the quarantined message
-	Delivery int64    // -1 for a quarantined message
-	Source   string
-	Site     string // of what it is about; empty for none
-	Partner  string // empty for a quarantined message
+	Message  event.ID // of the result, or of the quarantined message, or of the file
+	Delivery int64    // -1 for a quarantined message and for a file
+	Source   string   // empty for a file
+	Site     string   // of what it is about; empty for none
+	Partner  string   // empty for a quarantined message; of a file who sent it
 	// Stopped is what had stopped the result when the task was opened; Now is how
 	// it is at present.
 	Stopped, Now string
@@ -82,8 +85,9 @@ type CallStep struct {
 	ReadBack bool
 	NextAt   time.Time
 	Leaf     int64
-	// Only from ViewCall.
-	Whom, Note string
+	// Only from ViewCall. File and Orders are of the opening of a task about a file.
+	Whom, Note, File string
+	Orders           []string
 }
 
 const callCols = `id, subject, what, message, source, partner, stopped, came_at, opened_at, state, owner, COALESCE(due_at, 0), COALESCE(closed_at, 0)`
@@ -149,6 +153,11 @@ func (s *Service) readCalls(ctx context.Context, query string, args ...any) ([]C
 
 // present fills in how the task's result is now.
 func (s *Service) present(ctx context.Context, c *Call) error {
+	if c.Why == CallUpload {
+		f, err := s.uploadFate(ctx, c)
+		c.Delivery, c.Now, c.Acknowledged = -1, f.words, f.acked
+		return err
+	}
 	if c.Why == CallNotTaken {
 		c.Site, c.Delivery = s.SiteOf(c.Source, c.Delivery/maxPlans), -1
 		f, err := s.apartFate(ctx, s.db, c.Message)
@@ -232,6 +241,10 @@ func (s *Service) call(ctx context.Context, id event.ID, open func(step event.ID
 type callText struct {
 	Whom string `json:"whom,omitempty"`
 	Note string `json:"note,omitempty"`
+	// Of the opening of a task about a file: what its sender called it, and the
+	// numbers in it.
+	File   string   `json:"file,omitempty"`
+	Orders []string `json:"orders,omitempty"`
 }
 
 func (s *Service) openStep(step event.ID, sealed []byte, into *CallStep) error {
@@ -243,6 +256,6 @@ func (s *Service) openStep(step event.ID, sealed []byte, into *CallStep) error {
 	if err := json.Unmarshal(plain, &t); err != nil {
 		return fmt.Errorf("read step of a phone task: %w", err)
 	}
-	into.Whom, into.Note = t.Whom, t.Note
+	into.Whom, into.Note, into.File, into.Orders = t.Whom, t.Note, t.File, t.Orders
 	return nil
 }

@@ -72,7 +72,7 @@ func (s *Service) LogCall(ctx context.Context, id event.ID, l CallLog, by Named)
 	if err := l.check(now); err != nil {
 		return err
 	}
-	step := callStep{kind: "called", by: by, outcome: l.Outcome, readBack: l.ReadBack, next: l.Next, text: callText{l.Whom, l.Note}}
+	step := callStep{kind: "called", by: by, outcome: l.Outcome, readBack: l.ReadBack, next: l.Next, text: callText{Whom: l.Whom, Note: l.Note}}
 	return s.stepCall(ctx, id, step, func(tx *store.Tx, c *openTask) error {
 		var due *int64
 		owner := by.Person
@@ -109,6 +109,8 @@ func (s *Service) CloseCall(ctx context.Context, id event.ID, withoutCall bool, 
 	}
 	switch {
 	case how != "":
+	case c.Acknowledged && c.Why == CallUpload:
+		how = "let_through"
 	case c.Acknowledged:
 		how = "acknowledged"
 	case withoutCall:
@@ -161,6 +163,8 @@ type CallView struct {
 	Call
 	// Orders are the order and accession numbers the result names.
 	Orders []string
+	// File is what its sender called the file, where it is about one.
+	File string
 	// Unreadable says why there are none; the raw message may still be looked at.
 	Unreadable string
 }
@@ -180,8 +184,11 @@ func (s *Service) ViewCall(ctx context.Context, id event.ID, by By) (CallView, e
 		return CallView{}, err
 	}
 	v := CallView{Call: c}
-	body, err := s.callBody(ctx, &c)
-	if err != nil {
+	if c.Why == CallUpload {
+		for _, p := range c.Steps[:min(1, len(c.Steps))] {
+			v.File, v.Orders = p.File, p.Orders
+		}
+	} else if body, err := s.callBody(ctx, &c); err != nil {
 		v.Unreadable = "what is stored cannot be opened"
 	} else if v.Orders, err = orderNumbers(body, s.settings.Load().Sources[c.Source].AccessionFields); err != nil {
 		v.Unreadable = "the message cannot be read; look at what came in and ask the LIS"

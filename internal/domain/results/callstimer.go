@@ -229,15 +229,20 @@ func (s *Service) openCall(ctx context.Context, tx *store.Tx, t callTimer, now t
 	if err != nil {
 		return err
 	}
+	return s.writeCall(ctx, tx, t, message, fate.words, now, callText{})
+}
+
+// writeCall writes a task down, with its opening.
+func (s *Service) writeCall(ctx context.Context, tx *store.Tx, t callTimer, message event.ID, stopped string, now time.Time, text callText) error {
 	id, at := event.NewID(), now.UnixMicro()
 	due := now.Add(s.settings.Load().criticalAfter(t.source, t.partner)).UnixMicro()
-	_, err = s.tags.Exec(ctx, tx, taggedCalls, id[:], `INSERT INTO results_calls (id, subject, what, message, source, partner, stopped, came_at, opened_at, state, due_at)
+	_, err := s.tags.Exec(ctx, tx, taggedCalls, id[:], `INSERT INTO results_calls (id, subject, what, message, source, partner, stopped, came_at, opened_at, state, due_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10)`,
-		id[:], t.subject, int64(t.what), message[:], t.source, t.partner, fate.words, t.started, at, due)
+		id[:], t.subject, int64(t.what), message[:], t.source, t.partner, stopped, t.started, at, due)
 	if err != nil {
 		return fmt.Errorf("open phone task: %w", err)
 	}
-	step := callStep{kind: "opened", by: itself(t.what.String())}
+	step := callStep{kind: "opened", by: itself(t.what.String()), text: text}
 	if err := s.writeStep(ctx, tx, id, 1, at, step, callAbout(message, t)); err != nil {
 		return err
 	}
@@ -248,8 +253,11 @@ func (s *Service) openCall(ctx context.Context, tx *store.Tx, t callTimer, now t
 // callAbout names what the task is about in the fact of its opening.
 func callAbout(message event.ID, t callTimer) ledger.Pairs {
 	kind := "message"
-	if t.what == CallNotTaken {
+	switch t.what {
+	case CallNotTaken:
 		kind = "quarantine"
+	case CallUpload:
+		return ledger.Pairs{{K: "file", V: message.String()}, {K: "partner", V: ledger.Code(t.partner)}}
 	}
 	out := ledger.Pairs{{K: kind, V: message.String()}, {K: "source", V: ledger.Code(t.source)}}
 	if t.partner != "" {
@@ -301,7 +309,7 @@ func (s *Service) writeStep(ctx context.Context, tx *store.Tx, task event.ID, n,
 		ev.Numbers = append(ev.Numbers, ledger.Number{K: "next_at", N: v})
 	}
 	var sealed []byte
-	if p.text != (callText{}) {
+	if !p.text.empty() {
 		plain, err := jsonOf(p.text)
 		if err != nil {
 			return err

@@ -56,6 +56,7 @@ type Service struct {
 	elsewhere atomic.Pointer[Elsewhere]
 	alsoErase atomic.Pointer[Erasing]
 	hands     atomic.Pointer[Hands]
+	uploads   atomic.Pointer[Uploads]
 	hearing   atomic.Bool // words of other nodes come through
 
 	tally  tally // for Flows

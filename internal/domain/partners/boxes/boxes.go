@@ -48,7 +48,8 @@ type Verdict struct {
 
 // Gate looks into a file before anybody sees it.
 type Gate interface {
-	Check(ctx context.Context, partner, name string, size int64, body io.ReaderAt) (Verdict, error)
+	// f has its id, partner, name, size and hash. With an error the file is not taken.
+	Check(ctx context.Context, f *File, body io.ReaderAt) (Verdict, error)
 }
 
 // Delivered is told that a delivery's file was picked up.

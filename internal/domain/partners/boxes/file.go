@@ -136,6 +136,19 @@ func (s *Service) List(ctx context.Context, partner, folder string, after event.
 	return out, more, nil
 }
 
+// Stands says how the file of the id is; channel.ErrNoFile where nothing was kept.
+func (s *Service) Stands(ctx context.Context, id event.ID) (State, error) {
+	var state string
+	err := s.DB.QueryRow(ctx, `SELECT state FROM boxes_files WHERE id = $1`, id[:]).Scan(&state)
+	if errors.Is(err, store.ErrNoRows) {
+		err = channel.ErrNoFile
+	}
+	if err != nil {
+		return "", fmt.Errorf("find file of a box: %w", err)
+	}
+	return State(state), nil
+}
+
 // Find returns the file of the name.
 func (s *Service) Find(ctx context.Context, partner, folder, name string) (File, error) {
 	var f File

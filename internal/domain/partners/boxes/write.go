@@ -280,7 +280,7 @@ func (s *Service) judge(ctx context.Context, f *File, body io.ReaderAt) error {
 	if s.Gate == nil {
 		return nil
 	}
-	v, err := s.Gate.Check(ctx, f.Partner, f.Name, f.Size, body)
+	v, err := s.Gate.Check(ctx, f, body)
 	if err != nil {
 		return fmt.Errorf("look into file: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/a-h/templ"
@@ -108,12 +109,17 @@ func callWhy(w results.CallReason) string {
 		return "A message that may be critical was not taken"
 	case results.CallCorrection:
 		return "A correction waits behind its original"
+	case results.CallUpload:
+		return "A partner's file that may be critical did not come through"
 	}
 	return "A result needs a call"
 }
 
 func (d Deps) callTo(c *results.Call) string {
-	if c.Partner == "" {
+	switch {
+	case c.Why == results.CallUpload:
+		return "from " + d.name(c.Partner) + "; ask them for the result"
+	case c.Partner == "":
 		return "from " + c.Source + "; ask the LIS whom it is for"
 	}
 	return "to " + d.name(c.Partner)
@@ -185,22 +191,10 @@ func (d Deps) showCall(w http.ResponseWriter, r *http.Request, c *results.Call, 
 	if view != nil {
 		steps = view.Steps
 	}
-	facts := []kit.KV{
-		{Key: "Came in", Value: kit.Clock(c.CameAt, now) + " from " + c.Source},
-		{Key: "To", Value: orNone(c.Partner, "not known: it was not taken")},
-		{Key: "When it was opened", Value: orNone(c.Stopped, "not known")},
-		{Key: "Now", Value: orNone(c.Now, "not known")},
-		{Key: "With", Value: orNone(c.Owner, "nobody yet")},
-	}
-	if c.Partner != "" {
-		facts[1].Value = d.name(c.Partner)
-		facts = append(facts, kit.KV{Key: "Result", Body: kit.Button(kit.Action{Text: "Its journey", Href: "/results/" + c.Message.String()})})
-	} else {
-		facts = append(facts, kit.KV{Key: "Message", Body: kit.Button(kit.Action{Text: "In quarantine", Href: "/quarantine/" + c.Message.String()})})
-	}
+	facts := d.callFacts(c, now)
 	p := kit.Page{
 		Title: "Phone task", Lead: callWhy(c.Why) + ".", Nav: "/calls", Crumbs: []kit.Crumb{{Name: "Phone tasks", Href: "/calls"}, {Name: "Phone task"}},
-		Body: templ.Join(kit.Verdict(state, upperFirst(word)+": "+callText(c, now), d.callDo(c), nil),
+		Body: templ.Join(kit.Verdict(state, upperFirst(word)+": "+callText(c, now), d.callDo(c, now), nil),
 			kit.Columns(templ.Join(append(parts, stepsSheet(steps, now))...), kit.Sheet(kit.SheetOpts{Title: "Facts", Body: kit.KeyValues(facts)}))),
 	}
 	if len(form.errs) > 0 || form.wrong != "" {
@@ -211,11 +205,45 @@ func (d Deps) showCall(w http.ResponseWriter, r *http.Request, c *results.Call, 
 	return web.Render(w, r, p)
 }
 
+// callFacts are what is known of a task, and where to look further.
+func (d Deps) callFacts(c *results.Call, now time.Time) []kit.KV {
+	facts := []kit.KV{
+		{Key: "Came in", Value: kit.Clock(c.CameAt, now) + " from " + c.Source},
+		{Key: "To", Value: orNone(c.Partner, "not known: it was not taken")},
+		{Key: "When it was opened", Value: orNone(c.Stopped, "not known")},
+		{Key: "Now", Value: orNone(c.Now, "not known")},
+		{Key: "With", Value: orNone(c.Owner, "nobody yet")},
+	}
+	switch {
+	case c.Why == results.CallUpload:
+		facts[0].Value = kit.Clock(c.CameAt, now) + " from " + d.name(c.Partner)
+		facts[1] = kit.KV{Key: "Call", Value: d.callContact(c.Partner)}
+		return append(facts, kit.KV{Key: "File", Value: c.Message.String(), Mono: true})
+	case c.Partner != "":
+		facts[1].Value = d.name(c.Partner)
+		return append(facts, kit.KV{Key: "Result", Body: kit.Button(kit.Action{Text: "Its journey", Href: "/results/" + c.Message.String()})})
+	}
+	return append(facts, kit.KV{Key: "Message", Body: kit.Button(kit.Action{Text: "In quarantine", Href: "/quarantine/" + c.Message.String()})})
+}
+
+// callContact is who is called at a partner whose file did not come through.
+func (d Deps) callContact(partner string) string {
+	if c := d.Config(); c != nil {
+		if at := c.Partners[partner].Contact; at != nil && at.Phone != "" {
+			return strings.TrimPrefix(at.Name+", "+at.Phone, ", ")
+		}
+	}
+	return d.name(partner) + "; the configuration knows no number (partners." + partner + ".contact.phone)"
+}
+
 func callText(c *results.Call, now time.Time) string {
 	switch {
 	case c.State == "closed":
 		return "nothing is to be done"
 	case c.Acknowledged:
+		if c.Why == results.CallUpload {
+			return "a person has let the file through meanwhile"
+		}
 		return "their system has acknowledged it meanwhile"
 	case c.DueAt.IsZero():
 		return "somebody was reached"
@@ -226,10 +254,15 @@ func callText(c *results.Call, now time.Time) string {
 }
 
 // callDo says what to do (SAFETY.md 10).
-func (d Deps) callDo(c *results.Call) string {
+func (d Deps) callDo(c *results.Call, now time.Time) string {
 	switch {
 	case c.State == "closed":
 		return "Who called, whom and when stands below and in the ledger."
+	case c.Why == results.CallUpload && c.Acknowledged:
+		return "The file is in the inbox. Close it when somebody has seen to what is in it, or telephone all the same if the director's policy says so."
+	case c.Why == results.CallUpload:
+		return "Telephone " + d.callContact(c.Partner) + ". Say that the file they sent at " + kit.Clock(c.CameAt, now) +
+			" did not come through and why, ask for its critical result by phone, read it back to them, see that it reaches who ordered it, and write it down here. Ask them to send the file again."
 	case c.Acknowledged:
 		return "Close it, or telephone all the same if the director's policy says so. An acknowledgement says that their system took it, not that a clinician saw it."
 	}
@@ -240,18 +273,28 @@ func (d Deps) callDo(c *results.Call) string {
 // after the look is recorded.
 func (d Deps) callNumbers(c *results.Call, view *results.CallView, acts bool) templ.Component {
 	o := kit.SheetOpts{Title: "Which result"}
+	upload := c.Why == results.CallUpload
+	if upload {
+		o.Title = "Which file"
+	}
 	switch {
 	case view == nil && !acts:
 		o.Body = kit.UnknownState("The order numbers are shown to whoever may make the call.")
+	case view == nil && upload:
+		o.Body = kit.Empty("The name of the file and the order numbers in it may identify a patient. Showing them is recorded in your name.",
+			&kit.Action{Text: "Show name and numbers (recorded)", Href: callPath(c.ID) + "/show", Post: true, Icon: "show"})
 	case view == nil:
 		o.Body = kit.Empty("The order and accession numbers by which the LIS finds it identify a patient. Showing them is recorded in your name.",
 			&kit.Action{Text: "Show the numbers (recorded)", Href: callPath(c.ID) + "/show", Post: true, Icon: "show"})
 	case view.Unreadable != "":
 		o.Body = kit.UnknownState(upperFirst(view.Unreadable) + ".")
-	case len(view.Orders) == 0:
+	case len(view.Orders) == 0 && view.File == "":
 		o.Body = kit.UnknownState("The message names no order or accession number.")
 	default:
 		var items []kit.KV
+		if view.File != "" {
+			items = append(items, kit.KV{Key: "File", Value: view.File, Mono: true})
+		}
 		for i, n := range view.Orders {
 			items = append(items, kit.KV{Key: fmt.Sprintf("Number %d", i+1), Value: n, Mono: true})
 		}
@@ -281,6 +324,8 @@ func stepsSheet(steps []results.CallStep, now time.Time) templ.Component {
 			x.State, x.Title, x.Text = kit.Warn, "Closed by "+s.Who+" without a call", "Reason: "+s.Reason+"."
 		case "acknowledged":
 			x.Title, x.Text = "Closed by "+s.Who, "Their system had acknowledged the result."
+		case "let_through":
+			x.Title, x.Text = "Closed by "+s.Who, "A person had let the file through."
 		}
 		if s.Kind == "opened" {
 			x.State, x.Title = kit.Unknown, "Opened"

@@ -31,6 +31,10 @@ func callForms(c *results.Call, f callForm) templ.Component {
 		{Name: "next", Label: "Next try", Kind: kit.DateTimeField, Value: f.next, Optional: true, Narrow: true},
 		{Name: "note", Label: "Note", Kind: kit.TextareaField, Rows: 2, Value: f.note, Optional: true, Max: 2000, Spell: true, Hint: "It is kept sealed."},
 	}, f.errs)
+	upload := c.Why == results.CallUpload
+	if upload {
+		fields[2].Label = "I read the value back, and they confirmed it"
+	}
 	out := []templ.Component{}
 	if c.State == "open" {
 		out = append(out, kit.Sheet(kit.SheetOpts{Title: "Take it", Body: kit.Empty("Your name stands beside it, so that nobody else calls too.", &kit.Action{Text: "I make this call", Href: callPath(c.ID) + "/take", Post: true, Icon: "phone"})}))
@@ -51,6 +55,9 @@ func callForms(c *results.Call, f callForm) templ.Component {
 			Name: "without_call", Label: "Close it without a call", Kind: kit.CheckboxField, Error: f.errs["without_call"],
 			Hint: "Nobody who read the value back is written down and their system has not acknowledged the result. The ledger says that it was closed so.",
 		})
+		if upload {
+			end.Fields[1].Hint = "No call with the value read back is written down and nobody has let the file through. The ledger says that it was closed so."
+		}
 	}
 	return templ.Join(append(out, kit.Sheet(kit.SheetOpts{Title: "Close", Pad: true, Body: kit.Form(end)}))...)
 }
@@ -129,9 +136,11 @@ func (d Deps) callClose(w http.ResponseWriter, r *http.Request) error {
 	}
 	err = d.Results.CloseCall(r.Context(), c.ID, r.PostFormValue("without_call") != "", as(r, reason))
 	if errors.Is(err, results.ErrConflict) {
-		return d.showCall(w, r, &c, nil, callForm{errs: map[string]string{
-			"without_call": "Nobody who read the value back is written down, and their system has not acknowledged the result. Write the call down first, or tick this.",
-		}})
+		wrong := "Nobody who read the value back is written down, and their system has not acknowledged the result. Write the call down first, or tick this."
+		if c.Why == results.CallUpload {
+			wrong = "No call with the value read back is written down, and nobody has let the file through. Write the call down first, or tick this."
+		}
+		return d.showCall(w, r, &c, nil, callForm{errs: map[string]string{"without_call": wrong}})
 	}
 	if err != nil {
 		return err
@@ -143,10 +152,10 @@ func (d Deps) callClose(w http.ResponseWriter, r *http.Request) error {
 // CallAnswer is a phone task for programs; it names no patient.
 type CallAnswer struct {
 	ID           string     `json:"id"`
-	Why          string     `json:"why" doc:"critical, not_taken or correction_waits"`
-	Message      string     `json:"message" doc:"the result, or the message in quarantine"`
-	Partner      string     `json:"partner,omitempty"`
-	Source       string     `json:"source"`
+	Why          string     `json:"why" doc:"critical, not_taken, correction_waits or upload_stopped"`
+	Message      string     `json:"message" doc:"the result, the message in quarantine, or the file"`
+	Partner      string     `json:"partner,omitempty" doc:"to whom the result goes; of a file who sent it"`
+	Source       string     `json:"source" doc:"empty for a file"`
 	Site         string     `json:"site,omitempty" doc:"the site it came in for"`
 	State        string     `json:"state" doc:"open, taken or closed"`
 	Overdue      bool       `json:"overdue"`
@@ -155,6 +164,7 @@ type CallAnswer struct {
 	Owner        string     `json:"owner,omitempty"`
 	CameAt       time.Time  `json:"came_at"`
 	DueAt        *time.Time `json:"due_at,omitempty"`
+	File         string     `json:"file,omitempty" doc:"what its sender called the file; only in the answer to show, which is recorded"`
 	Orders       []string   `json:"orders,omitempty" doc:"only in the answer to show, which is recorded"`
 }
 
@@ -238,7 +248,7 @@ func callOps(d Deps) []web.Route {
 					return CallAnswer{}, err
 				}
 				out := callAnswer(&v.Call)
-				out.Orders = v.Orders
+				out.File, out.Orders = v.File, v.Orders
 				return out, nil
 			},
 		}.Route(),

@@ -11,6 +11,8 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/authz"
+	"github.com/labwarden/labwarden/internal/platform/config"
+	"github.com/labwarden/labwarden/internal/platform/event"
 )
 
 func TestAlarms(t *testing.T) {
@@ -217,4 +219,44 @@ func TestRoutes(t *testing.T) {
 	has(t, tec.json("GET", "/api/v1/routes/trial", "", 200), `"director":"dana"`)
 	tec.json("POST", "/api/v1/routes/trial/explain", `{"class":"differs","kind":"OBX-5","reason":"x"}`, 404)
 	l.as(authz.Provider, "X-Partner", "north").get("/routes", 403)
+}
+
+// TestCallAboutAFile: whom to call and what to say stands there; the file's name
+// and the numbers in it only for whoever makes the call, recorded.
+func TestCallAboutAFile(t *testing.T) {
+	l := newBench(t)
+	north := l.conf.Partners["north"]
+	north.Contact = &config.Contact{Name: "Front desk", Phone: "+1 555 0100"}
+	l.conf.Partners["north"] = north
+	body := []byte("MSH|^~\\&|LIS|N|L|M|20261121074000||ORU^R01|U1|P|2.5.1\rPID|1||4711\rOBR|1|P900|F900|K\rOBX|1|NM|K||7.9||||||F\r")
+	must(t, l.svc.UploadStopped(t.Context(), results.StoppedUpload{
+		File: event.NewID(), Partner: "north", Came: l.now(), Stopped: "refused by the content gate: The file is cut off.", Name: "DOE<b>.hl7", Content: body,
+	}))
+	list, err := l.svc.Calls(t.Context(), false, 10)
+	must(t, err)
+	id := list[0].ID.String()
+	tec := l.as(authz.Technologist)
+	has(t, tec.get("/", 200), "1 phone task")
+	has(t, tec.get("/calls", 200), "A partner's file that may be critical did not come through", "from North Clinic; ask them for the result")
+	page := tec.get("/calls/"+id, 200)
+	has(t, page, "Telephone Front desk, +1 555 0100", "read it back to them", "The file is cut off.", "nothing of it was kept", "I read the value back, and they confirmed it", "Show name and numbers (recorded)")
+	hasNot(t, page, "DOE", "F900", "4711", "Its journey", "In quarantine")
+	has(t, tec.post("/calls/"+id+"/show", 200), "DOE&lt;b&gt;.hl7", "F900", "P900", "recorded as seen by you")
+	has(t, tec.post("/calls/"+id+"/close", 422, "reason", "told"), "nobody has let the file through")
+	var c CallAnswer
+	must(t, json.Unmarshal([]byte(tec.json("POST", "/api/v1/calls/"+id+"/show", "{}", 200)), &c))
+	if c.Why != "upload_stopped" || c.File != "DOE<b>.hl7" || len(c.Orders) != 2 || c.Partner != "north" {
+		t.Errorf("%+v", c)
+	}
+	hasNot(t, tec.json("GET", "/api/v1/calls/"+id, "", 200), "DOE", "F900")
+	tec.json("POST", "/api/v1/calls/"+id+"/log", `{"whom":"Front desk","outcome":"reached","read_back":true}`, 200)
+	has(t, tec.json("POST", "/api/v1/calls/"+id+"/close", `{"reason":"told"}`, 200), `"state":"closed"`)
+	l.as(authz.Technologist, "X-Partner", "south").json("GET", "/api/v1/calls/"+id, "", 404)
+	// Without a number the page says where one belongs.
+	north.Contact = nil
+	l.conf.Partners["north"] = north
+	must(t, l.svc.UploadStopped(t.Context(), results.StoppedUpload{File: event.NewID(), Partner: "north", Came: l.now(), Stopped: "held", Name: "x"}))
+	list, err = l.svc.Calls(t.Context(), false, 10)
+	must(t, err)
+	has(t, tec.get("/calls/"+list[0].ID.String(), 200), "partners.north.contact.phone")
 }

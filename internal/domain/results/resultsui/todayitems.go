@@ -139,7 +139,7 @@ func (d Deps) callItems(ctx context.Context, who *authz.Subject, now time.Time) 
 		if c.Overdue > 0 {
 			x.State, x.Rank = kit.Stopped, today.RankPatient
 			x.Title = kit.Many(int(c.Overdue), "phone call"+to+" is overdue", "phone calls"+to+" are overdue")
-			x.Text = "A critical result or a correction was not acknowledged in the director's time. Somebody must telephone now."
+			x.Text = "A critical result or a correction was not acknowledged in the director's time, or a file that may hold one did not come through. Somebody must telephone now."
 			out = append(out, x)
 		}
 		if n := c.Open - c.Overdue; n > 0 {
