@@ -34,5 +34,5 @@ func (g boxGate) Check(ctx context.Context, partner, name string, size int64, bo
 			Advice:   "Call the partner and ask for the result by phone; labwarden box list " + partner + " inbox shows a file that is held. Then close this alarm.",
 		})
 	}
-	return boxes.Verdict{Pass: v.Pass, Held: v.Held, Kind: v.Kind, Reason: v.Reason}, nil
+	return boxes.Verdict{Pass: v.Pass, Held: v.Held, Kind: v.Kind, Rule: v.Cause, Reason: v.Reason}, nil
 }
