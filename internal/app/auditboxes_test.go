@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"time"
 
+	"github.com/labwarden/labwarden/internal/domain/partners/boxes"
 	"github.com/labwarden/labwarden/internal/domain/partners/entry"
 	"github.com/labwarden/labwarden/internal/platform/spool"
 )
@@ -18,10 +19,10 @@ func (w *worked) boxes() {
 	b.Gate = nil // it goes by a configuration that runs
 	w.must(b.Sweep(w.ctx))
 	for i, name := range []string{"a.hl7", "b.hl7", "c.hl7"} {
-		w.must(b.Put(w.ctx, "p", name, "sftp", []byte("MSH|"+name)))
+		w.must(b.Put(w.ctx, "p", name, boxes.Via{Protocol: "sftp", Proof: "key"}, []byte("MSH|"+name)))
 		large := make([]byte, 200_000)
 		_, _ = rand.Read(large)
-		u, err := b.Begin(w.ctx, "p", "large-"+name, "ftps")
+		u, err := b.Begin(w.ctx, "p", "large-"+name, boxes.Via{Protocol: "ftps", Proof: "password"})
 		w.must(err)
 		in, key, err := spool.NewWriter(u.Disk, u.ID, u.Limit)
 		w.must(err)
@@ -35,12 +36,13 @@ func (w *worked) boxes() {
 	}
 	w.must(b.Rename(w.ctx, "p", "b.hl7", "d.hl7"))
 	for _, name := range []string{"result-a.hl7", "result-b.hl7"} {
-		r, err := b.Open(w.ctx, "p", "results", name, "sftp")
+		r, err := b.Open(w.ctx, "p", "results", name, boxes.Via{Protocol: "sftp"})
 		w.must(err)
 		_, err = r.ReadAt(make([]byte, r.Size()), 0)
 		w.must(err)
 		w.must(r.Close(w.ctx))
 	}
+	w.must(b.AllReceipts(w.ctx))
 	w.must(b.Remove(w.ctx, "p", "results", "result-a.hl7", "partner"))
 	w.must(b.Remove(w.ctx, "p", "inbox", "large-c.hl7", "anna"))
 	_, err := b.Erase(w.ctx, w.h.now().Add(time.Hour).UnixMicro())

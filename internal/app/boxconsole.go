@@ -11,6 +11,7 @@ import (
 
 	"github.com/labwarden/labwarden/internal/app/control"
 	"github.com/labwarden/labwarden/internal/channel"
+	"github.com/labwarden/labwarden/internal/domain/partners/boxes"
 	"github.com/labwarden/labwarden/internal/platform/event"
 )
 
@@ -87,6 +88,11 @@ func (b boxConsole) List(ctx context.Context, partner, folder, after string) (co
 			return control.BoxFiles{}, err
 		}
 	}
+	if folder == channel.BoxReceipts {
+		if err := b.h.rooms.boxes.Receipts(ctx, partner); err != nil {
+			return control.BoxFiles{}, err
+		}
+	}
 	all, more, err := b.h.rooms.boxes.List(ctx, partner, folder, from, listed)
 	if err != nil {
 		return control.BoxFiles{}, err
@@ -114,7 +120,7 @@ func (b boxConsole) Read(ctx context.Context, a control.BoxPiece, by string) (co
 			return control.BoxBytes{}, boxError(err)
 		}
 	}
-	r, err := b.h.rooms.boxes.Open(ctx, a.Partner, a.Folder, a.Name, "")
+	r, err := b.h.rooms.boxes.Open(ctx, a.Partner, a.Folder, a.Name, boxes.Via{})
 	if err != nil {
 		return control.BoxBytes{}, boxError(err)
 	}

@@ -40,7 +40,7 @@ func (g boxGate) Check(ctx context.Context, f *boxes.File, body io.ReaderAt) (bo
 			return boxes.Verdict{}, err
 		}
 	}
-	return boxes.Verdict{Pass: v.Pass, Held: v.Held, Kind: v.Kind, Reason: v.Reason}, nil
+	return boxes.Verdict{Pass: v.Pass, Held: v.Held, Kind: v.Kind, Rule: v.Cause, Reason: v.Reason}, nil
 }
 
 // call has somebody telephone the partner, whatever stopped the file (SAFETY.md

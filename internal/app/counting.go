@@ -118,7 +118,7 @@ func (h *Hub) newestList(ctx context.Context, partner, pattern string) ([]byte, 
 	if newest.Size > maxCountFile {
 		return nil, fmt.Errorf("%w: the list is longer than %d MiB", results.ErrInvalid, maxCountFile>>20)
 	}
-	r, err := h.rooms.boxes.Open(ctx, partner, channel.BoxInbox, newest.Name, "")
+	r, err := h.rooms.boxes.Open(ctx, partner, channel.BoxInbox, newest.Name, boxes.Via{})
 	if err != nil {
 		return nil, err
 	}

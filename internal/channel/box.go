@@ -3,6 +3,7 @@ package channel
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -18,8 +19,12 @@ const (
 // BoxFolders are they, in the order they are listed.
 var BoxFolders = [...]string{BoxInbox, BoxReceipts, BoxResults}
 
-// MaxBoxName is the longest file name of a box, in bytes.
-const MaxBoxName = 200
+// MaxBoxName is the longest file name of a box, in bytes. That of a receipt is its
+// file's with an ending.
+const (
+	MaxBoxName     = 200
+	maxReceiptName = 255
+)
 
 // Errors of a box. A file server answers each in its protocol's own word; what
 // is no such error is "failed, try again" and its text stays inside.
@@ -173,7 +178,11 @@ func ParseBoxPath(cwd BoxPath, raw string) (BoxPath, error) {
 	case len(at) > 2:
 		return BoxPath{}, ErrNoFile
 	}
-	if err := CheckBoxName(at[1]); err != nil {
+	limit := MaxBoxName
+	if at[0] == BoxReceipts {
+		limit = maxReceiptName
+	}
+	if err := checkBoxName(at[1], limit); err != nil {
 		return BoxPath{}, err
 	}
 	return BoxPath{at[0], at[1]}, nil
@@ -183,12 +192,14 @@ func ParseBoxPath(cwd BoxPath, raw string) (BoxPath, error) {
 // bytes of printable ASCII without / \ : * ? " < > | which some partner's system
 // could read as something else, not beginning or ending with a space, and no
 // "." or "..". So that a name has one spelling only, other scripts are refused.
-func CheckBoxName(name string) error {
+func CheckBoxName(name string) error { return checkBoxName(name, MaxBoxName) }
+
+func checkBoxName(name string, limit int) error {
 	switch {
 	case name == "" || name == "." || name == "..":
 		return Refuse("a file needs a name")
-	case len(name) > MaxBoxName:
-		return Refuse("the file name is longer than 200 bytes")
+	case len(name) > limit:
+		return Refuse(fmt.Sprintf("the file name is longer than %d bytes", limit))
 	case name[0] == ' ' || name[len(name)-1] == ' ':
 		return Refuse("the file name begins or ends with a space")
 	}

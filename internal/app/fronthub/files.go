@@ -37,7 +37,23 @@ func (h *Hub) files(ctx context.Context, link *frontlink.Conn, c *frontlink.Call
 			}
 			return t.read(w)
 		})
-	case frontlink.VerbShut, frontlink.VerbAbort:
+	case frontlink.VerbAbort:
+		return asked(c, func(w frontlink.Dropped) (frontlink.Reply, error) {
+			t, err := of(w.Ticket)
+			if err != nil {
+				return frontlink.Reply{}, err
+			}
+			u, err := fileOf[*boxes.Upload](t, w.Handle, true)
+			if err != nil {
+				return frontlink.Reply{}, err
+			}
+			if reason := w.Why.Reason(); reason != "" {
+				u.Refused(ctx, reason)
+			}
+			u.Abort()
+			return frontlink.Reply{}, nil
+		})
+	case frontlink.VerbShut:
 		return asked(c, func(w frontlink.OpenFile) (frontlink.Reply, error) {
 			t, err := of(w.Ticket)
 			if err != nil {
@@ -79,12 +95,17 @@ func (h *Hub) files(ctx context.Context, link *frontlink.Conn, c *frontlink.Call
 // one does what concerns one place of a box.
 func (h *Hub) one(ctx context.Context, t *ticket, c *frontlink.Call, w frontlink.At) (frontlink.Reply, error) {
 	p := channel.BoxPath{Folder: w.Folder, File: w.File}
+	if p.Folder == channel.BoxReceipts && !p.IsDir() {
+		if err := h.Boxes.Receipts(ctx, t.how.Partner); err != nil {
+			return frontlink.Reply{}, err
+		}
+	}
 	switch c.Verb {
 	case frontlink.VerbStat:
 		e, err := h.stat(ctx, t, p)
 		return frontlink.Reply{Words: e}, err
 	case frontlink.VerbOpen:
-		r, err := h.Boxes.Open(ctx, t.how.Partner, p.Folder, p.File, t.how.Protocol)
+		r, err := h.Boxes.Open(ctx, t.how.Partner, p.Folder, p.File, t.how.via())
 		if err != nil {
 			return frontlink.Reply{}, err
 		}
@@ -100,7 +121,7 @@ func (h *Hub) one(ctx context.Context, t *ticket, c *frontlink.Call, w frontlink
 		if p.Folder != channel.BoxInbox {
 			return frontlink.Reply{}, channel.ErrNoFile
 		}
-		return frontlink.Reply{}, h.Boxes.Put(ctx, t.how.Partner, p.File, t.how.Protocol, c.Body)
+		return frontlink.Reply{}, h.Boxes.Put(ctx, t.how.Partner, p.File, t.how.via(), c.Body)
 	default:
 		return frontlink.Reply{}, h.Boxes.Remove(ctx, t.how.Partner, p.Folder, p.File, "partner")
 	}
@@ -139,6 +160,10 @@ func (h *Hub) list(ctx context.Context, t *ticket, w frontlink.From) (frontlink.
 	if w.Next != "" {
 		var err error
 		if after, err = event.ParseID(w.Next); err != nil {
+			return l, err
+		}
+	} else if w.Folder == channel.BoxReceipts {
+		if err := h.Boxes.Receipts(ctx, t.how.Partner); err != nil {
 			return l, err
 		}
 	}
@@ -189,7 +214,7 @@ func (h *Hub) create(ctx context.Context, t *ticket, p channel.BoxPath) (frontli
 	if p.Folder != channel.BoxInbox {
 		return frontlink.Reply{}, channel.ErrNoFile
 	}
-	u, err := h.Boxes.Begin(ctx, t.how.Partner, p.File, t.how.Protocol)
+	u, err := h.Boxes.Begin(ctx, t.how.Partner, p.File, t.how.via())
 	if err != nil {
 		return frontlink.Reply{}, err
 	}

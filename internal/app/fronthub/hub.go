@@ -49,6 +49,18 @@ type How struct {
 	Since                   time.Time
 }
 
+// via is it as receipts say it.
+func (h How) via() boxes.Via {
+	v := boxes.Via{Protocol: h.Protocol, Proof: "password", Secured: h.Secured}
+	if h.Key != nil {
+		v.Proof, v.Fingerprint = "key", gossh.FingerprintSHA256(h.Key)
+		if _, is := h.Key.(*gossh.Certificate); is {
+			v.Proof = "certificate"
+		}
+	}
+	return v
+}
+
 // Bounds of what the front may have open.
 const (
 	maxTickets = 5000

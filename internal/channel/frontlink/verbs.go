@@ -20,7 +20,7 @@ const (
 	VerbOpen
 	VerbRead
 	VerbShut
-	// Create: At -> Created and the file to write to. Commit: Finished. Abort: OpenFile.
+	// Create: At -> Created and the file to write to. Commit: Finished. Abort: Dropped.
 	VerbCreate
 	VerbCommit
 	VerbAbort
@@ -182,6 +182,38 @@ type From struct {
 type OpenFile struct {
 	Ticket string `json:"ticket"`
 	Handle uint64 `json:"handle"`
+}
+
+// Dropped is a file begun that is forgotten, and why, where its sender is to know.
+type Dropped struct {
+	OpenFile
+	Why Why `json:"why,omitempty"`
+}
+
+// Why is why a file cannot become whole.
+type Why string
+
+// The reasons that the front finds.
+const (
+	WhySize    Why = "size"
+	WhyPieces  Why = "pieces"
+	WhyMissing Why = "missing"
+	WhyFull    Why = "full"
+)
+
+// Reason is the sentence for the sender; empty for no known one.
+func (w Why) Reason() string {
+	switch w {
+	case WhySize:
+		return "the file is larger than may be sent"
+	case WhyPieces:
+		return "the file arrives in too many loose pieces; send it from its begin to its end"
+	case WhyMissing:
+		return "the file is not whole: some of its bytes never arrived; send it again"
+	case WhyFull:
+		return "the laboratory has no room left; nothing of the file was kept. Try again later"
+	}
+	return ""
 }
 
 // Opened is a file open for reading.

@@ -27,6 +27,7 @@ type writer struct {
 	over  bool
 	large *large
 	err   error
+	why   frontlink.Why // why it cannot become whole any more
 }
 
 // large is a file that is sealed chunk by chunk.
@@ -44,6 +45,11 @@ func (w *writer) WriteAt(p []byte, off int64) (int, error) {
 		return len(p), err
 	}
 	n, err := l.w.WriteAt(p, off)
+	if err != nil {
+		w.mu.Lock()
+		w.why = whyOf(err)
+		w.mu.Unlock()
+	}
 	return n, said(err)
 }
 
@@ -53,7 +59,7 @@ func (w *writer) take(p []byte, off int64) (*large, error) {
 	defer w.mu.Unlock()
 	switch {
 	case w.err != nil:
-		return nil, w.err
+		return nil, said(w.err)
 	case w.over:
 		return nil, channel.ErrBoxClosed
 	case w.large != nil:
@@ -64,7 +70,10 @@ func (w *writer) take(p []byte, off int64) (*large, error) {
 		return nil, nil
 	}
 	w.large, w.err = w.begin()
-	return w.large, w.err
+	if w.large != nil && w.err != nil {
+		w.why = whyOf(w.err)
+	}
+	return w.large, said(w.err)
 }
 
 // begin has the hub open a file, and moves what is in memory there.
@@ -85,25 +94,36 @@ func (w *writer) begin() (*large, error) {
 		_, err = l.w.WriteAt(w.small, 0)
 		w.small = nil
 	}
-	return l, said(err)
+	return l, err
 }
 
 // said is an error of the spool in words for the sender.
 func said(err error) error {
 	var m *spool.MissingError
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, spool.ErrTooLarge):
-		return channel.Refuse("the file is larger than may be sent")
-	case errors.Is(err, spool.ErrScattered):
-		return channel.Refuse("the file arrives in too many loose pieces; send it from its begin to its end")
-	case errors.As(err, &m):
+	if errors.As(err, &m) {
 		return channel.Refuse("the file is not whole: " + m.Error() + ". Nothing of it was kept; send it again")
-	case isFull(err):
-		return channel.Refuse("the laboratory has no room left; nothing of the file was kept. Try again later")
+	}
+	if why := whyOf(err); why != "" {
+		return channel.Refuse(why.Reason())
 	}
 	return err
+}
+
+// whyOf is an error of the spool for the hub, which leaves the reason for the sender.
+func whyOf(err error) frontlink.Why {
+	var m *spool.MissingError
+	switch {
+	case err == nil:
+	case errors.Is(err, spool.ErrTooLarge):
+		return frontlink.WhySize
+	case errors.Is(err, spool.ErrScattered):
+		return frontlink.WhyPieces
+	case errors.As(err, &m):
+		return frontlink.WhyMissing
+	case isFull(err):
+		return frontlink.WhyFull
+	}
+	return ""
 }
 
 func (w *writer) Commit(ctx context.Context) error {
@@ -115,7 +135,7 @@ func (w *writer) Commit(ctx context.Context) error {
 	w.over = true
 	if w.err != nil {
 		w.drop()
-		return w.err
+		return said(w.err)
 	}
 	if w.large == nil {
 		_, _, err := w.s.hub.link.Ask(ctx, frontlink.VerbPut, w.at, w.small, nil, nil)
@@ -125,6 +145,7 @@ func (w *writer) Commit(ctx context.Context) error {
 	l := w.large
 	size, err := l.w.Finish()
 	if err != nil {
+		w.why = whyOf(err)
 		w.drop()
 		return said(err)
 	}
@@ -155,7 +176,7 @@ func (w *writer) drop() {
 		return
 	}
 	_ = w.large.disk.Close()
-	_ = w.s.hub.ask(context.Background(), frontlink.VerbAbort, w.large.open, nil)
+	_ = w.s.hub.ask(context.Background(), frontlink.VerbAbort, frontlink.Dropped{OpenFile: w.large.open, Why: w.why}, nil)
 }
 
 var _ io.WriterAt = (*writer)(nil)

@@ -64,7 +64,7 @@ func (s *Service) wrong(ctx context.Context, id event.ID, named []byte, state St
 	if f.body == nil && f.filekey == nil {
 		return "its content is missing"
 	}
-	r, err := s.open(f, "")
+	r, err := s.open(f, Via{})
 	if errors.Is(err, os.ErrNotExist) {
 		return "its content is missing from the folder of boxes"
 	}

@@ -42,6 +42,8 @@ type Verdict struct {
 	// Held: kept for a person of the laboratory; the sender is told so.
 	Held bool
 	Kind string // "hl7", "pdf"
+	// Rule is the gate's word for what the file broke.
+	Rule string
 	// Reason is one sentence for the sender, without patient data.
 	Reason string
 }
@@ -88,6 +90,7 @@ type Service struct {
 	mu      sync.Mutex
 	writing map[event.ID]string // files being sent, by partner
 	counts  map[string]count
+	spoken  map[string]spoken
 }
 
 // count is what lay in a partner's inbox at a time, and what came and went since.
@@ -98,7 +101,7 @@ type count struct {
 
 // New returns the service on a migrated store.
 func New(o Options) *Service {
-	return &Service{Options: o, tags: bus.NewTags(o.Vault), writing: map[event.ID]string{}, counts: map[string]count{}}
+	return &Service{Options: o, tags: bus.NewTags(o.Vault), writing: map[event.ID]string{}, counts: map[string]count{}, spoken: map[string]spoken{}}
 }
 
 // DefaultRoom is what a partner may send where nothing else is said.

@@ -24,6 +24,9 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/vault/vaulttest"
 )
 
+// sftp is a client that came with a key.
+var sftp = boxes.Via{Protocol: "sftp", Proof: "key", Fingerprint: "SHA256:abc", Secured: "SSH aes256-gcm@openssh.com"}
+
 type rig struct {
 	t      *testing.T
 	svc    *boxes.Service
@@ -91,7 +94,7 @@ func (r *rig) names(partner, folder string) string {
 }
 
 func (r *rig) large(partner, name string, body []byte) error {
-	u, err := r.svc.Begin(r.t.Context(), partner, name, "sftp")
+	u, err := r.svc.Begin(r.t.Context(), partner, name, sftp)
 	if err != nil {
 		return err
 	}
@@ -108,7 +111,7 @@ func (r *rig) large(partner, name string, body []byte) error {
 
 func (r *rig) read(partner, folder, name, how string) []byte {
 	r.t.Helper()
-	in, err := r.svc.Open(r.t.Context(), partner, folder, name, how)
+	in, err := r.svc.Open(r.t.Context(), partner, folder, name, boxes.Via{Protocol: how})
 	must(r.t, err)
 	b, err := io.ReadAll(io.NewSectionReader(in, 0, in.Size()))
 	must(r.t, err)
@@ -126,8 +129,8 @@ func TestFilesComeAndGo(t *testing.T) {
 		r := newRig(t, open)
 		big := make([]byte, 3*spool.ChunkSize+5)
 		_, _ = rand.Read(big)
-		must(t, r.svc.Put(t.Context(), "riverside", "a.hl7", "sftp", []byte("MSH|a")))
-		must(t, r.svc.Put(t.Context(), "riverside", "empty", "sftp", nil))
+		must(t, r.svc.Put(t.Context(), "riverside", "a.hl7", sftp, []byte("MSH|a")))
+		must(t, r.svc.Put(t.Context(), "riverside", "empty", sftp, nil))
 		must(t, r.large("riverside", "big.pdf", big))
 		if got := r.names("riverside", "inbox"); got != "a.hl7 empty big.pdf" {
 			t.Error("inbox:", got)
@@ -138,19 +141,19 @@ func TestFilesComeAndGo(t *testing.T) {
 		if !bytes.Equal(r.read("riverside", "inbox", "big.pdf", "sftp"), big) || string(r.read("riverside", "inbox", "a.hl7", "")) != "MSH|a" || len(r.read("riverside", "inbox", "empty", "")) != 0 {
 			t.Error("another content")
 		}
-		if _, err := r.svc.Open(t.Context(), "northgate", "inbox", "a.hl7", "sftp"); !errors.Is(err, channel.ErrNoFile) {
+		if _, err := r.svc.Open(t.Context(), "northgate", "inbox", "a.hl7", sftp); !errors.Is(err, channel.ErrNoFile) {
 			t.Error("another partner opens it:", err)
 		}
-		if err := r.svc.Put(t.Context(), "riverside", "a.hl7", "sftp", []byte("MSH|other")); !errors.Is(err, channel.ErrFileExists) {
+		if err := r.svc.Put(t.Context(), "riverside", "a.hl7", sftp, []byte("MSH|other")); !errors.Is(err, channel.ErrFileExists) {
 			t.Error("a file is written over:", err)
 		}
-		must(t, r.svc.Put(t.Context(), "northgate", "a.hl7", "sftp", []byte("MSH|n")))
+		must(t, r.svc.Put(t.Context(), "northgate", "a.hl7", sftp, []byte("MSH|n")))
 		must(t, r.svc.Rename(t.Context(), "riverside", "a.hl7", "b.hl7"))
 		if err := r.svc.Rename(t.Context(), "riverside", "b.hl7", "big.pdf"); !errors.Is(err, channel.ErrFileExists) {
 			t.Error("a name is taken twice:", err)
 		}
 		must(t, r.svc.Remove(t.Context(), "riverside", "inbox", "big.pdf", "partner"))
-		must(t, r.svc.Put(t.Context(), "riverside", "big.pdf", "sftp", []byte("the name is free again")))
+		must(t, r.svc.Put(t.Context(), "riverside", "big.pdf", sftp, []byte("the name is free again")))
 		if err := r.svc.Remove(t.Context(), "riverside", "inbox", "nothing", "partner"); !errors.Is(err, channel.ErrNoFile) {
 			t.Error(err)
 		}
@@ -187,7 +190,7 @@ func TestPickedUpOnceAndOnlyWhole(t *testing.T) {
 		if err := r.svc.Remove(t.Context(), "riverside", "results", "r.hl7", "partner"); !refused(err) {
 			t.Error("removed before it was read:", err)
 		}
-		in, err := r.svc.Open(t.Context(), "riverside", "results", "r.hl7", "sftp")
+		in, err := r.svc.Open(t.Context(), "riverside", "results", "r.hl7", sftp)
 		must(t, err)
 		_, err = in.ReadAt(make([]byte, 100), 50)
 		must(t, err)
@@ -196,7 +199,7 @@ func TestPickedUpOnceAndOnlyWhole(t *testing.T) {
 		if len(r.picked) != 0 {
 			t.Error("picked up by a part, or by the laboratory")
 		}
-		in, err = r.svc.Open(t.Context(), "riverside", "results", "r.hl7", "sftp")
+		in, err = r.svc.Open(t.Context(), "riverside", "results", "r.hl7", sftp)
 		must(t, err)
 		half := len(body) / 2
 		_, err = in.ReadAt(make([]byte, len(body)-half), int64(half))
@@ -225,7 +228,7 @@ func TestTheGateDecides(t *testing.T) {
 			return boxes.Verdict{Pass: true, Kind: "hl7"}
 		}
 		virus := bytes.Repeat([]byte("virus"), 40_000)
-		if err := r.svc.Put(t.Context(), "p", "v.hl7", "sftp", []byte("virus")); !refused(err) || !strings.Contains(err.Error(), "virus") {
+		if err := r.svc.Put(t.Context(), "p", "v.hl7", sftp, []byte("virus")); !refused(err) || !strings.Contains(err.Error(), "virus") {
 			t.Error(err)
 		}
 		if err := r.large("p", "v.hl7", virus); !refused(err) {
@@ -236,18 +239,18 @@ func TestTheGateDecides(t *testing.T) {
 		if r.names("p", "inbox") != "" || len(left) != 0 {
 			t.Error("something of a refused file is there")
 		}
-		must(t, r.svc.Put(t.Context(), "p", "odd.hl7", "sftp", []byte("odd")))
-		if _, err := r.svc.Open(t.Context(), "p", "inbox", "odd.hl7", "sftp"); !refused(err) {
+		must(t, r.svc.Put(t.Context(), "p", "odd.hl7", sftp, []byte("odd")))
+		if _, err := r.svc.Open(t.Context(), "p", "inbox", "odd.hl7", sftp); !refused(err) {
 			t.Error("a held file is read by its partner:", err)
 		}
 		must(t, r.svc.Release(t.Context(), "p", "odd.hl7", "anna"))
 		r.read("p", "inbox", "odd.hl7", "sftp")
 		// A name that will change is looked into when it has its last one.
-		must(t, r.svc.Put(t.Context(), "p", "x.hl7.filepart", "sftp", []byte("virus")))
+		must(t, r.svc.Put(t.Context(), "p", "x.hl7.filepart", sftp, []byte("virus")))
 		if err := r.svc.Rename(t.Context(), "p", "x.hl7.filepart", "x.hl7"); !refused(err) {
 			t.Error("renamed past the gate:", err)
 		}
-		must(t, r.svc.Put(t.Context(), "p", "y.hl7.filepart", "sftp", []byte("fine")))
+		must(t, r.svc.Put(t.Context(), "p", "y.hl7.filepart", sftp, []byte("fine")))
 		must(t, r.svc.Rename(t.Context(), "p", "y.hl7.filepart", "y.hl7"))
 		f, err := r.svc.Find(t.Context(), "p", "inbox", "y.hl7")
 		must(t, err)
@@ -266,14 +269,14 @@ func TestRoom(t *testing.T) {
 		}
 		must(t, r.large("p", "a", make([]byte, 100_000)))
 		must(t, r.large("p", "b", make([]byte, 90_000)))
-		if err := r.svc.Put(t.Context(), "p", "c", "sftp", make([]byte, 10_001)); !refused(err) {
+		if err := r.svc.Put(t.Context(), "p", "c", sftp, make([]byte, 10_001)); !refused(err) {
 			t.Error("more than there is room for:", err)
 		}
-		must(t, r.svc.Put(t.Context(), "p", "c", "sftp", make([]byte, 10)))
-		if err := r.svc.Put(t.Context(), "p", "d", "sftp", nil); !refused(err) {
+		must(t, r.svc.Put(t.Context(), "p", "c", sftp, make([]byte, 10)))
+		if err := r.svc.Put(t.Context(), "p", "d", sftp, nil); !refused(err) {
 			t.Error("more files than allowed:", err)
 		}
-		must(t, r.svc.Put(t.Context(), "q", "d", "sftp", nil))
+		must(t, r.svc.Put(t.Context(), "q", "d", sftp, nil))
 	})
 }
 
@@ -283,7 +286,7 @@ func TestUnfinishedFilesAreSwept(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
 		r := newRig(t, open)
 		must(t, r.large("p", "whole", make([]byte, 100_000)))
-		u, err := r.svc.Begin(t.Context(), "p", "half", "sftp")
+		u, err := r.svc.Begin(t.Context(), "p", "half", sftp)
 		must(t, err)
 		_, err = u.Disk.Write([]byte("half"))
 		must(t, err)

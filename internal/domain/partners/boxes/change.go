@@ -31,15 +31,23 @@ func (s *Service) Rename(ctx context.Context, partner, from, to string) error {
 	if f.State == Held {
 		return errHeld
 	}
+	f.from = from
+	if err := s.rename(ctx, &f, to); err != nil {
+		return s.refused(ctx, f, err)
+	}
+	return nil
+}
+
+func (s *Service) rename(ctx context.Context, f *File, to string) error {
 	old := f.State
 	f.Name = to
 	kind := "box.file.renamed"
 	if f.State == Named && !isPassing(to) {
-		r, err := s.open(f, "")
+		r, err := s.open(*f, Via{})
 		if err != nil {
 			return err
 		}
-		err = s.judge(ctx, &f, r)
+		err = s.judge(ctx, f, r)
 		_ = r.Close(ctx)
 		if err != nil {
 			return err
@@ -48,11 +56,11 @@ func (s *Service) Rename(ctx context.Context, partner, from, to string) error {
 			kind = "box.file.held"
 		}
 	}
-	head, err := s.sealHead(&f)
+	head, err := s.sealHead(f)
 	if err != nil {
 		return err
 	}
-	named := s.named(partner, channel.BoxInbox, to)
+	named := s.named(f.Partner, channel.BoxInbox, to)
 	var taken, gone bool
 	err = s.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 		taken, gone = false, false
@@ -63,7 +71,7 @@ func (s *Service) Rename(ctx context.Context, partner, from, to string) error {
 		if taken = n > 0; taken {
 			return nil
 		}
-		n, err := s.tags.Exec(ctx, tx, tagged, f.ID[:], `UPDATE boxes_files SET named = $1, head = $2, state = $3 WHERE id = $4 AND state = $5`,
+		n, err := s.tags.Exec(ctx, tx, tagged, f.ID[:], `UPDATE boxes_files SET named = $1, head = $2, state = $3, told = 0 WHERE id = $4 AND state = $5`,
 			named, head, string(f.State), f.ID[:], string(old))
 		if err != nil {
 			return err
@@ -71,7 +79,7 @@ func (s *Service) Rename(ctx context.Context, partner, from, to string) error {
 		if gone = n == 0; gone {
 			return nil
 		}
-		return s.publish(ctx, tx, kind, f, "partner")
+		return s.publish(ctx, tx, kind, *f, "partner")
 	})
 	switch {
 	case err != nil:
@@ -80,6 +88,9 @@ func (s *Service) Rename(ctx context.Context, partner, from, to string) error {
 		return channel.ErrFileExists
 	case gone:
 		return channel.ErrNoFile
+	}
+	if f.State == Held {
+		s.notice(ctx, *f, heldSuffix, f.rule, f.reason)
 	}
 	return nil
 }
@@ -112,6 +123,11 @@ func (s *Service) Remove(ctx context.Context, partner, folder, name, by string) 
 			return nil
 		}
 		f.Gone = now
+		if f.State == Held {
+			if err := s.dropNotice(ctx, tx, partner, name+heldSuffix, now); err != nil {
+				return err
+			}
+		}
 		return s.publish(ctx, tx, "box.file.removed", f, by)
 	})
 	if err != nil {
@@ -132,6 +148,7 @@ func (s *Service) Release(ctx context.Context, partner, name, by string) error {
 	if err != nil {
 		return err
 	}
+	now := s.Now()
 	var none bool
 	err = s.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 		n, err := s.tags.Exec(ctx, tx, tagged, f.ID[:], `UPDATE boxes_files SET state = 'there' WHERE id = $1 AND state = 'held'`, f.ID[:])
@@ -140,6 +157,9 @@ func (s *Service) Release(ctx context.Context, partner, name, by string) error {
 		}
 		if none = n == 0; none {
 			return nil
+		}
+		if err := s.dropNotice(ctx, tx, partner, name+heldSuffix, now); err != nil {
+			return err
 		}
 		return s.publish(ctx, tx, "box.file.released", f, by)
 	})

@@ -36,6 +36,7 @@ type File struct {
 	SHA256          [sha256.Size]byte
 	Made            time.Time
 	MadeBy          string // "sftp", "ftps", "hub"
+	Via             Via    // how its sender came, its protocol being MadeBy
 	State           State
 	Delivery        int64 // its number; 0 where it is no delivery
 	Picked          time.Time
@@ -44,12 +45,27 @@ type File struct {
 	GoneBy          string
 
 	body, filekey, mark []byte
+	rule, reason        string // the gate's, of a file that is held
+	from                string // the name it had, while it is renamed
+}
+
+// Via is how a partner's client came, as its receipts say it. The zero Via is the
+// laboratory itself.
+type Via struct {
+	// Protocol is "sftp" or "ftps".
+	Protocol string `json:"-"`
+	// Proof in one word: "key", "certificate" or "password"; Fingerprint is the key's.
+	Proof       string `json:"proof,omitempty"`
+	Fingerprint string `json:"fingerprint,omitempty"`
+	// Secured names protocol and suite of the connection.
+	Secured string `json:"secured,omitempty"`
 }
 
 // head is what is sealed of a row beside the content.
 type head struct {
 	Name string `json:"name"`
 	Kind string `json:"kind,omitempty"`
+	Via  *Via   `json:"via,omitempty"`
 }
 
 func (s *Service) where(column string, id event.ID) vault.Where {
@@ -62,7 +78,11 @@ func (s *Service) named(partner, folder, name string) []byte {
 }
 
 func (s *Service) sealHead(f *File) ([]byte, error) {
-	b, err := json.Marshal(head{f.Name, f.Kind})
+	h := head{Name: f.Name, Kind: f.Kind}
+	if f.Via.Proof != "" {
+		h.Via = &f.Via
+	}
+	b, err := json.Marshal(h)
 	if err != nil {
 		return nil, fmt.Errorf("write file head: %w", err)
 	}
@@ -95,6 +115,10 @@ func (s *Service) scan(row store.Scanner, more ...any) (f File, err error) {
 		return f, fmt.Errorf("read file head: %w", err)
 	}
 	f.Name, f.Kind = h.Name, h.Kind
+	if h.Via != nil {
+		f.Via = *h.Via
+	}
+	f.Via.Protocol = f.MadeBy
 	return f, nil
 }
 

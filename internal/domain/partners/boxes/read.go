@@ -12,9 +12,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
+	"github.com/labwarden/labwarden/internal/platform/receipt"
 	"github.com/labwarden/labwarden/internal/platform/spool"
 	"github.com/labwarden/labwarden/internal/platform/store"
 )
@@ -26,27 +28,27 @@ type Reader struct {
 
 	s      *Service
 	disk   *os.File
-	how    string
+	via    Via
 	mu     sync.Mutex
 	have   spool.Spans
 	picked bool
 }
 
-// Open opens a file for whoever reads it over the protocol how ("sftp"). An
-// empty how is the laboratory itself: nothing is picked up then.
-func (s *Service) Open(ctx context.Context, partner, folder, name, how string) (*Reader, error) {
+// Open opens a file for a partner's client. Without a protocol it is the
+// laboratory itself: nothing is picked up then.
+func (s *Service) Open(ctx context.Context, partner, folder, name string, via Via) (*Reader, error) {
 	f, err := s.Find(ctx, partner, folder, name)
 	if err != nil {
 		return nil, err
 	}
-	if f.State == Held && how != "" {
+	if f.State == Held && via.Protocol != "" {
 		return nil, errHeld
 	}
-	return s.open(f, how)
+	return s.open(f, via)
 }
 
-func (s *Service) open(f File, how string) (*Reader, error) {
-	r := &Reader{File: f, s: s, how: how}
+func (s *Service) open(f File, via Via) (*Reader, error) {
+	r := &Reader{File: f, s: s, via: via}
 	if f.body != nil || f.Size == 0 {
 		plain := []byte{}
 		if f.body != nil {
@@ -83,7 +85,7 @@ func (s *Service) path(id event.ID) string { return filepath.Join(s.Spool, id.St
 // ReadAt implements io.ReaderAt and keeps count of what was read.
 func (r *Reader) ReadAt(p []byte, off int64) (int, error) {
 	n, err := r.ReaderAt.ReadAt(p, off)
-	if n > 0 && r.how != "" {
+	if n > 0 && r.via.Protocol != "" {
 		r.mu.Lock()
 		r.have = r.have.Add(spool.Span{From: off, To: off + int64(n)})
 		r.mu.Unlock()
@@ -97,12 +99,12 @@ func (r *Reader) Size() int64 { return r.File.Size }
 // Close closes it; a file of results that was read whole is picked up now.
 func (r *Reader) Close(ctx context.Context) error {
 	r.mu.Lock()
-	whole := r.how != "" && !r.picked && r.have.Covers(spool.Span{To: r.File.Size})
+	whole := r.via.Protocol != "" && !r.picked && r.have.Covers(spool.Span{To: r.File.Size})
 	r.picked = r.picked || whole
 	r.mu.Unlock()
 	var err error
 	if whole {
-		err = r.s.picked(ctx, r.File, r.how)
+		err = r.s.picked(ctx, r.File, r.via)
 	}
 	if r.disk != nil {
 		_ = r.disk.Close()
@@ -110,20 +112,28 @@ func (r *Reader) Close(ctx context.Context) error {
 	return err
 }
 
-// picked records that the partner read the whole of a file of results.
-func (s *Service) picked(ctx context.Context, f File, how string) error {
-	if f.Folder != "results" {
+// picked records that the partner read the whole of a file of results, and makes
+// the receipt of it.
+func (s *Service) picked(ctx context.Context, f File, via Via) error {
+	if f.Folder != channel.BoxResults {
 		return nil
 	}
-	now := s.Now()
+	now, how := s.Now(), via.Protocol
+	paper, err := s.receiptOf(&f, receipt.Fetched, now, via)
+	if err != nil {
+		return err
+	}
 	var first bool
-	err := s.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
+	err = s.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 		n, err := s.tags.Exec(ctx, tx, tagged, f.ID[:], `UPDATE boxes_files SET picked_at = $1, picked_by = $2 WHERE id = $3 AND picked_at = 0`, micro(now), how, f.ID[:])
 		if err != nil {
 			return err
 		}
 		if first = n == 1; !first {
 			return nil
+		}
+		if err := s.putReceipt(ctx, tx, paper); err != nil {
+			return err
 		}
 		_, err = bus.Publish(ctx, tx, ledger.Event{
 			Kind: "box.file.picked", At: micro(now), IDs: ledger.Pairs{{K: "file", V: f.ID.String()}, {K: "partner", V: f.Partner}},

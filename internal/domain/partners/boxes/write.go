@@ -49,8 +49,16 @@ type Upload struct {
 	done bool
 }
 
-// Begin begins a file of the partner's inbox. by is the protocol.
-func (s *Service) Begin(ctx context.Context, partner, name, by string) (*Upload, error) {
+// Begin begins a file of the partner's inbox.
+func (s *Service) Begin(ctx context.Context, partner, name string, via Via) (*Upload, error) {
+	u, err := s.begin(ctx, partner, name, via)
+	if err != nil {
+		return nil, s.refused(ctx, File{Partner: partner, Name: name, Via: via}, err)
+	}
+	return u, nil
+}
+
+func (s *Service) begin(ctx context.Context, partner, name string, via Via) (*Upload, error) {
 	limit, err := s.mayWrite(ctx, partner, name)
 	if err != nil {
 		return nil, err
@@ -62,7 +70,7 @@ func (s *Service) Begin(ctx context.Context, partner, name, by string) (*Upload,
 	case !errors.Is(err, channel.ErrNoFile):
 		return nil, err
 	}
-	u := &Upload{ID: spool.ID(event.NewID()), Limit: limit, s: s, f: File{Partner: partner, Folder: channel.BoxInbox, Name: name, MadeBy: by}}
+	u := &Upload{ID: spool.ID(event.NewID()), Limit: limit, s: s, f: File{Partner: partner, Folder: channel.BoxInbox, Name: name, MadeBy: via.Protocol, Via: via}}
 	u.f.ID = event.ID(u.ID)
 	if u.Disk, err = os.OpenFile(s.path(u.f.ID), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err != nil {
 		return nil, s.noRoom(fmt.Errorf("make file in the spool: %w", err))
@@ -84,6 +92,15 @@ func (u *Upload) Writable() (*os.File, error) {
 	return f, nil
 }
 
+// Refused is Abort for a file that cannot become whole, and says why to its sender.
+func (u *Upload) Refused(ctx context.Context, reason string) {
+	if u.done {
+		return
+	}
+	u.Abort()
+	_ = u.s.refused(ctx, u.f, channel.Refuse(reason)) // the sender has it from whoever calls
+}
+
 // Abort forgets what arrived; after Commit it does nothing.
 func (u *Upload) Abort() {
 	if u.done {
@@ -103,15 +120,19 @@ func (s *Service) forget(id event.ID) {
 
 // Commit takes the file: it is opened again from the first byte to the last,
 // flushed, looked into, and then stands in the box. Any error leaves nothing.
-func (u *Upload) Commit(ctx context.Context, size int64, key *spool.Key) (err error) {
+func (u *Upload) Commit(ctx context.Context, size int64, key *spool.Key) error {
 	if u.done {
 		return channel.ErrBoxClosed
 	}
-	defer func() {
-		if err != nil {
-			u.Abort()
-		}
-	}()
+	f := u.f
+	if err := u.commit(ctx, &f, size, key); err != nil {
+		u.Abort()
+		return u.s.refused(ctx, f, err)
+	}
+	return nil
+}
+
+func (u *Upload) commit(ctx context.Context, f *File, size int64, key *spool.Key) error {
 	if size > u.Limit {
 		return tooLarge(u.Limit)
 	}
@@ -126,7 +147,6 @@ func (u *Upload) Commit(ctx context.Context, size int64, key *spool.Key) (err er
 	if err := syncFolder(u.s.Spool); err != nil {
 		return err
 	}
-	f := u.f
 	f.Size, f.SHA256, f.mark = size, [sha256.Size]byte(sum.Sum(nil)), mark[:]
 	if f.filekey, err = u.s.Vault.Seal(Purpose, u.s.where("filekey", f.ID), nil, key[:]); err != nil {
 		return fmt.Errorf("seal key of a file: %w", err)
@@ -135,7 +155,7 @@ func (u *Upload) Commit(ctx context.Context, size int64, key *spool.Key) (err er
 	if err != nil {
 		return fmt.Errorf("open spooled file: %w", err)
 	}
-	if err := u.s.take(ctx, &f, body); err != nil {
+	if err := u.s.take(ctx, f, body); err != nil {
 		return err
 	}
 	u.done = true
@@ -156,22 +176,29 @@ func syncFolder(dir string) error {
 }
 
 // Put takes a small file at once.
-func (s *Service) Put(ctx context.Context, partner, name, by string, body []byte) error {
+func (s *Service) Put(ctx context.Context, partner, name string, via Via, body []byte) error {
+	f := File{ID: event.NewID(), Partner: partner, Folder: channel.BoxInbox, Name: name, MadeBy: via.Protocol, Via: via, Size: int64(len(body)), SHA256: sha256.Sum256(body)}
+	if err := s.put(ctx, &f, body); err != nil {
+		return s.refused(ctx, f, err)
+	}
+	return nil
+}
+
+func (s *Service) put(ctx context.Context, f *File, body []byte) error {
 	if len(body) > SmallFile {
 		return fmt.Errorf("put a file of %d bytes: more than %d", len(body), SmallFile)
 	}
-	limit, err := s.mayWrite(ctx, partner, name)
+	limit, err := s.mayWrite(ctx, f.Partner, f.Name)
 	if err != nil {
 		return err
 	}
 	if int64(len(body)) > limit {
 		return tooLarge(limit)
 	}
-	f := File{ID: event.NewID(), Partner: partner, Folder: channel.BoxInbox, Name: name, MadeBy: by, Size: int64(len(body)), SHA256: sha256.Sum256(body)}
 	if f.body, err = s.Vault.Seal(Purpose, s.where("body", f.ID), nil, body); err != nil {
 		return fmt.Errorf("seal file: %w", err)
 	}
-	return s.take(ctx, &f, readerOf(body))
+	return s.take(ctx, f, readerOf(body))
 }
 
 // Deliver puts a result's file into the partner's results; again with the same
@@ -271,7 +298,13 @@ func (s *Service) take(ctx context.Context, f *File, body io.ReaderAt) error {
 	if f.State == Held {
 		kind = "box.file.held"
 	}
-	return s.insert(ctx, f, kind)
+	if err := s.insert(ctx, f, kind); err != nil {
+		return err
+	}
+	if f.State == Held {
+		s.notice(ctx, *f, heldSuffix, f.rule, f.reason)
+	}
+	return nil
 }
 
 // judge asks the gate; f gets its kind and state.
@@ -289,11 +322,11 @@ func (s *Service) judge(ctx context.Context, f *File, body io.ReaderAt) error {
 	case v.Pass:
 		return nil
 	case v.Held:
-		f.State = Held
+		f.State, f.rule, f.reason = Held, v.Rule, v.Reason
 		return nil
 	}
 	s.Log.Info("file refused", "partner", f.Partner, "kind", v.Kind, "reason", v.Reason)
-	return channel.Refuse(v.Reason)
+	return &ruled{v.Rule, channel.Refuse(v.Reason)}
 }
 
 // insert files it.
@@ -304,19 +337,13 @@ func (s *Service) insert(ctx context.Context, f *File, kind string) error {
 	}
 	f.Made = s.Now()
 	named := s.named(f.Partner, f.Folder, f.Name)
-	var taken bool
+	var exists bool
 	err = s.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
-		n, err := tx.Exec(ctx, `INSERT INTO boxes_files
-			(id, partner, folder, named, head, size, sha256, made_at, made_by, state, delivery, body, filekey, mark, picked_at, picked_by, told, gone_at, gone_by)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0, '', 0, 0, '') ON CONFLICT DO NOTHING`,
-			f.ID[:], f.Partner, f.Folder, named, head, f.Size, f.SHA256[:], micro(f.Made), f.MadeBy, string(f.State), f.Delivery, nilIfEmpty(f.body), nilIfEmpty(f.filekey), nilIfEmpty(f.mark))
-		if err != nil {
-			return err
-		}
-		if taken = n == 1; !taken {
+		err := s.row(ctx, tx, f, named, head)
+		if exists = errors.Is(err, channel.ErrFileExists); exists {
 			return nil
 		}
-		if err := s.tags.PutNew(ctx, tx, tagged, f.ID[:], f.Partner, f.Folder, named, f.Size, f.SHA256[:], micro(f.Made), f.MadeBy, string(f.State), f.Delivery, nilIfEmpty(f.mark), int64(0), "", int64(0), int64(0), ""); err != nil {
+		if err != nil {
 			return err
 		}
 		e := ledger.Event{
@@ -332,13 +359,28 @@ func (s *Service) insert(ctx context.Context, f *File, kind string) error {
 	if err != nil {
 		return s.noRoom(fmt.Errorf("file what arrived: %w", err))
 	}
-	if !taken {
+	if exists {
 		return channel.ErrFileExists
 	}
 	if f.Folder == channel.BoxInbox {
 		s.counted(f.Partner, 1, f.Size)
 	}
 	return nil
+}
+
+// row inserts a file's row; ErrFileExists where its name is taken.
+func (s *Service) row(ctx context.Context, tx *store.Tx, f *File, named, head []byte) error {
+	n, err := tx.Exec(ctx, `INSERT INTO boxes_files
+		(id, partner, folder, named, head, size, sha256, made_at, made_by, state, delivery, body, filekey, mark, picked_at, picked_by, told, gone_at, gone_by)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0, '', 0, 0, '') ON CONFLICT DO NOTHING`,
+		f.ID[:], f.Partner, f.Folder, named, head, f.Size, f.SHA256[:], micro(f.Made), f.MadeBy, string(f.State), f.Delivery, nilIfEmpty(f.body), nilIfEmpty(f.filekey), nilIfEmpty(f.mark))
+	if err != nil {
+		return err
+	}
+	if n != 1 {
+		return channel.ErrFileExists
+	}
+	return s.tags.PutNew(ctx, tx, tagged, f.ID[:], f.Partner, f.Folder, named, f.Size, f.SHA256[:], micro(f.Made), f.MadeBy, string(f.State), f.Delivery, nilIfEmpty(f.mark), int64(0), "", int64(0), int64(0), "")
 }
 
 func nilIfEmpty(b []byte) any {
