@@ -139,7 +139,7 @@ func (s *signing) drawApp(w http.ResponseWriter, r *http.Request, bad *web.Error
 		p.Lead, text = "Your authenticator app is set up.", "Set it up anew when you have another phone. Until the new one is confirmed, the old one counts."
 		begin.Text, begin.Primary = "Set it up anew", false
 	}
-	wide := kit.Sheet(kit.SheetOpts{Title: "Authenticator app", Pad: true, Body: templ.Join(paragraph(text), kit.Buttons(begin))})
+	wide := kit.Sheet(kit.SheetOpts{Title: "Authenticator app", Pad: true, Body: templ.Join(kit.Paragraph(text), kit.Buttons(begin))})
 	p.Body = wide
 	if e.TOTP {
 		p.Body = kit.Columns(wide, kit.Confirm(kit.ConfirmOpts{
@@ -165,7 +165,7 @@ func (s *signing) drawSeed(w http.ResponseWriter, r *http.Request, shown signin.
 	}
 	form := kit.Form(kit.FormOpts{Action: "/me/app/confirm", Submit: "Confirm", Cancel: "/me", Hidden: map[string]string{"token": shown.Token}, Fields: []kit.Field{field}})
 	p.Body = kit.Columns(
-		kit.Sheet(kit.SheetOpts{Title: "1. Scan", Pad: true, Body: seed(shown.SVG, shown.Key)}),
+		kit.Sheet(kit.SheetOpts{Title: "1. Scan", Pad: true, Body: kit.Seed(shown.SVG, shown.Key)}),
 		kit.Sheet(kit.SheetOpts{Title: "2. Confirm", Pad: true, Body: form}),
 	)
 	return web.Render(w, r, p)
@@ -209,7 +209,7 @@ func (s *signing) recovery(w http.ResponseWriter, r *http.Request) error {
 	if web.Who(r).Holds(authz.Administrator, web.Now(r)) {
 		text += " Your role opens only with a passkey: codes do not replace it."
 	}
-	p.Body = kit.Sheet(kit.SheetOpts{Title: "Recovery codes", Pad: true, Body: templ.Join(paragraph(text), kit.Buttons(kit.Action{Text: "Make new codes", Href: "/me/recovery", Post: true, Primary: true}))})
+	p.Body = kit.Sheet(kit.SheetOpts{Title: "Recovery codes", Pad: true, Body: templ.Join(kit.Paragraph(text), kit.Buttons(kit.Action{Text: "Make new codes", Href: "/me/recovery", Post: true, Primary: true}))})
 	return web.Render(w, r, p)
 }
 

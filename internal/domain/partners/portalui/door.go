@@ -47,7 +47,7 @@ func (s *site) drawSignIn(w http.ResponseWriter, r *http.Request, bad *web.Error
 	p := kit.Page{Title: "Sign in", Lead: "Sign in under your own name.", Rest: "Every look at a result is recorded under it.", Bare: true}
 	var parts []templ.Component
 	parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "You have a letter", Pad: true, Body: templ.Join(
-		paragraph("Your first time here, or you lost your way to sign in: type the code of your letter."), kit.Buttons(kit.Action{Text: "Type the code of a letter", Href: "/letter"}),
+		kit.Paragraph("Your first time here, or you lost your way to sign in: type the code of your letter."), kit.Buttons(kit.Action{Text: "Type the code of a letter", Href: "/letter"}),
 	)}))
 	if s.SignIn.PasskeysWork() == nil {
 		parts = append([]templ.Component{kit.Sheet(kit.SheetOpts{Title: "With your passkey", Pad: true, Body: kit.Passkey(kit.PasskeyOpts{
@@ -63,8 +63,8 @@ func (s *site) drawSignIn(w http.ResponseWriter, r *http.Request, bad *web.Error
 	}
 	sheet := kit.Sheet(kit.SheetOpts{Title: "With a password and the code of your app", Pad: true, Body: kit.Form(o)})
 	parts = slices.Insert(parts, len(parts)-1, sheet)
-	parts = append(parts, paragraph("Trouble? Call the laboratory: "+s.phone()+"."))
-	p.Body = stacked(parts)
+	parts = append(parts, kit.Paragraph("Trouble? Call the laboratory: "+s.phone()+"."))
+	p.Body = kit.Stacked(parts)
 	return web.Render(w, r, p)
 }
 
@@ -127,7 +127,7 @@ func (s *site) drawCode(w http.ResponseWriter, r *http.Request, bad *web.Error) 
 			Kind: "get", Begin: "/sign-in/passkey/begin?second=1", Finish: "/sign-in/passkey/finish" + to(r), Submit: "Use a passkey", Else: "Use the code.", Nonce: web.Nonce(r),
 		})}))
 	}
-	p.Body = stacked(append(parts, kit.Buttons(kit.Action{Text: "Begin again", Href: "/sign-in" + to(r)})))
+	p.Body = kit.Stacked(append(parts, kit.Buttons(kit.Action{Text: "Begin again", Href: "/sign-in" + to(r)})))
 	return web.Render(w, r, p)
 }
 
@@ -224,7 +224,7 @@ func (s *site) switchPage(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	return web.Render(w, r, kit.Page{Title: "Switch person", Lead: "Let somebody else take this machine.", Nav: "/switch", Body: kit.Sheet(kit.SheetOpts{Title: "Switch person", Pad: true, Body: templ.Join(
-		paragraph("You are signed out, and the next person signs in with their own passkey or password. Nobody works under another's name: it stands beside every result that is opened."),
+		kit.Paragraph("You are signed out, and the next person signs in with their own passkey or password. Nobody works under another's name: it stands beside every result that is opened."),
 		kit.Buttons(kit.Action{Text: "Sign " + web.Who(r).Name + " out", Href: "/switch", Post: true, Primary: true}, kit.Action{Text: "Back", Href: "/"}),
 	)})})
 }

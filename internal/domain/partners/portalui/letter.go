@@ -32,7 +32,7 @@ func (s *site) drawLetter(w http.ResponseWriter, r *http.Request, bad *web.Error
 	if bad != nil {
 		o.Wrong, p.Status = bad.Message, statusOf(bad)
 	}
-	p.Body = stacked([]templ.Component{kit.Sheet(kit.SheetOpts{Title: "From the laboratory's letter", Pad: true, Body: kit.Form(o)}), kit.Buttons(kit.Action{Text: "I have signed in here before", Href: "/sign-in"})})
+	p.Body = kit.Stacked([]templ.Component{kit.Sheet(kit.SheetOpts{Title: "From the laboratory's letter", Pad: true, Body: kit.Form(o)}), kit.Buttons(kit.Action{Text: "I have signed in here before", Href: "/sign-in"})})
 	return web.Render(w, r, p)
 }
 
@@ -98,7 +98,7 @@ func (s *site) drawWay(w http.ResponseWriter, r *http.Request, c *portal.Comer, 
 		}
 	}
 	parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "Or with a password and an authenticator app on your phone", Pad: true, Body: kit.Form(o)}))
-	p.Body = stacked(parts)
+	p.Body = kit.Stacked(parts)
 	return web.Render(w, r, p)
 }
 
@@ -137,8 +137,8 @@ func (s *site) drawSeed(w http.ResponseWriter, r *http.Request, c *portal.Comer,
 	if bad != nil {
 		p.Status, field.Error = statusOf(bad), bad.Message
 	}
-	p.Body = stacked([]templ.Component{
-		kit.Sheet(kit.SheetOpts{Title: "1. Scan", Pad: true, Body: seed(shown.SVG, shown.Key)}),
+	p.Body = kit.Stacked([]templ.Component{
+		kit.Sheet(kit.SheetOpts{Title: "1. Scan", Pad: true, Body: kit.Seed(shown.SVG, shown.Key)}),
 		kit.Sheet(kit.SheetOpts{Title: "2. Type the code", Pad: true, Body: kit.Form(kit.FormOpts{Action: "/letter/app", Submit: "Sign in", Cancel: "/letter/way", Hidden: map[string]string{"token": shown.Token}, Fields: []kit.Field{field}})}),
 	})
 	return web.Render(w, r, p)

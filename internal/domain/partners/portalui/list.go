@@ -187,6 +187,6 @@ func (s *site) fetchSheet(p *portal.Person, partner string) templ.Component {
 		f.Hidden["of"] = partner
 	}
 	return kit.Sheet(kit.SheetOpts{Title: "For your own system", Sub: "save the file in its import folder", Pad: true, Body: templ.Join(
-		paragraph("Everything that is new, as the laboratory sent it, oldest first. What is in the file counts as fetched by you."), kit.Form(f),
+		kit.Paragraph("Everything that is new, as the laboratory sent it, oldest first. What is in the file counts as fetched by you."), kit.Form(f),
 	)})
 }

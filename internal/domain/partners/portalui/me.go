@@ -46,7 +46,7 @@ func (s *site) me(w http.ResponseWriter, r *http.Request) error {
 	}
 	return web.Render(w, r, kit.Page{
 		Title: "My security", Lead: "This is how you sign in.", Nav: "/me",
-		Body: kit.Columns(stacked(wide), stacked([]templ.Component{kit.Sheet(kit.SheetOpts{Title: "Where you belong", Body: kit.KeyValues(of)}), paragraph("Lost a phone or a key, or somebody knows your password? Call the laboratory: " + s.phone() + ". It writes you a new letter, and everything before stops working.")})),
+		Body: kit.Columns(kit.Stacked(wide), kit.Stacked([]templ.Component{kit.Sheet(kit.SheetOpts{Title: "Where you belong", Body: kit.KeyValues(of)}), kit.Paragraph("Lost a phone or a key, or somebody knows your password? Call the laboratory: " + s.phone() + ". It writes you a new letter, and everything before stops working.")})),
 	})
 }
 
@@ -123,7 +123,7 @@ func (s *site) drawColleagues(w http.ResponseWriter, r *http.Request, bad *web.E
 				until = kit.Date(m.Until.Add(-time.Second), now)
 			}
 			if m.Kind == portal.Cover {
-				act = kit.CBody(quick("/colleagues/"+m.ID.String()+"/end?of="+key, "End it", "for "+m.Name))
+				act = kit.CBody(kit.Quick("/colleagues/"+m.ID.String()+"/end?of="+key, "End it", "for "+m.Name))
 			}
 			t.Rows = append(t.Rows, kit.Row{Key: m.ID.String(), Cells: []kit.Cell{kit.C(m.Name), kit.C(kindWords[m.Kind]), kit.C(until), act}})
 		}
@@ -140,7 +140,7 @@ func (s *site) drawColleagues(w http.ResponseWriter, r *http.Request, bad *web.E
 	if len(parts) == 0 {
 		return web.NotFound("Your laboratory has not asked you to look after colleagues. It does that itself: " + s.phone() + ".")
 	}
-	out := kit.Page{Title: "Colleagues", Lead: "Who of your practice opens results.", Rest: "New people get a letter from the laboratory.", Nav: "/colleagues", Body: stacked(parts)}
+	out := kit.Page{Title: "Colleagues", Lead: "Who of your practice opens results.", Rest: "New people get a letter from the laboratory.", Nav: "/colleagues", Body: kit.Stacked(parts)}
 	if bad != nil {
 		out.Status = statusOf(bad)
 	}
