@@ -68,7 +68,7 @@ func (s *signing) drawPassword(w http.ResponseWriter, r *http.Request, bad *web.
 	if e.Password {
 		p.Lead = "Change your password."
 	}
-	o := kit.FormOpts{Action: "/me/password", Submit: "Set the password", Cancel: "/me", Fields: newPassword(web.Who(r).Account, least)}
+	o := kit.FormOpts{Action: "/me/password", Submit: "Set the password", Cancel: "/me", Fields: kit.NewPassword("Account", web.Who(r).Account, least)}
 	if bad != nil {
 		p.Status, o.Fields = statusOf(bad), kit.WithErrors(o.Fields, bad.Fields)
 		if len(bad.Fields) == 0 {
@@ -159,7 +159,7 @@ func (s *signing) beginApp(w http.ResponseWriter, r *http.Request) error {
 
 func (s *signing) drawSeed(w http.ResponseWriter, r *http.Request, shown signin.Shown, bad *web.Error) error {
 	p := kit.Page{Title: "Authenticator app", Lead: "Scan, then type the code.", Crumbs: crumbs("Authenticator app"), Nav: "/me"}
-	field := kit.Field{Name: "code", Label: "Code that the app shows", Hint: "Six digits. It proves that the app has the key.", Autocomplete: "one-time-code", InputMode: "numeric", Required: true, Max: 10, Mono: true, Narrow: true}
+	field := kit.Code("Six digits that the app shows now. They prove that it has the key.")
 	if bad != nil {
 		p.Status, field.Error = statusOf(bad), bad.Message
 	}

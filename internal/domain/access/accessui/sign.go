@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-
 	"github.com/labwarden/labwarden/internal/domain/access"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/event"

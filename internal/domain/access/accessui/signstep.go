@@ -235,7 +235,9 @@ func (f *flow) drawSecond(w http.ResponseWriter, r *http.Request, way signin.Way
 	switch way {
 	case signin.ByTOTP:
 		p.Lead, title = "Now the code.", "From your authenticator app"
-		o.Fields = []kit.Field{{Name: "code", Label: "Code", Hint: "Six digits. Each is taken once.", Autocomplete: "one-time-code", InputMode: "numeric", Required: true, Max: 10, Mono: true, Narrow: true, Autofocus: true}}
+		field := kit.Code("Six digits. Each is taken once.")
+		field.Autofocus = true
+		o.Fields = []kit.Field{field}
 	case signin.ByRecovery:
 		p.Lead, title = "Now a recovery code.", "From your list"
 		o.Fields = []kit.Field{{Name: "code", Label: "Recovery code", Hint: "Ten characters, such as 7K3MQ-9XDTP. Each is taken once.", Autocomplete: "off", Required: true, Max: 20, Mono: true, Narrow: true, Autofocus: true}}

@@ -106,7 +106,7 @@ func (s *signing) drawWelcome(w http.ResponseWriter, r *http.Request, bad *web.E
 		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "Not possible here", Pad: true, Body: kit.UnknownState(sentence(err) + " Your role opens only with a passkey.")}))
 	}
 	if !c.info.MustPasskey {
-		o := kit.FormOpts{Action: access.LinkPath + "/password", Submit: "Set the password", Fields: newPassword(c.info.Account, signin.MinAlone)}
+		o := kit.FormOpts{Action: access.LinkPath + "/password", Submit: "Set the password", Fields: kit.NewPassword("Account", c.info.Account, signin.MinAlone)}
 		if bad != nil {
 			p.Status = statusOf(bad)
 			o.Fields = kit.WithErrors(o.Fields, bad.Fields)
@@ -123,18 +123,6 @@ func (s *signing) drawWelcome(w http.ResponseWriter, r *http.Request, bad *web.E
 func sentence(err error) string {
 	text := err.Error()
 	return strings.ToUpper(text[:1]) + text[1:] + "."
-}
-
-// newPassword asks for one. The account goes along, so that a password manager
-// knows what it belongs to.
-func newPassword(account string, least int) []kit.Field {
-	return []kit.Field{
-		{Name: "username", Kind: kit.TextField, Label: "Account", Value: account, Autocomplete: "username", Disabled: true},
-		{
-			Name: "password", Label: "New password", Kind: kit.PasswordField, Autocomplete: "new-password", Required: true,
-			Hint: "At least " + number(least) + " characters; a few words in a row are good. It never has to be changed.",
-		},
-	}
 }
 
 // newcomer is what the first administrator says about themselves.

@@ -29,6 +29,7 @@ func LabRoutes(d Deps) []web.Route {
 		{Pattern: "POST /portal/{key}/people/{id}/letter", Needs: authz.PortalInvite, Handle: l.rewrite},
 		{Pattern: "POST /portal/{key}/members/{id}/end", Needs: authz.PortalInvite, Handle: l.end},
 		{Pattern: "POST /portal/{key}/cover", Needs: authz.PortalInvite, Handle: l.cover},
+		{Pattern: "POST /portal/{key}/changes/{id}", Needs: authz.PortalAnswer, Handle: l.settle},
 		{Pattern: "POST /portal/{key}/told/{id}", Needs: authz.PortalAnswer, Handle: l.answerTold},
 		{Pattern: "POST /portal/{key}/items/{id}/release", Needs: authz.PortalAnswer, Handle: l.release},
 		{Pattern: "GET /patient-copies", Needs: authz.PatientCopies, Handle: l.copies},
@@ -122,6 +123,10 @@ func (l lab) practice(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	changes, err := l.Portal.Changes(ctx, key)
+	if err != nil {
+		return err
+	}
 	lead, rest := name+" has opened nothing yet.", ""
 	if len(looks) > 0 {
 		lead, rest = name+" last opened a result at "+kit.Clock(looks[0].At, now)+".", "By "+looks[0].Name+"."
@@ -138,6 +143,9 @@ func (l lab) practice(w http.ResponseWriter, r *http.Request) error {
 		parts = append(parts, l.keptSheet(r, key, kept, now))
 	}
 	parts = append(parts, l.peopleSheet(key, members, letters, invites, now), openingsSheet(looks, now))
+	if len(changes) > 0 {
+		parts = append(parts, l.changedSheet(r, key, changes, now))
+	}
 	var tools templ.Component
 	if invites {
 		tools = kit.Button(kit.Action{Text: "Invite a person", Href: "/portal/" + key + "/invite", Icon: "add", Primary: true})

@@ -133,7 +133,7 @@ func (s *site) letterPassword(w http.ResponseWriter, r *http.Request) error {
 
 func (s *site) drawSeed(w http.ResponseWriter, r *http.Request, c *portal.Comer, shown signin.Shown, bad *web.Error) error {
 	p := kit.Page{Title: "Authenticator app", Lead: "Scan, then type the code.", Eyebrow: "The last step, " + c.Person.Name + ".", Bare: true}
-	field := codeField("Six digits that the app shows now.")
+	field := kit.Code("Six digits that the app shows now.")
 	if bad != nil {
 		p.Status, field.Error = statusOf(bad), bad.Message
 	}
@@ -149,22 +149,12 @@ func (s *site) letterApp(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return err
 	}
-	ctx, token := r.Context(), r.FormValue("token")
-	err = s.SignIn.ConfirmTOTP(ctx, c.Person.ID, s.proof(r), token, r.FormValue("code"))
-	var refused *signin.Refused
-	if errors.As(err, &refused) && refused.Reason != signin.Gone {
-		shown, again := s.SignIn.Again(ctx, c.Person.ID, token)
-		if again != nil {
-			return again
-		}
-		e := Kinds(err)
-		if refused.Reason == signin.NoMatch {
-			e.Message = "That code did not match. Wait for the next one, and look whether the phone's clock is right."
-		}
-		return s.drawSeed(w, r, &c, shown, e)
-	}
+	shown, e, err := s.seedAgain(r, c.Person.ID, s.SignIn.ConfirmTOTP(r.Context(), c.Person.ID, s.proof(r), r.FormValue("token"), r.FormValue("code")))
 	if err != nil {
 		return err
+	}
+	if e != nil {
+		return s.drawSeed(w, r, &c, shown, e)
 	}
 	return s.arrive(w, r, nil, authz.LevelTwo, "password-totp")
 }
