@@ -36,7 +36,7 @@ func (h *Hub) furnishPortal() {
 		DB: h.DB, Vault: h.Vault, Results: portalResults{h}, Raise: h.Alarms, Now: h.now, Log: h.slog, Settings: h.portalSettings,
 	})
 	h.rooms.portalDoor = signin.New(signin.Options{
-		DB: h.DB, Vault: h.Vault, Realm: portalRealm, People: h.rooms.portal, Hasher: signin.NewHasher(signin.HasherOptions{}), Now: h.now, Log: h.slog, Raise: h.Alarms,
+		DB: h.DB, Vault: h.Vault, Realm: portalRealm, People: h.rooms.portal, Hasher: signin.NewHasher(signin.HasherOptions{}), Now: h.now, Log: h.slog, Raise: h.Alarms, Tell: h.rooms.portal,
 	})
 	h.rooms.portal.With(h.rooms.portalDoor)
 }

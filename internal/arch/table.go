@@ -77,9 +77,9 @@ var table = []rule{
 	{layer: "internal/platform/signin", ours: onPlatform, modules: []string{
 		"github.com/go-webauthn/webauthn", "github.com/descope/virtualwebauthn", "github.com/pquerna/otp",
 		"github.com/coreos/go-oidc/v3", "golang.org/x/oauth2", "golang.org/x/crypto",
-		"golang.org/x/text",            // passwords are normalised
-		"github.com/boombuler/barcode", // the QR code of an authenticator app, drawn as SVG
+		"golang.org/x/text", // passwords are normalised
 	}},
+	{layer: "internal/platform/qr", ours: onPlatform, modules: []string{"github.com/boombuler/barcode"}},
 	{layer: "internal/platform/web", ours: onPlatform, modules: []string{"github.com/a-h/templ"}},
 	{layer: "internal/platform/*", ours: onPlatform},
 
@@ -93,9 +93,8 @@ var table = []rule{
 	}},
 	{layer: "internal/domain/partners", ours: onDomain, modules: []string{
 		"github.com/a-h/templ",
-		"github.com/boombuler/barcode", // the QR code of a fingerprint, drawn as SVG
-		"github.com/pquerna/otp",       // codes beside the passwords of boxes
-		"codeberg.org/go-pdf/fpdf",     // results of the portal as PDF
+		"github.com/pquerna/otp",   // codes beside the passwords of boxes
+		"codeberg.org/go-pdf/fpdf", // results and letters of the portal as PDF
 	}},
 	{layer: "internal/domain/setup", ours: onDomain, modules: []string{"github.com/a-h/templ"}},
 	{layer: "internal/domain/results", ours: onDomain, modules: []string{

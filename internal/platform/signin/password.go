@@ -214,7 +214,7 @@ func (s *Service) SetPassword(ctx context.Context, person event.ID, proof Proof,
 	if err != nil {
 		return err
 	}
-	m, err := s.newPassword(ctx, p, e.TOTP || e.strong() > 0, password)
+	m, err := s.newPassword(ctx, p, (e.TOTP || e.strong() > 0) && !p.MustTwo, password)
 	if err != nil {
 		return err
 	}

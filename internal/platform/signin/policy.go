@@ -43,6 +43,9 @@ func (s *Service) check(ctx context.Context, p PersonInfo, password string, seco
 	if second {
 		least = MinWith
 	}
+	if n < least && p.MustTwo {
+		return bad("Use at least %d characters: a few words in a row are good.", MinAlone)
+	}
 	if n < least && !second {
 		return bad("Use at least %d characters: a few words in a row are good. With an authenticator app or a passkey besides, %d are enough.", MinAlone, MinWith)
 	}

@@ -44,6 +44,9 @@ type PersonInfo struct {
 	Words []string
 	// MustPasskey: a role of theirs opens only with a passkey.
 	MustPasskey bool
+	// MustTwo: one factor is no way in for them: a password counts with an
+	// authenticator app only, and is a long one all the same.
+	MustTwo bool
 	// Active: between start and end date, and not suspended.
 	Active bool
 }

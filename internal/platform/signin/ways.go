@@ -103,11 +103,14 @@ func (e Enrolled) strong() (n int) {
 }
 
 // enough says whether somebody can sign in with what is left.
-func (e Enrolled) enough(must bool) bool {
-	if must {
-		return e.strong() > 0
+func (e Enrolled) enough(p PersonInfo) bool {
+	switch {
+	case e.strong() > 0:
+		return true
+	case p.MustPasskey:
+		return false
 	}
-	return e.strong() > 0 || e.Password && (e.Long || e.TOTP)
+	return e.Password && (e.TOTP || e.Long && !p.MustTwo)
 }
 
 // Any says whether anything is enrolled at all.
@@ -152,11 +155,14 @@ func (s *Service) enrolled(ctx context.Context, q store.Queryer, person event.ID
 }
 
 // LastWay refuses to remove what a person needs to sign in at all.
-type LastWay struct{ Must bool }
+type LastWay struct{ Must, Two bool }
 
 func (l *LastWay) Error() string {
 	if l.Must {
 		return "This is your last passkey, and your role opens only with one. Add another first."
+	}
+	if l.Two {
+		return "Without this you could no longer sign in. Add another way first: a passkey, or a password together with an authenticator app."
 	}
 	return "Without this you could no longer sign in. Add another way first: a passkey, or a password of at least 15 characters."
 }
@@ -184,8 +190,8 @@ func (s *Service) remove(ctx context.Context, person event.ID, proof Proof, way 
 		if err != nil {
 			return err
 		}
-		if before.enough(p.MustPasskey) && !left.enough(p.MustPasskey) {
-			return &LastWay{Must: p.MustPasskey}
+		if before.enough(p) && !left.enough(p) {
+			return &LastWay{Must: p.MustPasskey, Two: p.MustTwo}
 		}
 		codes := ledger.Pairs{{K: "way", V: string(way)}}
 		if id != (event.ID{}) {

@@ -37,7 +37,7 @@ func (u *ui) blockSheet(r *http.Request, id event.ID, names record.Names, change
 	for _, b := range all {
 		cells := []kit.Cell{{Text: grantWords(b.Grant), Sub: originWord(b.Origin)}, kit.C(kit.Date(b.Made, now) + ", by " + names.Of(b.MadeBy))}
 		if changes {
-			cells = append(cells, kit.CBody(quickPost("/people/"+id.String()+"/blocks/"+b.ID.String()+"/lift", "Let it come back", grantWords(b.Grant))))
+			cells = append(cells, kit.CBody(kit.Quick("/people/"+id.String()+"/blocks/"+b.ID.String()+"/lift", "Let it come back", grantWords(b.Grant))))
 		}
 		rows = append(rows, kit.Row{Key: "b-" + b.ID.String(), Cells: cells})
 	}

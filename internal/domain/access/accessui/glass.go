@@ -61,7 +61,7 @@ func (u *ui) glasses(w http.ResponseWriter, r *http.Request) error {
 		act := kit.C("")
 		switch {
 		case g.Open(now) && (g.Person == who.Person || may(r, authz.SessionsEnd)):
-			act = kit.CBody(quickPost("/people/break-glass/"+g.ID.String()+"/close", "Close", "the access of "+names.Of(g.Account)))
+			act = kit.CBody(kit.Quick("/people/break-glass/"+g.ID.String()+"/close", "Close", "the access of "+names.Of(g.Account)))
 		case reviews:
 			act = kit.CLink("Look", "/people/break-glass/"+g.ID.String()+"/review")
 		}

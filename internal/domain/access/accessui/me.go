@@ -71,7 +71,7 @@ func (s *signing) me(w http.ResponseWriter, r *http.Request) error {
 		questions = append(questions, asked(n, noticeLine(n, names.Of, web.Now(r))))
 	}
 	if len(questions) > 0 {
-		wide = append(wide, kit.Sheet(kit.SheetOpts{Title: "Was that you?", Pad: true, Body: stacked(questions)}))
+		wide = append(wide, kit.Sheet(kit.SheetOpts{Title: "Was that you?", Pad: true, Body: kit.Stacked(questions)}))
 	}
 	wide = append(wide, s.keysSheet(r, e), ownSessions(r, sessions))
 	p.Tools = kit.Buttons(kit.Action{Text: "What the record holds of you", Href: "/record/mine", Icon: "record"})
@@ -131,7 +131,7 @@ func ownSessions(r *http.Request, all []access.Session) templ.Component {
 			row.Cells = append(row.Cells, kit.C("This one"))
 		} else {
 			others = true
-			row.Cells = append(row.Cells, kit.CBody(quickPost("/me/sessions/"+x.ID.String()+"/end", "End", "the session of "+x.Device.Name)))
+			row.Cells = append(row.Cells, kit.CBody(kit.Quick("/me/sessions/"+x.ID.String()+"/end", "End", "the session of "+x.Device.Name)))
 		}
 		t.Rows = append(t.Rows, row)
 	}

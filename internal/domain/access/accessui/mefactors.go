@@ -68,7 +68,7 @@ func (s *signing) drawPassword(w http.ResponseWriter, r *http.Request, bad *web.
 	if e.Password {
 		p.Lead = "Change your password."
 	}
-	o := kit.FormOpts{Action: "/me/password", Submit: "Set the password", Cancel: "/me", Fields: newPassword(web.Who(r).Account, least)}
+	o := kit.FormOpts{Action: "/me/password", Submit: "Set the password", Cancel: "/me", Fields: kit.NewPassword("Account", web.Who(r).Account, least)}
 	if bad != nil {
 		p.Status, o.Fields = statusOf(bad), kit.WithErrors(o.Fields, bad.Fields)
 		if len(bad.Fields) == 0 {
@@ -139,7 +139,7 @@ func (s *signing) drawApp(w http.ResponseWriter, r *http.Request, bad *web.Error
 		p.Lead, text = "Your authenticator app is set up.", "Set it up anew when you have another phone. Until the new one is confirmed, the old one counts."
 		begin.Text, begin.Primary = "Set it up anew", false
 	}
-	wide := kit.Sheet(kit.SheetOpts{Title: "Authenticator app", Pad: true, Body: templ.Join(paragraph(text), kit.Buttons(begin))})
+	wide := kit.Sheet(kit.SheetOpts{Title: "Authenticator app", Pad: true, Body: templ.Join(kit.Paragraph(text), kit.Buttons(begin))})
 	p.Body = wide
 	if e.TOTP {
 		p.Body = kit.Columns(wide, kit.Confirm(kit.ConfirmOpts{
@@ -159,13 +159,13 @@ func (s *signing) beginApp(w http.ResponseWriter, r *http.Request) error {
 
 func (s *signing) drawSeed(w http.ResponseWriter, r *http.Request, shown signin.Shown, bad *web.Error) error {
 	p := kit.Page{Title: "Authenticator app", Lead: "Scan, then type the code.", Crumbs: crumbs("Authenticator app"), Nav: "/me"}
-	field := kit.Field{Name: "code", Label: "Code that the app shows", Hint: "Six digits. It proves that the app has the key.", Autocomplete: "one-time-code", InputMode: "numeric", Required: true, Max: 10, Mono: true, Narrow: true}
+	field := kit.Code("Six digits that the app shows now. They prove that it has the key.")
 	if bad != nil {
 		p.Status, field.Error = statusOf(bad), bad.Message
 	}
 	form := kit.Form(kit.FormOpts{Action: "/me/app/confirm", Submit: "Confirm", Cancel: "/me", Hidden: map[string]string{"token": shown.Token}, Fields: []kit.Field{field}})
 	p.Body = kit.Columns(
-		kit.Sheet(kit.SheetOpts{Title: "1. Scan", Pad: true, Body: seed(shown.SVG, shown.Key)}),
+		kit.Sheet(kit.SheetOpts{Title: "1. Scan", Pad: true, Body: kit.Seed(shown.SVG, shown.Key)}),
 		kit.Sheet(kit.SheetOpts{Title: "2. Confirm", Pad: true, Body: form}),
 	)
 	return web.Render(w, r, p)
@@ -209,7 +209,7 @@ func (s *signing) recovery(w http.ResponseWriter, r *http.Request) error {
 	if web.Who(r).Holds(authz.Administrator, web.Now(r)) {
 		text += " Your role opens only with a passkey: codes do not replace it."
 	}
-	p.Body = kit.Sheet(kit.SheetOpts{Title: "Recovery codes", Pad: true, Body: templ.Join(paragraph(text), kit.Buttons(kit.Action{Text: "Make new codes", Href: "/me/recovery", Post: true, Primary: true}))})
+	p.Body = kit.Sheet(kit.SheetOpts{Title: "Recovery codes", Pad: true, Body: templ.Join(kit.Paragraph(text), kit.Buttons(kit.Action{Text: "Make new codes", Href: "/me/recovery", Post: true, Primary: true}))})
 	return web.Render(w, r, p)
 }
 

@@ -75,7 +75,7 @@ func (s *signing) newKey(w http.ResponseWriter, r *http.Request) error {
 	return s.fresh(func(w http.ResponseWriter, r *http.Request) error {
 		return web.Render(w, r, kit.Page{
 			Title: "Add a passkey", Lead: "Add a passkey.", Crumbs: crumbs("Add a passkey"), Nav: "/me",
-			Body: kit.Sheet(kit.SheetOpts{Title: "New passkey", Pad: true, Body: passkey(keyForm{
+			Body: kit.Sheet(kit.SheetOpts{Title: "New passkey", Pad: true, Body: kit.Passkey(kit.PasskeyOpts{
 				Kind: "create", Begin: "/me/passkeys/begin", Finish: "/me/passkeys/finish", Submit: "Make a passkey", Nonce: web.Nonce(r),
 				Hint:   "It is kept by this device, a security key you plug in, or your password manager.",
 				Else:   "Open this page in a current browser.",

@@ -81,7 +81,7 @@ func (s *signing) beginLink(w http.ResponseWriter, r *http.Request) error {
 	label := s.SignIn.ProviderLabel()
 	return web.Render(w, r, kit.Page{
 		Title: label, Lead: "On to " + label + ".", Eyebrow: "You come back by yourself.", Bare: true,
-		Body: stacked([]templ.Component{links([]kit.Action{{Text: "Go to " + label, Href: to}, {Text: "Not now", Href: "/me/provider"}})}),
+		Body: kit.Stacked([]templ.Component{links([]kit.Action{{Text: "Go to " + label, Href: to}, {Text: "Not now", Href: "/me/provider"}})}),
 	})
 }
 

@@ -42,7 +42,7 @@ func (u *ui) outsideSheet(r *http.Request, p access.Person, names record.Names, 
 		parts = append(parts, kit.KeyValues([]kit.KV{{Key: "Id there", Value: o.Subject, Mono: true}, {Key: "At", Value: o.Issuer, Mono: true}, {Key: "Linked", Value: kit.Date(o.Made, web.Now(r)) + ", by " + names.Of(o.MadeBy)}}))
 		acts = append(acts, kit.Action{Text: "Unlink", Href: base + "/unlink", Post: true, Icon: "out"})
 	} else {
-		parts = append(parts, pad(paragraph("Not linked: "+label+" does not sign them in. They can link themselves under My security.")))
+		parts = append(parts, pad(kit.Paragraph("Not linked: "+label+" does not sign them in. They can link themselves under My security.")))
 		acts = append(acts, kit.Action{Text: "Link", Href: base, Icon: "link"})
 	}
 	if changes {

@@ -318,5 +318,5 @@ func (u *ui) personActs(p access.Person, changes, elsewhere, weighs bool) templ.
 		}
 		acts = append(acts, kit.Action{Text: "Let in again", Href: base + "/return", Post: true, Icon: "again"})
 	}
-	return kit.Sheet(kit.SheetOpts{Title: "Access", Body: join(pad(paragraph(text)), kit.Acts(acts...))})
+	return kit.Sheet(kit.SheetOpts{Title: "Access", Body: join(pad(kit.Paragraph(text)), kit.Acts(acts...))})
 }

@@ -160,7 +160,7 @@ func (u *ui) showLink(w http.ResponseWriter, r *http.Request, p access.Person, l
 	return web.Render(w, r, kit.Page{
 		Title: "Link for " + p.Name, Lead: "This is the " + what + " of " + p.Name + ".", Rest: "It is shown this once.", Crumbs: []kit.Crumb{peopleCrumb, {Name: p.Name, Href: "/people/" + p.ID.String()}, {Name: "Link"}}, Nav: "/people",
 		Body: join(
-			kit.Sheet(kit.SheetOpts{Title: "The link", Sub: "works once, until " + kit.Clock(l.Until, now), Pad: true, Body: join(kit.Pre("One-time link", []kit.Part{{Text: u.address() + l.Path()}}), paragraph(rest))}),
+			kit.Sheet(kit.SheetOpts{Title: "The link", Sub: "works once, until " + kit.Clock(l.Until, now), Pad: true, Body: join(kit.Pre("One-time link", []kit.Part{{Text: u.address() + l.Path()}}), kit.Paragraph(rest))}),
 			kit.Buttons(kit.Action{Text: "Go to " + p.Name, Href: "/people/" + p.ID.String(), Primary: true}),
 		),
 	})

@@ -93,7 +93,7 @@ func (u *ui) programsPage(r *http.Request, id string, errs map[string]string, wh
 			{Key: "Account made by", Value: names.Of(q.Account.MadeBy)},
 			{Key: "Asked by", Value: names.Of(q.Author.Account) + ", " + kit.Clock(q.MadeAt, now)},
 		}
-		base, answer := programsPath+"/"+q.Object, pad(paragraph("You made this program or asked for it: somebody else decides."))
+		base, answer := programsPath+"/"+q.Object, pad(kit.Paragraph("You made this program or asked for it: somebody else decides."))
 		if q.Bars(handOf(web.Who(r))) == nil {
 			wrong, all := errs, whole
 			if id != q.Object {

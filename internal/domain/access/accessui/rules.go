@@ -35,7 +35,7 @@ func (u *ui) rulesPage(r *http.Request, errs map[string]string, whole string) (k
 		rows = append(rows, kit.Row{Key: x.ID.String(), Cells: []kit.Cell{
 			{Text: x.Word, Mono: true, Sub: originNames[x.Origin]},
 			kit.C(grantWords(authz.Grant{Role: x.Role, Partners: x.Partners, Sites: x.Sites})), kit.C(ends), kit.C(kit.Date(x.Made, now) + ", by " + x.MadeBy),
-			kit.CBody(quickPost("/people/rules/"+x.ID.String()+"/end", "End", "the rule for "+x.Word)),
+			kit.CBody(kit.Quick("/people/rules/"+x.ID.String()+"/end", "End", "the rule for "+x.Word)),
 		}})
 	}
 	grant := u.grantFields(r, false)

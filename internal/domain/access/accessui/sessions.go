@@ -58,7 +58,7 @@ func (u *ui) sessions(w http.ResponseWriter, r *http.Request) error {
 		if x.Bench != "" {
 			from.Text = x.Bench + ", " + x.Device.Name
 		}
-		act := kit.CBody(quickPost("/people/sessions/"+x.ID.String()+"/end", "End", "the session of "+x.Name))
+		act := kit.CBody(kit.Quick("/people/sessions/"+x.ID.String()+"/end", "End", "the session of "+x.Name))
 		if x.Current {
 			act = kit.C("this one")
 		}
@@ -89,7 +89,7 @@ func (u *ui) benchSheet(r *http.Request, benches []access.Bench) templ.Component
 	for _, b := range benches {
 		cells := []kit.Cell{kit.C(b.Name), kit.C(otherwise(b.Site, "no site")), kit.C(kit.Date(b.Made, now) + ", by " + b.MadeBy)}
 		if manages {
-			cells = append(cells, kit.CBody(quickPost("/people/sessions/"+b.ID.String()+"/unpair", "End", "the bench "+b.Name)))
+			cells = append(cells, kit.CBody(kit.Quick("/people/sessions/"+b.ID.String()+"/unpair", "End", "the bench "+b.Name)))
 		}
 		rows = append(rows, kit.Row{Key: b.ID.String(), Cells: cells})
 	}
@@ -123,7 +123,7 @@ func benchPage(r *http.Request, errs map[string]string, whole string) kit.Page {
 	return kit.Page{
 		Title: "Make this device a bench", Lead: "Make this device a shared bench?", Rest: "Sign in on it yourself first: it is the browser you use now.", Crumbs: []kit.Crumb{peopleCrumb, {Name: "Sessions", Href: "/people/sessions"}, {Name: "Bench"}}, Nav: "/people",
 		Body: kit.Sheet(kit.SheetOpts{Title: "The bench", Pad: true, Body: join(
-			paragraph("People follow each other there with their passkeys: each sign-in ends the one before, two minutes without use end it too, and what is done carries the person. Administrator, officer and IT-partner roles give nothing at a bench."),
+			kit.Paragraph("People follow each other there with their passkeys: each sign-in ends the one before, two minutes without use end it too, and what is done carries the person. Administrator, officer and IT-partner roles give nothing at a bench."),
 			kit.Form(kit.FormOpts{Action: "/people/sessions/bench", Fields: kit.WithErrors(fields, errs), Wrong: whole, Submit: "Make it a bench", Cancel: "/people/sessions"}),
 		)}),
 	}

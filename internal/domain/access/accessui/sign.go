@@ -11,15 +11,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/a-h/templ"
-
 	"github.com/labwarden/labwarden/internal/domain/access"
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/signin"
 	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/web"
-	"github.com/labwarden/labwarden/internal/platform/web/kit"
 )
 
 // SignDeps is what the pages of signing in and of one's own security need.
@@ -232,8 +229,3 @@ func proof(r *http.Request) signin.Proof {
 	who := web.Who(r)
 	return signin.Proof{Level: who.Level, FreshAt: who.FreshAt, From: web.From(r), Session: who.Session, Device: access.DeviceOf(r).Name, Bench: who.Bench}
 }
-
-// keyForm is a form of a passkey.
-type keyForm = kit.PasskeyOpts
-
-func passkey(f keyForm) templ.Component { return kit.Passkey(f) }

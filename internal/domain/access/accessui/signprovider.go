@@ -73,7 +73,7 @@ func (f *flow) provider(w http.ResponseWriter, r *http.Request) error {
 	label := f.SignIn.ProviderLabel()
 	return web.Render(w, r, kit.Page{
 		Title: label, Lead: "On to " + label + ".", Eyebrow: "You come back by yourself.", Bare: true,
-		Body: stacked([]templ.Component{links([]kit.Action{{Text: "Go to " + label, Href: to}, {Text: "Sign in another way", Href: with(f.base, web.To(r))}})}),
+		Body: kit.Stacked([]templ.Component{links([]kit.Action{{Text: "Go to " + label, Href: to}, {Text: "Sign in another way", Href: with(f.base, web.To(r))}})}),
 	})
 }
 

@@ -113,7 +113,7 @@ func (f *flow) draw(w http.ResponseWriter, r *http.Request, bad wrong, account s
 	}
 	var parts []templ.Component
 	if f.SignIn.PasskeysWork() == nil {
-		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "With a passkey", Pad: true, Body: passkey(f.key(r, "", "Sign in with the password below."))}))
+		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "With a passkey", Pad: true, Body: kit.Passkey(f.key(r, "", "Sign in with the password below."))}))
 	}
 	if password {
 		var fields []kit.Field
@@ -134,7 +134,7 @@ func (f *flow) draw(w http.ResponseWriter, r *http.Request, bad wrong, account s
 		parts = append(parts, elsewhere)
 	}
 	if f.again && !password {
-		parts = append(parts, paragraph("Lost your passkey? An administrator gives you a link for a new one."))
+		parts = append(parts, kit.Paragraph("Lost your passkey? An administrator gives you a link for a new one."))
 	}
 	if f.again {
 		parts = append(parts, links([]kit.Action{{Text: "Back to Today", Href: "/"}}))
@@ -142,17 +142,17 @@ func (f *flow) draw(w http.ResponseWriter, r *http.Request, bad wrong, account s
 	if f.SignIn.PasskeysWork() != nil && !password {
 		parts = append([]templ.Component{kit.Sheet(kit.SheetOpts{Pad: true, Title: "Not possible here", Body: kit.UnknownState("Passkeys do not work at this address. An administrator sets public_url in the configuration.")})}, parts...)
 	}
-	p.Body = stacked(parts)
+	p.Body = kit.Stacked(parts)
 	return web.Render(w, r, p)
 }
 
 // key is the form of a passkey; second is "1" after the right password.
-func (f *flow) key(r *http.Request, second, otherwise string) keyForm {
+func (f *flow) key(r *http.Request, second, otherwise string) kit.PasskeyOpts {
 	begin := f.base + "/passkey/begin"
 	if second != "" {
 		begin += "?second=" + second
 	}
-	k := keyForm{Kind: "get", Begin: begin, Finish: with(f.base+"/passkey/finish", web.To(r)), Submit: "Sign in with a passkey", Else: otherwise, Nonce: web.Nonce(r)}
+	k := kit.PasskeyOpts{Kind: "get", Begin: begin, Finish: with(f.base+"/passkey/finish", web.To(r)), Submit: "Sign in with a passkey", Else: otherwise, Nonce: web.Nonce(r)}
 	if f.again {
 		k.Submit = "Confirm with a passkey"
 	}
@@ -235,7 +235,9 @@ func (f *flow) drawSecond(w http.ResponseWriter, r *http.Request, way signin.Way
 	switch way {
 	case signin.ByTOTP:
 		p.Lead, title = "Now the code.", "From your authenticator app"
-		o.Fields = []kit.Field{{Name: "code", Label: "Code", Hint: "Six digits. Each is taken once.", Autocomplete: "one-time-code", InputMode: "numeric", Required: true, Max: 10, Mono: true, Narrow: true, Autofocus: true}}
+		field := kit.Code("Six digits. Each is taken once.")
+		field.Autofocus = true
+		o.Fields = []kit.Field{field}
 	case signin.ByRecovery:
 		p.Lead, title = "Now a recovery code.", "From your list"
 		o.Fields = []kit.Field{{Name: "code", Label: "Recovery code", Hint: "Ten characters, such as 7K3MQ-9XDTP. Each is taken once.", Autocomplete: "off", Required: true, Max: 20, Mono: true, Narrow: true, Autofocus: true}}
@@ -243,7 +245,7 @@ func (f *flow) drawSecond(w http.ResponseWriter, r *http.Request, way signin.Way
 	var body templ.Component
 	if way == signin.ByPasskey {
 		p.Lead, title = "Now your passkey.", "With a passkey or hardware key"
-		body = passkey(f.key(r, "1", "Use a recovery code."))
+		body = kit.Passkey(f.key(r, "1", "Use a recovery code."))
 	} else {
 		body = kit.Form(o)
 	}
@@ -255,7 +257,7 @@ func (f *flow) drawSecond(w http.ResponseWriter, r *http.Request, way signin.Way
 		}
 	}
 	others = append(others, kit.Action{Text: "Begin again", Href: with(f.base, web.To(r))})
-	p.Body = stacked([]templ.Component{kit.Sheet(kit.SheetOpts{Title: title, Pad: true, Body: body}), links(others)})
+	p.Body = kit.Stacked([]templ.Component{kit.Sheet(kit.SheetOpts{Title: title, Pad: true, Body: body}), links(others)})
 	return web.Render(w, r, p)
 }
 

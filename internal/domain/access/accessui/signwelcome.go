@@ -82,7 +82,7 @@ func (s *signing) drawWelcome(w http.ResponseWriter, r *http.Request, bad *web.E
 	}
 	p := kit.Page{Title: "Welcome", Lead: "Welcome, " + c.info.Name + ".", Eyebrow: "This link works once, until " + kit.Clock(c.link.Until, web.Now(r)) + ".", Bare: true}
 	fields := []kit.Field{{Name: "called", Label: "Name of this passkey", Hint: "So that you know it again: blue key, work laptop.", Required: true, Max: 60, Spell: true}}
-	k := keyForm{
+	k := kit.PasskeyOpts{
 		Kind: "create", Begin: access.LinkPath + "/passkey/begin", Finish: access.LinkPath + "/passkey/finish", Submit: "Make a passkey", Nonce: web.Nonce(r),
 		Hint: "A passkey is kept by your device, a security key or your password manager. There is nothing to remember, and nobody can trick you out of it.",
 		Else: "Open this link in a current browser.",
@@ -101,12 +101,12 @@ func (s *signing) drawWelcome(w http.ResponseWriter, r *http.Request, bad *web.E
 	k.Fields = fields
 	var parts []templ.Component
 	if err := s.SignIn.PasskeysWork(); err == nil {
-		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "With a passkey", Pad: true, Body: passkey(k)}))
+		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "With a passkey", Pad: true, Body: kit.Passkey(k)}))
 	} else if c.info.MustPasskey {
 		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "Not possible here", Pad: true, Body: kit.UnknownState(sentence(err) + " Your role opens only with a passkey.")}))
 	}
 	if !c.info.MustPasskey {
-		o := kit.FormOpts{Action: access.LinkPath + "/password", Submit: "Set the password", Fields: newPassword(c.info.Account, signin.MinAlone)}
+		o := kit.FormOpts{Action: access.LinkPath + "/password", Submit: "Set the password", Fields: kit.NewPassword("Account", c.info.Account, signin.MinAlone)}
 		if bad != nil {
 			p.Status = statusOf(bad)
 			o.Fields = kit.WithErrors(o.Fields, bad.Fields)
@@ -116,25 +116,13 @@ func (s *signing) drawWelcome(w http.ResponseWriter, r *http.Request, bad *web.E
 		}
 		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "Or with a password", Pad: true, Body: kit.Form(o)}))
 	}
-	p.Body = stacked(parts)
+	p.Body = kit.Stacked(parts)
 	return web.Render(w, r, p)
 }
 
 func sentence(err error) string {
 	text := err.Error()
 	return strings.ToUpper(text[:1]) + text[1:] + "."
-}
-
-// newPassword asks for one. The account goes along, so that a password manager
-// knows what it belongs to.
-func newPassword(account string, least int) []kit.Field {
-	return []kit.Field{
-		{Name: "username", Kind: kit.TextField, Label: "Account", Value: account, Autocomplete: "username", Disabled: true},
-		{
-			Name: "password", Label: "New password", Kind: kit.PasswordField, Autocomplete: "new-password", Required: true,
-			Hint: "At least " + number(least) + " characters; a few words in a row are good. It never has to be changed.",
-		},
-	}
 }
 
 // newcomer is what the first administrator says about themselves.

@@ -150,7 +150,7 @@ func (u *ui) standingSheet(r *http.Request, p access.Person, st access.Standing,
 	}
 	if waits {
 		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "A recovery link is asked for", Body: join(
-			pad(paragraph(names.Of(q.Author.Account)+" asked "+kit.Clock(q.MadeAt, now)+": "+q.Reason+" Ask "+p.Name+", not by mail, whether it is so.")),
+			pad(kit.Paragraph(names.Of(q.Author.Account)+" asked "+kit.Clock(q.MadeAt, now)+": "+q.Reason+" Ask "+p.Name+", not by mail, whether it is so.")),
 			onlyIf(second && q.Bars(handOf(web.Who(r))) == nil, join(
 				kit.Acts(kit.Action{Text: "Make the link", Href: base + "/recover/allow", Post: true, Icon: "link"}),
 				pad(reasonForm(r, base+"/recover/refuse", "Or why not", "Say no", "", nil, "")),
@@ -168,7 +168,7 @@ func (u *ui) standingSheet(r *http.Request, p access.Person, st access.Standing,
 	}
 	if text != "" {
 		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "Confirmed by another", Body: join(
-			pad(paragraph(text)), onlyIf(second, kit.Acts(kit.Action{Text: "Confirm that it is them", Href: base + "/confirm", Post: true, Icon: "access"})),
+			pad(kit.Paragraph(text)), onlyIf(second, kit.Acts(kit.Action{Text: "Confirm that it is them", Href: base + "/confirm", Post: true, Icon: "access"})),
 		)}))
 	}
 	return join(parts...), nil

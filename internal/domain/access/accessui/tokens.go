@@ -223,9 +223,9 @@ func (u *ui) servicePage(r *http.Request, a access.ServiceAccount, waits map[eve
 		}
 		act := kit.C("")
 		if t.In(now) && a.Ended.IsZero() {
-			act = kit.CBody(quickPost("/people/tokens/"+t.ID.String()+"/revoke", "Revoke", "the token "+t.Name))
+			act = kit.CBody(kit.Quick("/people/tokens/"+t.ID.String()+"/revoke", "Revoke", "the token "+t.Name))
 			if waits[t.ID] {
-				act = kit.CBody(join(quickPost("/people/tokens/"+t.ID.String()+"/again", "Ask again", "for a yes to the token "+t.Name), quickPost("/people/tokens/"+t.ID.String()+"/revoke", "Revoke", "the token "+t.Name)))
+				act = kit.CBody(join(kit.Quick("/people/tokens/"+t.ID.String()+"/again", "Ask again", "for a yes to the token "+t.Name), kit.Quick("/people/tokens/"+t.ID.String()+"/revoke", "Revoke", "the token "+t.Name)))
 			}
 		}
 		used := kit.Cell{Text: "never", Zero: true}
@@ -240,7 +240,7 @@ func (u *ui) servicePage(r *http.Request, a access.ServiceAccount, waits map[eve
 	lead := a.Name + " may call the API."
 	if a.Ended.IsZero() {
 		wide = append(wide, u.tokenForm(r, a, base, errs, whole))
-		beside = append(beside, certificateSheet(r, a, base, errs, waits[a.ID]), kit.Sheet(kit.SheetOpts{Title: "End", Body: join(pad(paragraph("Its tokens and its certificate stop working within a second.")), kit.Acts(kit.Action{Text: "End " + a.Name, Href: base + "/end", Icon: "out"}))}))
+		beside = append(beside, certificateSheet(r, a, base, errs, waits[a.ID]), kit.Sheet(kit.SheetOpts{Title: "End", Body: join(pad(kit.Paragraph("Its tokens and its certificate stop working within a second.")), kit.Acts(kit.Action{Text: "End " + a.Name, Href: base + "/end", Icon: "out"}))}))
 	} else {
 		lead = a.Name + " was ended " + kit.Date(a.Ended, now) + "."
 	}
@@ -269,7 +269,7 @@ func certificateSheet(r *http.Request, a access.ServiceAccount, base string, err
 		}
 		state = kit.KeyValues([]kit.KV{{Key: "Public key", Value: access.Fingerprint(a.Key), Mono: true}, {Key: "Its certificate ends", Value: wordDay(a.KeyUntil, "")}, {Key: "Last used", Value: last}})
 		if waits {
-			state = join(state, pad(paragraph("It works once the compliance officer or the laboratory director has said yes.")), kit.Acts(kit.Action{Text: "Ask again", Href: "/people/tokens/" + a.ID.String() + "/again", Post: true, Icon: "again"}))
+			state = join(state, pad(kit.Paragraph("It works once the compliance officer or the laboratory director has said yes.")), kit.Acts(kit.Action{Text: "Ask again", Href: "/people/tokens/" + a.ID.String() + "/again", Post: true, Icon: "again"}))
 		}
 	}
 	fields := []kit.Field{{Name: "certificate", Label: "Client certificate", Kind: kit.TextareaField, Rows: 4, Mono: true, Value: r.PostFormValue("certificate"), Optional: true, Hint: "PEM. It counts by its public key; a renewed one of the same key goes on working. Empty takes it away."}}
@@ -311,7 +311,7 @@ func (u *ui) makeToken(w http.ResponseWriter, r *http.Request) error {
 	return web.Render(w, r, kit.Page{
 		Title: "Token of " + a.Name, Lead: "This is the token of " + a.Name + ".", Rest: "It is shown this once.", Crumbs: []kit.Crumb{peopleCrumb, tokensCrumb, {Name: a.Name, Href: "/people/tokens/" + a.ID.String() + "/account"}, {Name: "Token"}}, Nav: "/people",
 		Body: join(
-			kit.Sheet(kit.SheetOpts{Title: t.Name, Sub: "works until " + wordLastDay(t.Until, ""), Pad: true, Body: join(kit.Pre("Token", []kit.Part{{Text: t.Secret}}), paragraph(how))}),
+			kit.Sheet(kit.SheetOpts{Title: t.Name, Sub: "works until " + wordLastDay(t.Until, ""), Pad: true, Body: join(kit.Pre("Token", []kit.Part{{Text: t.Secret}}), kit.Paragraph(how))}),
 			kit.Buttons(kit.Action{Text: "Go to " + a.Name, Href: "/people/tokens/" + a.ID.String() + "/account", Primary: true}),
 		),
 	})

@@ -69,7 +69,7 @@ func (u *ui) waitSheet(r *http.Request, p access.Person) (templ.Component, error
 		return templ.NopComponent, err
 	}
 	title, text := waitWords(w, web.Now(r))
-	body := pad(paragraph(text + " A passkey lets them in all the same."))
+	body := pad(kit.Paragraph(text + " A passkey lets them in all the same."))
 	if may(r, authz.PeopleChange) && web.Who(r).Person != p.ID {
 		body = join(body, kit.Acts(kit.Action{Text: "Unlock", Href: "/people/" + p.ID.String() + "/unlock", Post: true, Icon: "again"}))
 	}

@@ -13,6 +13,10 @@
 //     one supersedes it; both stay reachable.
 //   - Whoever comes by letter has a code that works once, ends by itself and dies
 //     after ten wrong tries. Nobody gets in with one factor.
+//   - People change their ways to sign in themselves, after they proved anew who they
+//     are, and are never left with less than two factors. Their practice's managers are
+//     told, the laboratory where there is none; who did not expect it locks the person
+//     out until the laboratory writes a letter.
 //   - A session ends when it was not used for a while, when its person is ended or
 //     belongs to no practice any more: at the next request, not later.
 //   - Every row is bound by a tag (Audit), partners_portal_seen apart; see the

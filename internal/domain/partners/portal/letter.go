@@ -285,6 +285,11 @@ func (s *Service) Arrive(ctx context.Context, ticket string, made *signin.Made, 
 			}
 		}
 		now := micro(s.Now())
+		if !c.Person.Entered.IsZero() {
+			if err := s.changed(ctx, tx, c.Person.ID, ByLetter, "", in.Device); err != nil {
+				return err
+			}
+		}
 		if _, err := s.tags.Exec(ctx, tx, taggedLetters, c.letter, "UPDATE partners_portal_letters SET used_at = $1 WHERE id = $2", now, c.letter); err != nil {
 			return err
 		}

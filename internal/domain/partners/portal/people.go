@@ -184,7 +184,7 @@ func (s *Service) ByID(ctx context.Context, id event.ID) (signin.PersonInfo, boo
 
 // InfoOf is what sign-in must know of a person.
 func InfoOf(p *Person) signin.PersonInfo {
-	return signin.PersonInfo{ID: p.ID, Account: p.Account, Name: p.Name, Words: strings.Fields(p.Name), Active: p.Active()}
+	return signin.PersonInfo{ID: p.ID, Account: p.Account, Name: p.Name, Words: strings.Fields(p.Name), Active: p.Active(), MustTwo: true}
 }
 
 func info(p *Person, err error) (signin.PersonInfo, bool, error) {

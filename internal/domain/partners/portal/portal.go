@@ -129,6 +129,7 @@ const (
 	KindMissing   = "portal.missing_said"
 	KindNotOurs   = "portal.wrong_said"
 	KindAnswered  = "portal.answered"
+	KindChange    = "portal.change_answered"
 	KindCopyAsked = "portal.copy_asked"
 	KindCopyLater = "portal.copy_extended"
 	KindCopyDone  = "portal.copy_done"
@@ -177,11 +178,12 @@ var (
 	taggedOrders   = &bus.Tagged{Table: "partners_portal_orders", Key: "item", Columns: []string{"order_key", "partner"}, Many: true}
 	taggedOpenings = &bus.Tagged{Table: "partners_portal_openings", Key: "id", Columns: []string{"item", "partner", "person", "how", "at"}}
 	taggedAsks     = &bus.Tagged{Table: "partners_portal_asks", Key: "id", Columns: []string{"kind", "partner", "item", "person", "from_at", "until_at", "again", "fate", "at", "done_at", "done_by", "outcome"}}
+	taggedChanges  = &bus.Tagged{Table: "partners_portal_changes", Key: "id", Columns: []string{"person", "partner", "what", "way", "device", "at", "answer", "answered_at", "answered_by"}}
 	taggedCopies   = &bus.Tagged{Table: "partners_portal_copies", Key: "id", Columns: []string{"asked_at", "due_at", "extended_at", "made_at", "made_by", "done_at", "done_by", "outcome"}}
 )
 
 func tagged() []*bus.Tagged {
-	return []*bus.Tagged{taggedPeople, taggedMembers, taggedLetters, taggedSessions, taggedItems, taggedOrders, taggedOpenings, taggedAsks, taggedCopies}
+	return []*bus.Tagged{taggedPeople, taggedMembers, taggedLetters, taggedSessions, taggedItems, taggedOrders, taggedOpenings, taggedAsks, taggedChanges, taggedCopies}
 }
 
 // TaggedTables are the tables of this package whose rows carry tags.

@@ -83,9 +83,9 @@ func (s *Service) start(ctx context.Context, tx *store.Tx, in Start) (string, er
 	return token, s.fact(ctx, tx, KindSession, ledger.Pairs{pair("person", p.ID), pair("session", id)}, ledger.Pairs{code("method", in.Method)}, ledger.Number{K: "level", N: int64(in.Level)})
 }
 
-func (s *Service) endSessions(ctx context.Context, tx *store.Tx, why, where string, arg any) error {
+func (s *Service) endSessions(ctx context.Context, tx *store.Tx, why, where string, args ...any) error {
 	var ids, people [][]byte
-	err := tx.Query(ctx, "SELECT id, person FROM partners_portal_sessions WHERE ended_at = 0 AND "+where, []any{arg}, func(row store.Scanner) error {
+	err := tx.Query(ctx, "SELECT id, person FROM partners_portal_sessions WHERE ended_at = 0 AND "+where, args, func(row store.Scanner) error {
 		var id, person []byte
 		err := row.Scan(&id, &person)
 		ids, people = append(ids, id), append(people, person)
@@ -109,6 +109,17 @@ func (s *Service) endSessions(ctx context.Context, tx *store.Tx, why, where stri
 		if err := s.fact(ctx, tx, KindSignedOut, ledger.Pairs{pair("person", person), pair("session", id)}, ledger.Pairs{code("why", why)}); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// EndOthers ends the sessions of a person but one: how they sign in was changed there.
+func (s *Service) EndOthers(ctx context.Context, person, but event.ID) error {
+	err := s.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
+		return s.endSessions(ctx, tx, "how they sign in was changed", "person = $1 AND id <> $2", person[:], but[:])
+	})
+	if err != nil {
+		return fmt.Errorf("end other sessions: %w", err)
 	}
 	return nil
 }

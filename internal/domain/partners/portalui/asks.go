@@ -70,7 +70,7 @@ func (s *site) drawMissing(w http.ResponseWriter, r *http.Request, bad *web.Erro
 		}
 	}
 	wide := kit.Sheet(kit.SheetOpts{Title: "For some days", Pad: true, Body: templ.Join(
-		paragraph("Everything the laboratory has sent you in these days is made new again in your list, and the laboratory looks for what is not there. What it has not released yet is not here: only the laboratory can tell you about that."),
+		kit.Paragraph("Everything the laboratory has sent you in these days is made new again in your list, and the laboratory looks for what is not there. What it has not released yet is not here: only the laboratory can tell you about that."),
 		kit.Form(kit.FormOpts{Action: "/missing", Submit: "We did not get it", Fields: fields}),
 	)})
 	beside := kit.Sheet(kit.SheetOpts{Title: "Told before", Pad: len(items) == 0, Body: kit.Empty("Nothing is open.", nil)})
@@ -137,7 +137,7 @@ func (s *site) drawWrong(w http.ResponseWriter, r *http.Request, bad string) err
 		out.Status = http.StatusUnprocessableEntity
 	}
 	out.Body = kit.Sheet(kit.SheetOpts{Title: "Tell the laboratory", Pad: true, Body: templ.Join(
-		paragraph("It is hidden from everybody of your practice at once, and the laboratory is alarmed. Do not pass it on. If the patient is yours after all, the laboratory shows it again."),
+		kit.Paragraph("It is hidden from everybody of your practice at once, and the laboratory is alarmed. Do not pass it on. If the patient is yours after all, the laboratory shows it again."),
 		kit.Form(kit.FormOpts{Action: "/results/" + id.String() + "/wrong", Submit: "It is not ours: hide it", Cancel: "/results/" + id.String(), Fields: []kit.Field{field}, Bad: true}),
 	)})
 	return web.Render(w, r, out)

@@ -1,6 +1,7 @@
 package portalui_test
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ func TestEveryColumnIsBound(t *testing.T) {
 			b.get(list[0])
 			b.post(list[0] + "/missing")
 			b.post(list[len(list)-1]+"/wrong", "fate", portal.Returned)
+			b.want(b.post("/me/password", "password", "otter blanket seven rivers"), http.StatusSeeOther, "/me")
 		}
 		for _, about := range []string{"one", "two"} {
 			_, err := s.portal.AskCopy(t.Context(), about, s.now().Add(-time.Hour), "r.okafor")

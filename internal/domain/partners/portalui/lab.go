@@ -29,6 +29,7 @@ func LabRoutes(d Deps) []web.Route {
 		{Pattern: "POST /portal/{key}/people/{id}/letter", Needs: authz.PortalInvite, Handle: l.rewrite},
 		{Pattern: "POST /portal/{key}/members/{id}/end", Needs: authz.PortalInvite, Handle: l.end},
 		{Pattern: "POST /portal/{key}/cover", Needs: authz.PortalInvite, Handle: l.cover},
+		{Pattern: "POST /portal/{key}/changes/{id}", Needs: authz.PortalAnswer, Handle: l.settle},
 		{Pattern: "POST /portal/{key}/told/{id}", Needs: authz.PortalAnswer, Handle: l.answerTold},
 		{Pattern: "POST /portal/{key}/items/{id}/release", Needs: authz.PortalAnswer, Handle: l.release},
 		{Pattern: "GET /patient-copies", Needs: authz.PatientCopies, Handle: l.copies},
@@ -122,6 +123,10 @@ func (l lab) practice(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	changes, err := l.Portal.Changes(ctx, key)
+	if err != nil {
+		return err
+	}
 	lead, rest := name+" has opened nothing yet.", ""
 	if len(looks) > 0 {
 		lead, rest = name+" last opened a result at "+kit.Clock(looks[0].At, now)+".", "By "+looks[0].Name+"."
@@ -138,6 +143,9 @@ func (l lab) practice(w http.ResponseWriter, r *http.Request) error {
 		parts = append(parts, l.keptSheet(r, key, kept, now))
 	}
 	parts = append(parts, l.peopleSheet(key, members, letters, invites, now), openingsSheet(looks, now))
+	if len(changes) > 0 {
+		parts = append(parts, l.changedSheet(r, key, changes, now))
+	}
 	var tools templ.Component
 	if invites {
 		tools = kit.Button(kit.Action{Text: "Invite a person", Href: "/portal/" + key + "/invite", Icon: "add", Primary: true})
@@ -146,7 +154,7 @@ func (l lab) practice(w http.ResponseWriter, r *http.Request) error {
 	if invites {
 		beside = append(beside, kit.Sheet(kit.SheetOpts{Title: "Somebody covers", Sub: "it ends by itself", Pad: true, Body: kit.Form(kit.FormOpts{Action: "/portal/" + key + "/cover", Submit: "Let them cover", Fields: coverFields("", "")})}))
 	}
-	return web.Render(w, r, kit.Page{Title: "Portal of " + name, Lead: lead, Rest: rest, Nav: "/portal", Crumbs: []kit.Crumb{{Name: "Portal", Href: "/portal"}, {Name: name}}, Tools: tools, Body: kit.Columns(stacked(parts), stacked(beside))})
+	return web.Render(w, r, kit.Page{Title: "Portal of " + name, Lead: lead, Rest: rest, Nav: "/portal", Crumbs: []kit.Crumb{{Name: "Portal", Href: "/portal"}, {Name: name}}, Tools: tools, Body: kit.Columns(kit.Stacked(parts), kit.Stacked(beside))})
 }
 
 func coverFields(account, until string) []kit.Field {
@@ -176,7 +184,7 @@ func (l lab) peopleSheet(key string, members []portal.Membership, letters map[ev
 				text += " until " + kit.Date(m.Until.Add(-time.Second), now)
 			}
 			if invites {
-				act = kit.CBody(side([]templ.Component{quick("/portal/"+key+"/people/"+m.Person.String()+"/letter", "New letter", "for "+m.Name), quick("/portal/"+key+"/members/"+m.ID.String()+"/end", "End", "the access of "+m.Name)}))
+				act = kit.CBody(kit.Side([]templ.Component{kit.Quick("/portal/"+key+"/people/"+m.Person.String()+"/letter", "New letter", "for "+m.Name), kit.Quick("/portal/"+key+"/members/"+m.ID.String()+"/end", "End", "the access of "+m.Name)}))
 			}
 		}
 		t.Rows = append(t.Rows, kit.Row{Key: m.ID.String(), Cells: []kit.Cell{{Text: m.Name, Sub: "invited by " + m.MadeBy}, kit.CState(state, "", text), act}})
@@ -213,7 +221,7 @@ func (l lab) toldSheet(r *http.Request, key string, told []portal.Told, now time
 		}
 		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: title, Pad: true, Body: templ.Join(body...)}))
 	}
-	return stacked(parts)
+	return kit.Stacked(parts)
 }
 
 func (l lab) keptSheet(r *http.Request, key string, kept []portal.Item, now time.Time) templ.Component {
@@ -222,7 +230,7 @@ func (l lab) keptSheet(r *http.Request, key string, kept []portal.Item, now time
 		x := &kept[i]
 		act := kit.C("")
 		if may(r, authz.PortalAnswer, key) {
-			act = kit.CBody(quick("/portal/"+key+"/items/"+x.ID.String()+"/release", "Show it to them", "number "+itoa(i+1)))
+			act = kit.CBody(kit.Quick("/portal/"+key+"/items/"+x.ID.String()+"/release", "Show it to them", "number "+itoa(i+1)))
 		}
 		t.Rows = append(t.Rows, kit.Row{Key: x.ID.String(), At: x.Urgent, Cells: []kit.Cell{{Text: kit.Clock(x.Placed, now), Href: "/results/" + x.Message.String()}, kit.C(x.Withheld), act}})
 	}
@@ -274,15 +282,15 @@ func (l lab) drawLetter(w http.ResponseWriter, r *http.Request, practice string,
 	return web.Render(w, r, kit.Page{
 		Title: "Letter", Lead: "Laboratory results for " + practice, Rest: "for " + x.Person.Name, Bare: true, Tools: templ.Join(kit.PrintButton("Print the letter"), kit.Button(kit.Action{Text: "Back", Href: "/portal/" + x.Partner})),
 		Body: kit.PrintSheet([]kit.KV{{Key: "From", Value: l.Lab() + ", " + orNone(l.Phone())}, {Key: "Date", Value: web.Now(r).In(l.Zone).Format("2 January 2006")}}, templ.Join(
-			paragraph("Dear "+x.Person.Name+","),
-			paragraph("from now on you open our results for "+practice+" in a browser. You need no program and no mail."),
-			steps([]string{
+			kit.Paragraph("Dear "+x.Person.Name+","),
+			kit.Paragraph("from now on you open our results for "+practice+" in a browser. You need no program and no mail."),
+			kit.Numbered([]string{
 				"Open " + kit.Mono(l.Address()) + " and choose " + kit.Strong("Type the code of a letter") + ".",
 				"Type this code: " + kit.Strong(x.Code) + ". It works once, until " + x.Until.In(l.Zone).Format("2 January 2006") + ".",
 				"Choose how you sign in from then on: a passkey (nothing to remember, no phone needed), or a password of 15 characters and an authenticator app. Your sign-in name is " + kit.Mono(x.Person.Account) + ".",
 			}),
-			paragraph("The code is for you alone: every result that is opened stands under your name. If it does not work, or somebody else has seen it, call us: we write another."),
-			paragraph("We phone you about critical results, as always. The portal does not replace the call."),
+			kit.Paragraph("The code is for you alone: every result that is opened stands under your name. If it does not work, or somebody else has seen it, call us: we write another."),
+			kit.Paragraph("We phone you about critical results, as always. The portal does not replace the call."),
 		), ""),
 	})
 }

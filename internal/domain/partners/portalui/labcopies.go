@@ -44,7 +44,7 @@ func (l lab) drawCopies(w http.ResponseWriter, r *http.Request, bad *web.Error) 
 			{Value: portal.CopyGiven, Text: "The patient has it"}, {Value: portal.CopyDenied, Text: "Denied in writing, with the reason"}, {Value: portal.CopyTaken, Text: "The patient took it back"},
 		}}}}))
 		if c.Extended.IsZero() && now.Before(c.Due) {
-			body = append(body, quick("/patient-copies/"+c.ID.String()+"/extend", "30 more days", "for request "+itoa(i+1)+": the patient was told why in writing"))
+			body = append(body, kit.Quick("/patient-copies/"+c.ID.String()+"/extend", "30 more days", "for request "+itoa(i+1)+": the patient was told why in writing"))
 		}
 		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: title, Sub: note, Pad: true, Body: templ.Join(body...)}))
 	}
@@ -67,9 +67,9 @@ func (l lab) drawCopies(w http.ResponseWriter, r *http.Request, bad *web.Error) 
 		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "Open", Pad: true, Body: kit.Empty("No request is open.", nil)}))
 	}
 	parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "Done lately", Body: kit.DataTable(t)}))
-	out.Body = kit.Columns(stacked(parts), stacked([]templ.Component{
+	out.Body = kit.Columns(kit.Stacked(parts), kit.Stacked([]templ.Component{
 		kit.Sheet(kit.SheetOpts{Title: "A patient asks", Pad: true, Body: kit.Form(kit.FormOpts{Action: "/patient-copies", Submit: "Open the request", Fields: fields})}),
-		kit.Sheet(kit.SheetOpts{Title: "The clock", Pad: true, Body: paragraph("Law: 30 days from the day the request came, and once 30 more where the patient is told the reason and the new day in writing within the first 30 (45 CFR 164.524(b)(2)). Your state may give less.")}),
+		kit.Sheet(kit.SheetOpts{Title: "The clock", Pad: true, Body: kit.Paragraph("Law: 30 days from the day the request came, and once 30 more where the patient is told the reason and the new day in writing within the first 30 (45 CFR 164.524(b)(2)). Your state may give less.")}),
 	}))
 	return web.Render(w, r, out)
 }

@@ -44,11 +44,22 @@ type apiKept struct {
 	Result string    `json:"result" doc:"the message's id"`
 }
 
+type apiChange struct {
+	ID     string    `json:"id"`
+	At     time.Time `json:"at"`
+	Person string    `json:"person"`
+	Name   string    `json:"name"`
+	What   string    `json:"what" doc:"added, changed, removed or letter"`
+	Way    string    `json:"way,omitempty"`
+	Answer string    `json:"answer,omitempty" doc:"known or unexpected by the practice, settled by the laboratory; absent: nobody has answered"`
+}
+
 type portalOut struct {
 	People   []apiMember  `json:"people"`
 	Openings []apiOpening `json:"openings" doc:"the last 50, newest first"`
 	Told     []apiTold    `json:"told" doc:"what the practice told and nobody has answered"`
 	Kept     []apiKept    `json:"kept" doc:"what rules keep back"`
+	Changes  []apiChange  `json:"changes" doc:"of how its people sign in, the last 30 days"`
 }
 
 type ofPractice struct {
@@ -127,6 +138,7 @@ func (l lab) ops() []web.Route {
 		web.Op[personIn, letterOut]{Pattern: "POST /api/v1/portal/{key}/people/{id}/letter", Needs: authz.PortalInvite, Tag: tag, Summary: "Write another letter for a person", Do: l.opRewrite}.Route(),
 		web.Op[personIn, noted]{Pattern: "POST /api/v1/portal/{key}/members/{id}/end", Needs: authz.PortalInvite, Tag: tag, Summary: "End a person's access to a practice", Do: l.opEnd}.Route(),
 		web.Op[coverIn, noted]{Pattern: "POST /api/v1/portal/{key}/cover", Needs: authz.PortalInvite, Tag: tag, Summary: "Let a person cover for a time", Do: l.opCover}.Route(),
+		web.Op[personIn, noted]{Pattern: "POST /api/v1/portal/{key}/changes/{id}", Needs: authz.PortalAnswer, Tag: tag, Summary: "Say that a change of how somebody signs in is settled", Do: l.opSettle}.Route(),
 		web.Op[toldIn, noted]{Pattern: "POST /api/v1/portal/{key}/told/{id}", Needs: authz.PortalAnswer, Tag: tag, Summary: "Say what came of what a practice told", Do: l.opTold}.Route(),
 		web.Op[personIn, noted]{Pattern: "POST /api/v1/portal/{key}/items/{id}/release", Needs: authz.PortalAnswer, Tag: tag, Summary: "Show a practice what a rule keeps back", Do: l.opRelease}.Route(),
 		web.Op[nothing, copiesOut]{Pattern: "GET /api/v1/patient-copies", Needs: authz.PatientCopies, Tag: copies, Summary: "Patients who wait for a copy of their results", Do: l.opCopies}.Route(),
@@ -144,7 +156,7 @@ func at(t time.Time) *time.Time {
 }
 
 func (l lab) opPractice(r *http.Request, _ ofPractice) (portalOut, error) {
-	out := portalOut{People: []apiMember{}, Openings: []apiOpening{}, Told: []apiTold{}, Kept: []apiKept{}}
+	out := portalOut{People: []apiMember{}, Openings: []apiOpening{}, Told: []apiTold{}, Kept: []apiKept{}, Changes: []apiChange{}}
 	key, _, err := l.key(r, authz.PortalSee)
 	if err != nil {
 		return out, err
@@ -182,6 +194,14 @@ func (l lab) opPractice(r *http.Request, _ ofPractice) (portalOut, error) {
 	for i := range kept {
 		x := &kept[i]
 		out.Kept = append(out.Kept, apiKept{x.ID.String(), x.Placed, x.Withheld, x.Message.String()})
+	}
+	if err != nil {
+		return out, err
+	}
+	changes, err := l.Portal.Changes(ctx, key)
+	for i := range changes {
+		c := &changes[i]
+		out.Changes = append(out.Changes, apiChange{c.ID.String(), c.At, c.Person.String(), c.Name, c.What, c.Way, c.Answer})
 	}
 	return out, err
 }
@@ -236,6 +256,14 @@ func (l lab) opCover(r *http.Request, v coverIn) (noted, error) {
 	key, _, err := l.key(r, authz.PortalInvite)
 	if err == nil {
 		err = l.Portal.Lend(r.Context(), key, v.Account, v.Until, web.Who(r).Account)
+	}
+	return noted{err == nil}, err
+}
+
+func (l lab) opSettle(r *http.Request, _ personIn) (noted, error) {
+	key, id, err := l.keyID(r, authz.PortalAnswer)
+	if err == nil {
+		err = l.Portal.SettleChange(r.Context(), key, id, web.Who(r).Account)
 	}
 	return noted{err == nil}, err
 }

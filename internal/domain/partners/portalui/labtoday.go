@@ -15,6 +15,7 @@ import (
 func Today(d Deps, unopened func() map[string]time.Duration) []today.Source {
 	return []today.Source{
 		{Name: "what practices told in the portal", Needs: authz.PortalSee, Look: d.lookTold},
+		{Name: "changes of how people of practices sign in", Needs: authz.PortalSee, Look: d.lookChanges},
 		{Name: "what rules keep from the portal", Needs: authz.PortalAnswer, Look: d.lookKept},
 		{Name: "results nobody opened in the portal", Needs: authz.PortalSee, Look: func(ctx context.Context, _ *authz.Subject, now time.Time) ([]today.Item, error) {
 			return d.lookUnopened(ctx, unopened(), now)
@@ -36,6 +37,25 @@ func (d Deps) lookTold(ctx context.Context, _ *authz.Subject, _ time.Time) ([]to
 		if t.Kind == portal.NotOurs {
 			x.State, x.Rank, x.Title = kit.Stopped, today.RankPatient, names[t.Partner]+" says: not our patient"
 			x.Text = "The result is hidden there. Find out whose it is, whether more went wrong, and whether it was a disclosure."
+		}
+		out = append(out, x)
+	}
+	return out, err
+}
+
+func (d Deps) lookChanges(ctx context.Context, _ *authz.Subject, _ time.Time) ([]today.Item, error) {
+	list, err := d.Portal.ForLab(ctx)
+	var out []today.Item
+	for i := range list {
+		c := &list[i]
+		name := d.Portal.Settings().Partners[c.Partner]
+		x := today.Item{
+			State: kit.Warn, Rank: today.RankSoon, Title: c.Name + " of " + name + " changed how they sign in", Text: changeWords(c) + ". Nobody else there looks after colleagues: call them and ask.",
+			Action: kit.Action{Text: "Look", Href: "/portal/" + c.Partner}, Since: c.At, Needs: authz.PortalSee, Partner: c.Partner,
+		}
+		if c.Answer == portal.Unexpected {
+			x.State, x.Rank, x.Title = kit.Stopped, today.RankPerson, name+" did not expect how "+c.Name+" signs in now"
+			x.Text = "They are locked out. Call them, look at what was opened since, and write a new letter when it is clear who has it."
 		}
 		out = append(out, x)
 	}

@@ -32,7 +32,7 @@ func (s *site) drawLetter(w http.ResponseWriter, r *http.Request, bad *web.Error
 	if bad != nil {
 		o.Wrong, p.Status = bad.Message, statusOf(bad)
 	}
-	p.Body = stacked([]templ.Component{kit.Sheet(kit.SheetOpts{Title: "From the laboratory's letter", Pad: true, Body: kit.Form(o)}), kit.Buttons(kit.Action{Text: "I have signed in here before", Href: "/sign-in"})})
+	p.Body = kit.Stacked([]templ.Component{kit.Sheet(kit.SheetOpts{Title: "From the laboratory's letter", Pad: true, Body: kit.Form(o)}), kit.Buttons(kit.Action{Text: "I have signed in here before", Href: "/sign-in"})})
 	return web.Render(w, r, p)
 }
 
@@ -98,7 +98,7 @@ func (s *site) drawWay(w http.ResponseWriter, r *http.Request, c *portal.Comer, 
 		}
 	}
 	parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "Or with a password and an authenticator app on your phone", Pad: true, Body: kit.Form(o)}))
-	p.Body = stacked(parts)
+	p.Body = kit.Stacked(parts)
 	return web.Render(w, r, p)
 }
 
@@ -133,12 +133,12 @@ func (s *site) letterPassword(w http.ResponseWriter, r *http.Request) error {
 
 func (s *site) drawSeed(w http.ResponseWriter, r *http.Request, c *portal.Comer, shown signin.Shown, bad *web.Error) error {
 	p := kit.Page{Title: "Authenticator app", Lead: "Scan, then type the code.", Eyebrow: "The last step, " + c.Person.Name + ".", Bare: true}
-	field := codeField("Six digits that the app shows now.")
+	field := kit.Code("Six digits that the app shows now.")
 	if bad != nil {
 		p.Status, field.Error = statusOf(bad), bad.Message
 	}
-	p.Body = stacked([]templ.Component{
-		kit.Sheet(kit.SheetOpts{Title: "1. Scan", Pad: true, Body: seed(shown.SVG, shown.Key)}),
+	p.Body = kit.Stacked([]templ.Component{
+		kit.Sheet(kit.SheetOpts{Title: "1. Scan", Pad: true, Body: kit.Seed(shown.SVG, shown.Key)}),
 		kit.Sheet(kit.SheetOpts{Title: "2. Type the code", Pad: true, Body: kit.Form(kit.FormOpts{Action: "/letter/app", Submit: "Sign in", Cancel: "/letter/way", Hidden: map[string]string{"token": shown.Token}, Fields: []kit.Field{field}})}),
 	})
 	return web.Render(w, r, p)
@@ -149,22 +149,12 @@ func (s *site) letterApp(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return err
 	}
-	ctx, token := r.Context(), r.FormValue("token")
-	err = s.SignIn.ConfirmTOTP(ctx, c.Person.ID, s.proof(r), token, r.FormValue("code"))
-	var refused *signin.Refused
-	if errors.As(err, &refused) && refused.Reason != signin.Gone {
-		shown, again := s.SignIn.Again(ctx, c.Person.ID, token)
-		if again != nil {
-			return again
-		}
-		e := Kinds(err)
-		if refused.Reason == signin.NoMatch {
-			e.Message = "That code did not match. Wait for the next one, and look whether the phone's clock is right."
-		}
-		return s.drawSeed(w, r, &c, shown, e)
-	}
+	shown, e, err := s.seedAgain(r, c.Person.ID, s.SignIn.ConfirmTOTP(r.Context(), c.Person.ID, s.proof(r), r.FormValue("token"), r.FormValue("code")))
 	if err != nil {
 		return err
+	}
+	if e != nil {
+		return s.drawSeed(w, r, &c, shown, e)
 	}
 	return s.arrive(w, r, nil, authz.LevelTwo, "password-totp")
 }

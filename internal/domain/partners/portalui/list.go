@@ -20,16 +20,13 @@ func (s *site) ownRoutes() []web.Route {
 	}
 	batch := own("POST /fetch", s.fetch)
 	batch.Stream = true
-	key := own("POST /me/passkey/finish", s.keyAdd)
-	key.MaxBody = maxAnswer
-	return []web.Route{
+	return append([]web.Route{
 		own("GET /{$}", s.list), batch,
 		own("GET /results/{id}", s.result), own("GET /results/{id}/pdf", s.pdf), own("GET /results/{id}/documents/{n}", s.document), own("GET /results/{id}/message", s.message),
 		own("POST /results/{id}/missing", s.missingOne), own("GET /results/{id}/wrong", s.wrongPage), own("POST /results/{id}/wrong", s.wrongSaid),
 		own("GET /missing", s.missingPage), own("POST /missing", s.missingSaid),
-		own("GET /colleagues", s.colleagues), own("POST /colleagues", s.lend), own("POST /colleagues/{id}/end", s.unlend),
-		own("GET /me", s.me), own("POST /me/passkey/begin", s.keyMore), key,
-	}
+		own("GET /colleagues", s.colleagues), own("POST /colleagues", s.lend), own("POST /colleagues/{id}/end", s.unlend), own("POST /changes/{id}", s.answerChange),
+	}, s.meRoutes(own)...)
 }
 
 const listSize = 50
@@ -94,7 +91,14 @@ func (s *site) list(w http.ResponseWriter, r *http.Request) error {
 		show = "all"
 	}
 	tabs := []kit.Tab{{Name: "New", Href: link("new", 0), Current: !a.All, Count: page.Fresh}, {Name: "All", Href: link("all", 0), Current: a.All}}
+	asked, err := s.asksManager(r, p)
+	if err != nil {
+		return err
+	}
 	parts := []templ.Component{s.critical(), kit.Tabs("Which results", tabs)}
+	if asked != nil {
+		parts = append([]templ.Component{asked}, parts...)
+	}
 	if several {
 		parts = append(parts, s.practices(p, a))
 	}
@@ -187,6 +191,6 @@ func (s *site) fetchSheet(p *portal.Person, partner string) templ.Component {
 		f.Hidden["of"] = partner
 	}
 	return kit.Sheet(kit.SheetOpts{Title: "For your own system", Sub: "save the file in its import folder", Pad: true, Body: templ.Join(
-		paragraph("Everything that is new, as the laboratory sent it, oldest first. What is in the file counts as fetched by you."), kit.Form(f),
+		kit.Paragraph("Everything that is new, as the laboratory sent it, oldest first. What is in the file counts as fetched by you."), kit.Form(f),
 	)})
 }

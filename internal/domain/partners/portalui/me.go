@@ -1,8 +1,8 @@
 package portalui
 
 import (
-	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/a-h/templ"
@@ -13,6 +13,44 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/web/kit"
 )
 
+func (s *site) meRoutes(own func(string, web.Handler) web.Route) []web.Route {
+	finish := own("POST /me/passkeys/finish", s.finishKey)
+	finish.MaxBody = maxAnswer
+	return append([]web.Route{
+		own("GET /me", s.me),
+		own("GET /me/passkeys/new", s.offer(s.newKey)), own("POST /me/passkeys/begin", s.beginKey), finish,
+		own("GET /me/passkeys/{id}", s.offer(s.oneKey)), own("POST /me/passkeys/{id}/name", s.nameKey), own("POST /me/passkeys/{id}/remove", s.removeKey),
+		own("GET /me/password", s.offer(s.passwordPage)), own("POST /me/password", s.setPassword), own("POST /me/password/remove", s.removePassword),
+		own("GET /me/app", s.offer(s.app)), own("POST /me/app", s.beginApp), own("POST /me/app/confirm", s.confirmApp), own("POST /me/app/remove", s.removeApp),
+	}, s.confirmRoutes(own)...)
+}
+
+// proved is how well the person of the session has proved who they are.
+func proved(r *http.Request) signin.Proof {
+	who := web.Who(r)
+	return signin.Proof{Level: who.Level, FreshAt: who.FreshAt, From: web.From(r), Session: who.Session, Device: device(r)}
+}
+
+// offer asks for a fresh proof before a page offers a change: whoever has to confirm
+// first is led there and back by a GET.
+func (s *site) offer(h web.Handler) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := s.SignIn.MayOffer(r.Context(), web.Who(r).Person, proved(r)); err != nil {
+			return err
+		}
+		return h(w, r)
+	}
+}
+
+// changed ends what else is signed in as the person, and says what was done.
+func (s *site) changed(w http.ResponseWriter, r *http.Request, said string) error {
+	who := web.Who(r)
+	if err := s.Portal.EndOthers(r.Context(), who.Person, who.Session); err != nil {
+		return err
+	}
+	return web.Done(w, r, "/me", said+" Where else you were signed in, you are not any more. Your practice sees that it was changed.")
+}
+
 func (s *site) me(w http.ResponseWriter, r *http.Request) error {
 	p, err := s.person(r)
 	if err != nil {
@@ -22,185 +60,118 @@ func (s *site) me(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	now := web.Now(r)
-	var items []kit.Check
-	for _, k := range e.Passkeys {
-		items = append(items, kit.Check{State: kit.Fine, Title: "Passkey " + k.Name, Text: "made " + kit.Clock(k.Made, now)})
+	changes, err := s.Portal.ChangesOf(r.Context(), p.ID)
+	if err != nil {
+		return err
 	}
-	if e.Password && e.TOTP {
-		items = append(items, kit.Check{State: kit.Fine, Title: "Password and authenticator app", Text: "since " + kit.Clock(e.TOTPSince, now)})
-	}
-	wide := []templ.Component{kit.Sheet(kit.SheetOpts{Title: "How you sign in", Sub: "your sign-in name is " + p.Account, Body: kit.Checks(items)})}
-	if s.SignIn.PasskeysWork() == nil {
-		wide = append(wide, kit.Sheet(kit.SheetOpts{Title: "Add a passkey", Pad: true, Body: kit.Passkey(kit.PasskeyOpts{
-			Kind: "create", Begin: "/me/passkey/begin", Finish: "/me/passkey/finish", Submit: "Make a passkey", Nonce: web.Nonce(r), Else: "Ask the laboratory for a letter when you need another way in.",
-			Fields: []kit.Field{{Name: "called", Label: "Name of this passkey", Hint: "So that you know it again.", Required: true, Max: 60, Spell: true}},
-			Hint:   "It is asked for within ten minutes of your sign-in. Sign out and in again if it is refused.",
-		})}))
-	}
-	names := s.Portal.Settings().Partners
+	now, names := web.Now(r), s.Portal.Settings().Partners
 	var of []kit.KV
 	for _, m := range p.Members {
-		kind := map[string]string{portal.Member: "opens results", portal.Manager: "opens results, and lets colleagues cover", portal.Cover: "covers until " + kit.Date(m.Until.Add(-time.Second), now)}[m.Kind]
+		kind := map[string]string{portal.Member: "opens results", portal.Manager: "opens results, and looks after colleagues", portal.Cover: "covers until " + kit.Date(m.Until.Add(-time.Second), now)}[m.Kind]
 		of = append(of, kit.KV{Key: names[m.Partner], Value: kind})
 	}
+	beside := []templ.Component{
+		passwordSheet(e, now), kit.Sheet(kit.SheetOpts{Title: "Where you belong", Sub: "your sign-in name is " + p.Account, Body: kit.KeyValues(of)}),
+		kit.Paragraph("Lost a phone or a key, or somebody knows your password? Call the laboratory: " + s.phone() + ". It writes you a new letter, and everything before stops working."),
+	}
+	lead, rest := meWords(e)
 	return web.Render(w, r, kit.Page{
-		Title: "My security", Lead: "This is how you sign in.", Nav: "/me",
-		Body: kit.Columns(stacked(wide), stacked([]templ.Component{kit.Sheet(kit.SheetOpts{Title: "Where you belong", Body: kit.KeyValues(of)}), paragraph("Lost a phone or a key, or somebody knows your password? Call the laboratory: " + s.phone() + ". It writes you a new letter, and everything before stops working.")})),
+		Title: "My security", Lead: lead, Rest: rest, Nav: "/me",
+		Body: kit.Columns(kit.Stacked([]templ.Component{s.keysSheet(e, now), ownChanges(changes, now)}), kit.Stacked(beside)),
 	})
 }
 
-// fresh is the proof of the session: a new way to sign in asks for a sign-in that is
-// not old.
-func (s *site) fresh(r *http.Request) signin.Proof {
-	who := web.Who(r)
-	return signin.Proof{Level: who.Level, FreshAt: who.FreshAt, From: web.From(r), Session: who.Session, Device: device(r)}
-}
-
-func (s *site) keyMore(w http.ResponseWriter, r *http.Request) error {
-	var in struct {
-		Called string `json:"called"`
-	}
-	err := read(r, &in)
-	if err == nil {
-		err = signin.CheckName(in.Called)
-	}
-	if err != nil {
-		return answer(w, nil, err)
-	}
-	c, err := s.SignIn.BeginPasskey(r.Context(), web.Who(r).Person, s.fresh(r))
-	return answer(w, c, stale(err))
-}
-
-func (s *site) keyAdd(w http.ResponseWriter, r *http.Request) error {
-	var in struct {
-		Called string          `json:"called"`
-		Token  string          `json:"token"`
-		Answer json.RawMessage `json:"answer"`
-	}
-	if err := read(r, &in); err != nil {
-		return answer(w, nil, err)
-	}
-	_, err := s.SignIn.FinishPasskey(r.Context(), web.Who(r).Person, s.fresh(r), in.Token, in.Called, in.Answer)
-	return answer(w, map[string]string{"to": "/me"}, stale(err))
-}
-
-// stale says what to do about a proof that is too old.
-func stale(err error) error {
-	if err == nil || Kinds(err) != nil {
-		return err
-	}
-	return &web.Error{Kind: web.KindConflict, Message: "Sign out and in again first: a new way to sign in asks for a sign-in of the last minutes."}
-}
-
-func (s *site) colleagues(w http.ResponseWriter, r *http.Request) error {
-	return s.drawColleagues(w, r, nil)
-}
-
-func (s *site) drawColleagues(w http.ResponseWriter, r *http.Request, bad *web.Error) error {
-	p, err := s.person(r)
-	if err != nil {
-		return err
-	}
-	names, now := s.Portal.Settings().Partners, web.Now(r)
-	var parts []templ.Component
-	for _, key := range p.Partners() {
-		if _, manages := p.Of(key); !manages {
-			continue
-		}
-		all, err := s.Portal.Members(r.Context(), key)
-		if err != nil {
-			return err
-		}
-		t := kit.Table{Caption: "People of " + names[key], Empty: "Nobody.", Columns: []kit.Column{{Name: "Name"}, {Name: "As"}, {Name: "Until"}, {Name: "Act"}}}
-		for i := range all {
-			m := &all[i]
-			if !m.In(now) {
-				continue
-			}
-			until, act := "no end", kit.C("")
-			if !m.Until.IsZero() {
-				until = kit.Date(m.Until.Add(-time.Second), now)
-			}
-			if m.Kind == portal.Cover {
-				act = kit.CBody(quick("/colleagues/"+m.ID.String()+"/end?of="+key, "End it", "for "+m.Name))
-			}
-			t.Rows = append(t.Rows, kit.Row{Key: m.ID.String(), Cells: []kit.Cell{kit.C(m.Name), kit.C(kindWords[m.Kind]), kit.C(until), act}})
-		}
-		t.Total = len(t.Rows)
-		o := kit.FormOpts{Action: "/colleagues", Submit: "Let them cover", Hidden: map[string]string{"of": key}, Fields: []kit.Field{
-			{Name: "account", Label: "Their sign-in name", Hint: "They tell you; it stands on their letter. They sign in as always and find your practice beside their own.", Required: true, Max: 64, Value: r.FormValue("account"), ID: "account-" + key},
-			{Name: "until", Label: "Last day", Kind: kit.DateField, Required: true, Narrow: true, Value: r.FormValue("until"), ID: "until-" + key},
-		}}
-		if bad != nil && r.FormValue("of") == key {
-			o.Fields = kit.WithErrors(o.Fields, bad.Fields)
-		}
-		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: names[key], Body: kit.DataTable(t)}), kit.Sheet(kit.SheetOpts{Title: "Somebody covers for you", Sub: "it ends by itself", Pad: true, Body: kit.Form(o)}))
-	}
-	if len(parts) == 0 {
-		return web.NotFound("Your laboratory has not asked you to look after colleagues. It does that itself: " + s.phone() + ".")
-	}
-	out := kit.Page{Title: "Colleagues", Lead: "Who of your practice opens results.", Rest: "New people get a letter from the laboratory.", Nav: "/colleagues", Body: stacked(parts)}
-	if bad != nil {
-		out.Status = statusOf(bad)
-	}
-	return web.Render(w, r, out)
-}
-
-var kindWords = map[string]string{portal.Member: "opens results", portal.Manager: "manager", portal.Cover: "covers"}
-
-// managed says whether the person manages the practice that a form names.
-func (s *site) managed(r *http.Request) (*portal.Person, string, error) {
-	p, err := s.person(r)
-	if err != nil {
-		return nil, "", err
-	}
-	of := r.FormValue("of")
-	if _, manages := p.Of(of); !manages {
-		return nil, "", web.NotFound(noResult)
-	}
-	return p, of, nil
-}
-
-func (s *site) lend(w http.ResponseWriter, r *http.Request) error {
-	p, of, err := s.managed(r)
-	if err != nil {
-		return err
-	}
-	until, err := time.ParseInLocation(time.DateOnly, r.FormValue("until"), s.Zone)
-	if err == nil {
-		until = until.AddDate(0, 0, 1)
-	}
-	if err := s.Portal.Lend(r.Context(), of, r.FormValue("account"), until, "portal:"+p.Account); err != nil {
-		e, err := told(err)
-		if err != nil {
-			return err
-		}
-		return s.drawColleagues(w, r, e)
-	}
-	return web.Done(w, r, "/colleagues", "They find your practice's results when they sign in next. It ends by itself.")
-}
-
-func (s *site) unlend(w http.ResponseWriter, r *http.Request) error {
-	p, of, err := s.managed(r)
-	if err != nil {
-		return err
-	}
-	id, err := idOf(r, "id")
-	if err != nil {
-		return err
-	}
-	all, err := s.Portal.Members(r.Context(), of)
-	if err != nil {
-		return err
-	}
-	for i := range all {
-		if m := &all[i]; m.ID == id && m.Kind == portal.Cover && m.Ended.IsZero() {
-			if err := s.Portal.Leave(r.Context(), of, id, "portal:"+p.Account); err != nil {
-				return err
-			}
-			return web.Done(w, r, "/colleagues", "They no longer see your practice's results.")
+// meWords is the answer of the page.
+func meWords(e signin.Enrolled) (lead, rest string) {
+	strong := 0
+	for _, k := range e.Passkeys {
+		if !k.Cloned {
+			strong++
 		}
 	}
-	return web.NotFound(noResult)
+	switch {
+	case strong > 1 || strong == 1 && e.Password && e.TOTP:
+		return "You have more than one way to sign in.", "If you lose one, the other lets you in."
+	case strong == 1:
+		return "You sign in with a passkey.", "Add a second one, in case you lose it."
+	}
+	return "You sign in with a password and a code.", "A passkey is safer and quicker."
+}
+
+// keysSheet lists one's passkeys.
+func (s *site) keysSheet(e signin.Enrolled, now time.Time) templ.Component {
+	t := kit.Table{Caption: "Your passkeys", Columns: []kit.Column{{Name: "Passkey"}, {Name: "Made"}, {Name: "Last used"}}, Total: len(e.Passkeys), Empty: "You have no passkey yet. It is the safest way to sign in, and the quickest."}
+	for _, k := range e.Passkeys {
+		used, sub := "never", "on one device only"
+		if !k.Used.IsZero() {
+			used = kit.Ago(k.Used, now)
+		}
+		if k.Synced {
+			sub = "also kept by its maker's cloud"
+		}
+		cell := kit.Cell{Text: k.Name, Sub: sub, Href: "/me/passkeys/" + k.ID.String()}
+		if k.Cloned {
+			stopped := kit.Stopped
+			cell.State, cell.Word, cell.Sub = &stopped, "Stopped", "It was copied, so it is no longer taken. Remove it."
+		}
+		t.Rows = append(t.Rows, kit.Row{Key: k.ID.String(), At: k.Cloned, Cells: []kit.Cell{cell, kit.C(kit.Date(k.Made, now)), kit.C(used)}})
+	}
+	o := kit.SheetOpts{Title: "Passkeys", Sub: "and security keys", Body: kit.DataTable(t)}
+	if s.SignIn.PasskeysWork() == nil {
+		o.More = &kit.Action{Text: "Add a passkey", Href: "/me/passkeys/new"}
+	}
+	return kit.Sheet(o)
+}
+
+// passwordSheet is how password and app stand.
+func passwordSheet(e signin.Enrolled, now time.Time) templ.Component {
+	password := kit.LedgerItem{Name: "Password", Href: "/me/password", State: kit.Unknown, Word: "Not set", Value: "none", Text: "You need none beside a passkey."}
+	if e.Password {
+		password.State, password.Word, password.Value, password.Text = kit.Fine, "Set", "since "+kit.Date(e.PasswordChanged, now), "It never has to be changed, unless somebody else knows it."
+		if !e.TOTP {
+			password.State, password.Word, password.Text = kit.Unknown, "Not enough", "Alone it opens nothing: set up an authenticator app, or use it before your passkey."
+		}
+	}
+	app := kit.LedgerItem{Name: "Authenticator app", Href: "/me/app", State: kit.Unknown, Word: "Not set up", Value: "none", Text: "It gives the code that is asked for after a password."}
+	if e.TOTP {
+		app.State, app.Word, app.Value = kit.Fine, "Set up", "since "+kit.Date(e.TOTPSince, now)
+	}
+	return kit.Sheet(kit.SheetOpts{Title: "Password and app", Body: kit.Ledger([]kit.LedgerItem{password, app})})
+}
+
+var wayWords = map[string]string{string(signin.ByPasskey): "a passkey", string(signin.ByPassword): "the password", string(signin.ByTOTP): "the authenticator app", string(signin.ByRecovery): "the recovery codes"}
+
+// changeWords is what was changed, without whose: "A passkey was added".
+func changeWords(c *portal.Change) string {
+	way := wayWords[c.Way]
+	if way == "" {
+		way = "a way to sign in"
+	}
+	switch c.What {
+	case portal.ByLetter:
+		return "A new letter was used; everything before stopped working"
+	case signin.Added:
+		return upper(way) + " was added"
+	case signin.Removed:
+		return upper(way) + " was removed"
+	}
+	return upper(way) + " was changed"
+}
+
+func upper(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
+func ownChanges(changes []portal.Change, now time.Time) templ.Component {
+	var items []kit.Check
+	for i := range changes {
+		c := &changes[i]
+		items = append(items, kit.Check{State: kit.Unknown, Word: "changed", Title: changeWords(c), Text: kit.Clock(c.At, now) + ", in " + c.Device + "."})
+	}
+	if len(items) == 0 {
+		return kit.Sheet(kit.SheetOpts{Title: "Changed lately", Pad: true, Body: kit.Empty("Nothing in the last 30 days.", nil)})
+	}
+	return kit.Sheet(kit.SheetOpts{Title: "Changed lately", Sub: "not you? Call the laboratory at once", Body: kit.Checks(items)})
+}
+
+func meCrumbs(here string) []kit.Crumb {
+	return []kit.Crumb{{Name: "My security", Href: "/me"}, {Name: here}}
 }

@@ -73,7 +73,7 @@ func (s *site) result(w http.ResponseWriter, r *http.Request) error {
 	})}), kit.Buttons(
 		kit.Action{Text: "We did not get it", Href: path + "/missing", Post: true, Icon: "help"}, kit.Action{Text: "Wrong patient or not ours", Href: path + "/wrong", Icon: "hide"}, kit.Action{Text: "The message as a file", Href: path + "/message", Icon: "download"},
 	), s.critical()}
-	out.Body = kit.Columns(stacked(parts), stacked(beside))
+	out.Body = kit.Columns(kit.Stacked(parts), kit.Stacked(beside))
 	return web.Render(w, r, out)
 }
 

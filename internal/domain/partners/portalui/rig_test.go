@@ -36,6 +36,7 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/signin"
 	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/store/storetest"
+	"github.com/labwarden/labwarden/internal/platform/today"
 	"github.com/labwarden/labwarden/internal/platform/vault"
 	"github.com/labwarden/labwarden/internal/platform/web"
 	"github.com/labwarden/labwarden/internal/platform/web/kit"
@@ -134,7 +135,7 @@ func newPlaceAt(t *testing.T, open storetest.Opener, host string) *place {
 	quiet := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 	s.portal = portal.New(portal.Deps{DB: s.db, Vault: v, Results: s, Raise: s, Now: s.now, Log: quiet, Settings: func() portal.Settings { return s.settings }})
 	s.signin = signin.New(signin.Options{
-		DB: s.db, Vault: v, Realm: "portal", People: s.portal, Now: s.now, Log: quiet,
+		DB: s.db, Vault: v, Realm: "portal", People: s.portal, Now: s.now, Log: quiet, Tell: s.portal,
 		Hasher: signin.NewHasher(signin.HasherOptions{Costs: signin.Costs{Memory: 64, Time: 1, Rounds: 10}}),
 	})
 	s.portal.With(s.signin)
@@ -387,6 +388,20 @@ func (b *browser) useKey(of *browser) reply {
 	must(b.t, err)
 	of.cred.Counter++
 	return b.json("/sign-in/passkey/finish", map[string]any{"token": c.Token, "answer": json.RawMessage(virtualwebauthn.CreateAssertionResponse(b.rp(), of.auth, of.cred, *o))}, nil)
+}
+
+// today is what stands on Today, as text.
+func (s *place) today(sources []today.Source) string {
+	s.t.Helper()
+	var b strings.Builder
+	for _, x := range sources {
+		items, err := x.Look(s.t.Context(), nil, s.now())
+		must(s.t, err)
+		for i := range items {
+			b.WriteString(items[i].Title + "\n" + items[i].Text + "\n")
+		}
+	}
+	return b.String()
 }
 
 // newPlaceSQLite is one for tests of what pages show, not of what is stored.

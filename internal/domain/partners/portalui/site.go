@@ -36,6 +36,7 @@ type Deps struct {
 const (
 	cookie       = "__Host-lwp"
 	halfCookie   = "__Host-lwp-half"
+	againCookie  = "__Host-lwp-again"
 	ticketCookie = "__Host-lwp-letter"
 	noticeCookie = "__Host-lwp-notice"
 )
@@ -53,7 +54,7 @@ type site struct{ Deps }
 func Site(d Deps) *web.Server {
 	s := &site{d}
 	w := &web.Server{
-		Identify: s.identify, Kinds: Kinds, Shell: s.shell, SignIn: "/sign-in", StepUp: "/sign-in", Home: "the results", Notices: noticeCookie, PagesOnly: true,
+		Identify: s.identify, Kinds: Kinds, Shell: s.shell, SignIn: "/sign-in", StepUp: "/confirm", Home: "the results", Notices: noticeCookie, PagesOnly: true,
 		Now: d.Now, Log: d.Log, Version: d.Version, Pace: 600, Active: 128, Refused: d.Refused,
 	}
 	w.Add(s.doorRoutes()...)
@@ -152,6 +153,7 @@ func Kinds(err error) *web.Error {
 	var refused *signin.Refused
 	var password *signin.BadPassword
 	var name *signin.BadName
+	var last *signin.LastWay
 	switch {
 	case errors.As(err, &own):
 		return own
@@ -171,6 +173,10 @@ func Kinds(err error) *web.Error {
 		return &web.Error{Kind: web.KindInvalid, Message: password.Message, Fields: map[string]string{"password": password.Message}}
 	case errors.As(err, &name):
 		return &web.Error{Kind: web.KindInvalid, Message: name.Message, Fields: map[string]string{"called": name.Message}}
+	case errors.As(err, &last):
+		return &web.Error{Kind: web.KindConflict, Message: last.Error()}
+	case errors.Is(err, signin.ErrNotFound):
+		return &web.Error{Kind: web.KindNotFound, Message: "There is no such way to sign in."}
 	case errors.As(err, &refused):
 		e := &web.Error{Kind: web.KindInvalid, Message: refused.Error()}
 		switch refused.Reason {

@@ -161,3 +161,20 @@ func keys(m map[string]string) []string {
 	slices.Sort(out)
 	return out
 }
+
+// NewPassword asks for one of at least so many characters. The account goes along under
+// the name that the site has for it, so that a password manager knows what it belongs to.
+func NewPassword(label, account string, least int) []Field {
+	return []Field{
+		{Name: "username", Label: label, Value: account, Autocomplete: "username", Disabled: true},
+		{
+			Name: "password", Label: "New password", Kind: PasswordField, Autocomplete: "new-password", Required: true,
+			Hint: "At least " + itoa(least) + " characters; a few words in a row are good. It never has to be changed.",
+		},
+	}
+}
+
+// Code asks for what an authenticator app shows.
+func Code(hint string) Field {
+	return Field{Name: "code", Label: "Code", Hint: hint, Autocomplete: "one-time-code", InputMode: "numeric", Required: true, Max: 10, Mono: true, Narrow: true}
+}
