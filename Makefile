@@ -39,9 +39,10 @@ test: ## go vet and every test; installs what they need, starts its own PostgreS
 bars: ## the performance and crash bars, small (tests named TestBar…)
 	tools/with-postgres.sh tools/bars.sh small
 
-soak: fips ## the same bars whole: takes long, writes docs/operate/soak/; the FIPS build's whole suite
+soak: fips ## the same bars whole: takes long, writes docs/operate/soak/; the FIPS build's whole suite; every fuzz target a minute
 	tools/with-postgres.sh tools/bars.sh whole
 	tools/with-postgres.sh tools/fips.sh whole
+	tools/fuzz.sh 60 0
 
 lint: ## gofumpt, golangci-lint, dead code
 	tools/lint.sh
@@ -49,7 +50,7 @@ lint: ## gofumpt, golangci-lint, dead code
 generate: ## write generated files again; CI fails when that changes anything
 	go generate ./...
 
-fuzz: ## every fuzz target, FUZZ_SECONDS each (10), FUZZ_TOTAL in all (0: no bound)
+fuzz: ## fuzz targets, FUZZ_SECONDS each (10): all, or FUZZ_TOTAL seconds of them by turns
 	tools/fuzz.sh $(FUZZ_SECONDS) $(FUZZ_TOTAL)
 
 vuln: ## known vulnerabilities, from the offline database in ../shared/lint

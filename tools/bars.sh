@@ -11,5 +11,9 @@ if [ ${#packages[@]} = 0 ]; then
 	echo "bars: NOTHING RUN: no test named TestBar… exists yet"
 	exit 0
 fi
+run() { LABWARDEN_BARS=$size go test -v -count=1 -timeout $limit "$@" "${packages[@]}" 2>&1 | tee -a .test/bars.log; }
+: >.test/bars.log
+# Those that look at pages with a browser measure no time: all at once.
+run -run '^TestBarPagesOf'
 # -p 1: one bar at a time, or they measure each other.
-LABWARDEN_BARS=$size go test -v -count=1 -p 1 -timeout $limit -run '^TestBar' "${packages[@]}" 2>&1 | tee .test/bars.log
+run -p 1 -run '^TestBar' -skip '^TestBarPagesOf'

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# tools/fuzz.sh SECONDS TOTAL: every fuzz target of the tree for SECONDS, or for
-# an equal share of TOTAL seconds when that is less (TOTAL 0: no bound).
+# tools/fuzz.sh SECONDS TOTAL: every fuzz target of the tree for SECONDS; with a
+# TOTAL (0: no bound), as many of them as go into TOTAL seconds. The next commit
+# takes those that come after, so that all have had their turn in a few commits;
+# the seeds of every target run with the tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 each=${1:-10} total=${2:-0}
@@ -11,11 +13,16 @@ if [ "$count" = 0 ]; then
 	echo "fuzz: NOTHING RUN: no fuzz target exists yet"
 	exit 0
 fi
+share=$count
 if [ "$total" -gt 0 ] && [ $((each * count)) -gt "$total" ]; then
-	each=$((total / count))
-	[ "$each" -ge 1 ] || each=1
+	share=$((total / each))
+	[ "$share" -ge 1 ] || share=1
+	turn=$(git -c safe.directory='*' rev-list --count HEAD 2>/dev/null || echo 0)
+	first=$((turn * share % count))
+	targets=("${targets[@]:first}" "${targets[@]:0:first}")
+	targets=("${targets[@]:0:share}")
 fi
-echo "fuzz: $count targets, $each s each"
+echo "fuzz: $share of $count targets, $each s each"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 failed=0

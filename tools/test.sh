@@ -10,8 +10,10 @@ log=.test/test.log
 began=$SECONDS
 go vet "$@"
 status=0
+# -p: many packages wait, for programs beside them or for limits to pass, so more
+# of them run at once than there are cores.
 # -vet=off: just done. -count=1: a result from the cache tests nothing on this machine.
-go test -v -count=1 -vet=off -timeout 20m "$@" 2>&1 | tee "$log" | awk -f tools/test.awk || status=$?
+go test -v -count=1 -p $((2 * $(nproc))) -vet=off -timeout 20m "$@" 2>&1 | tee "$log" | awk -f tools/test.awk || status=$?
 passed=$(grep -cE '^ *--- PASS' "$log" || true)
 skipped=$(grep -cE '^ *--- SKIP' "$log" || true)
 failed=$(grep -cE '^ *--- FAIL' "$log" || true)

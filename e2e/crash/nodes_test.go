@@ -25,7 +25,7 @@ const takeOverLimit = 10 * time.Second
 // node that held the lease at that moment.
 func TestBarNodes(t *testing.T) {
 	whole := size(t)
-	events := 4
+	events := 3 // one of each kind
 	if whole {
 		events = 45
 	}

@@ -13,7 +13,8 @@ import (
 )
 
 // Migrations are the schema of one domain: files named NNNN_what.sql, applied
-// in the order of their names, each in a transaction of its own.
+// in the order of their names, each in a transaction of its own; where there is
+// nothing yet, all in one.
 //
 // They are written for SQLite; on PostgreSQL the word BLOB reads BYTEA, INTEGER
 // PRIMARY KEY (the row number itself) BIGINT PRIMARY KEY, and WITHOUT ROWID is
@@ -46,12 +47,20 @@ func (db *DB) Migrate(ctx context.Context, all ...Migrations) error {
 	if err != nil {
 		return fmt.Errorf("read migrations: %w", err)
 	}
-	for _, m := range all {
-		if err := db.migrate(ctx, m, done); err != nil {
-			return err
-		}
+	if len(done) == 0 { // a database where setting up was cut short is as empty as before
+		return db.long(ctx, func(ctx context.Context, tx *Tx) error {
+			return eachMigration(all, func(x migration) error { return db.apply(ctx, tx, x) })
+		})
 	}
-	return nil
+	return eachMigration(all, func(x migration) error {
+		switch got, ok := done[x.name]; {
+		case ok && got == x.sum:
+			return nil
+		case ok:
+			return fmt.Errorf("migration %s was changed after it was applied to this database: use the version of Labwarden that belongs to it, or restore a backup", x.name)
+		}
+		return db.long(ctx, func(ctx context.Context, tx *Tx) error { return db.apply(ctx, tx, x) })
+	})
 }
 
 // long is Do without the limit of a second.
@@ -59,44 +68,46 @@ func (db *DB) long(ctx context.Context, fn func(ctx context.Context, tx *Tx) err
 	return db.enqueue(&work{ctx: ctx, fn: fn, done: make(chan error, 1), long: true})
 }
 
-func (db *DB) migrate(ctx context.Context, m Migrations, done map[string]string) error {
-	names, err := fs.Glob(m.Files, "*.sql")
-	if err != nil {
-		return fmt.Errorf("list migrations of %s: %w", m.Domain, err)
+// migration is one file.
+type migration struct{ name, sum, src string }
+
+// eachMigration calls do for every file, in order.
+func eachMigration(all []Migrations, do func(migration) error) error {
+	for _, m := range all {
+		names, err := fs.Glob(m.Files, "*.sql")
+		if err != nil {
+			return fmt.Errorf("list migrations of %s: %w", m.Domain, err)
+		}
+		sort.Strings(names)
+		for _, file := range names {
+			src, err := fs.ReadFile(m.Files, file)
+			if err != nil {
+				return fmt.Errorf("read migration %s/%s: %w", m.Domain, file, err)
+			}
+			h := sha256.Sum256(src)
+			if err := do(migration{m.Domain + "/" + file, hex.EncodeToString(h[:]), string(src)}); err != nil {
+				return err
+			}
+		}
 	}
-	sort.Strings(names)
-	for _, file := range names {
-		src, err := fs.ReadFile(m.Files, file)
-		if err != nil {
-			return fmt.Errorf("read migration %s/%s: %w", m.Domain, file, err)
+	return nil
+}
+
+func (db *DB) apply(ctx context.Context, tx *Tx, x migration) error {
+	var there string
+	switch err := tx.QueryRow(ctx, "SELECT sha256 FROM store_migrations WHERE name = $1", x.name).Scan(&there); {
+	case err == nil && there == x.sum:
+		return nil // another node, started at the same time, was faster
+	case !errors.Is(err, ErrNoRows):
+		return fmt.Errorf("apply migration %s: %w", x.name, errors.Join(errors.New("another node is bringing it to another version"), err))
+	}
+	for _, stmt := range statements(x.src) {
+		if _, err := tx.Exec(ctx, db.dialect(stmt)); err != nil {
+			return fmt.Errorf("apply migration %s: %w", x.name, err)
 		}
-		h := sha256.Sum256(src)
-		name, sum := m.Domain+"/"+file, hex.EncodeToString(h[:])
-		switch got, ok := done[name]; {
-		case ok && got == sum:
-			continue
-		case ok:
-			return fmt.Errorf("migration %s was changed after it was applied to this database: use the version of Labwarden that belongs to it, or restore a backup", name)
-		}
-		err = db.long(ctx, func(ctx context.Context, tx *Tx) error {
-			var there string
-			switch err := tx.QueryRow(ctx, "SELECT sha256 FROM store_migrations WHERE name = $1", name).Scan(&there); {
-			case err == nil && there == sum:
-				return nil // another node, started at the same time, was faster
-			case !errors.Is(err, ErrNoRows):
-				return errors.Join(errors.New("another node is bringing it to another version"), err)
-			}
-			for _, stmt := range statements(string(src)) {
-				if _, err := tx.Exec(ctx, db.dialect(stmt)); err != nil {
-					return err
-				}
-			}
-			_, err := tx.Exec(ctx, "INSERT INTO store_migrations (name, sha256) VALUES ($1, $2)", name, sum)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("apply migration %s: %w", name, err)
-		}
+	}
+	if _, err := tx.Exec(ctx, "INSERT INTO store_migrations (name, sha256) VALUES ($1, $2)", x.name, x.sum); err != nil {
+		return fmt.Errorf("apply migration %s: %w", x.name, err)
 	}
 	return nil
 }
