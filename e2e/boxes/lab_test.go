@@ -33,7 +33,10 @@ type lab struct {
 }
 
 // newLab makes one and starts its hub and front.
-func newLab(t *testing.T) *lab {
+func newLab(t *testing.T) *lab { return newLabWith(t, func(_ *lab, s string) string { return s }) }
+
+// newLabWith makes one whose configuration more has gone over.
+func newLabWith(t *testing.T, more func(l *lab, s string) string) *lab {
 	t.Helper()
 	l := &lab{t: t, dir: t.TempDir(), keys: map[string]ssh.Signer{}}
 	l.run("init", ".", "--name", "Millbrook", "--id", "millbrook")
@@ -48,7 +51,7 @@ func newLab(t *testing.T) *lab {
 			return fmt.Sprintf("  %s:\n    name: %s\n    providers: [{id: \"1234567893\", authority: NPI}]\n    box: {keys: [%q]%s}\n    destination: {box: {}}\n", p, p, pub[p], more)
 		}
 		s = s[:i] + "\npartners:\n" + box("riverside", ", password: true, accept: {encrypted: [age]}") + box("northgate", "") + "routes:\n  - {name: first-results, from: lis, to: [riverside], stage: shadow}\n"
-		return strings.Replace(s, "\nsources:", fmt.Sprintf("\n  front:\n    sftp: {listen: %q, per_address: 1000}\n    ftps: {listen: %q, first_port: 42000, last_port: 42099}\nsources:", l.sftp, l.ftps), 1)
+		return more(l, strings.Replace(s, "\nsources:", fmt.Sprintf("\n  front:\n    sftp: {listen: %q, per_address: 1000}\n    ftps: {listen: %q, first_port: 42000, last_port: 42099}\nsources:", l.sftp, l.ftps), 1))
 	})
 	l.startHub()
 	l.startFront()

@@ -59,11 +59,15 @@ func (l *lookout) deliveries(ctx context.Context, c *config.Config) ([]string, [
 	for _, p := range all {
 		conf := c.Partners[p.Partner]
 		limit := conf.AlarmAfter.Std()
+		why := p.Why
+		if said := l.h.dates.refusal("partner " + p.Partner); said != "" {
+			why += ": " + said
+		}
 		switch {
 		case !p.DownSince.IsZero() && now.Sub(p.DownSince) > limit:
 			out = append(out, alarm.Alarm{
 				Key: alarm.Key{Kind: kindSilent, About: p.Partner}, Severity: alarm.Urgent,
-				Sentence: fmt.Sprintf("Nothing has got through to %s since %s (%s); %s.", conf.Name, when(p.DownSince), p.Why, several(p.Waiting, "result waits", "results wait")),
+				Sentence: fmt.Sprintf("Nothing has got through to %s since %s (%s); %s.", conf.Name, when(p.DownSince), why, several(p.Waiting, "result waits", "results wait")),
 				Advice:   "Call them and look at the line. Critical results must be told by phone meanwhile. Nothing is lost; it is tried again by itself.",
 			})
 		case p.DownSince.IsZero() && !p.Oldest.IsZero() && limit > 0 && now.Sub(p.Oldest) > limit:

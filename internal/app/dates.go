@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,6 +33,7 @@ type dates struct {
 	keys     []control.Date // of the keys that results are encrypted to; see lookKeys
 	theirs   map[theirCertificate]theirEnd
 	extended map[string]desk.Extension // by channel
+	refusals map[string]string         // by channel: why the certificate shown last is not believed
 }
 
 // theirCertificate: a renewed certificate of the same subject takes the place
@@ -45,7 +47,7 @@ type theirEnd struct {
 }
 
 func newDates() *dates {
-	return &dates{theirs: map[theirCertificate]theirEnd{}, extended: map[string]desk.Extension{}}
+	return &dates{theirs: map[theirCertificate]theirEnd{}, extended: map[string]desk.Extension{}, refusals: map[string]string{}}
 }
 
 // load reads the extensions that people have made.
@@ -82,7 +84,7 @@ func (w watched) over(t channel.TLS) channel.TLS {
 	if w.h == nil {
 		return t
 	}
-	t.Now, t.Seen, t.Expired = w.h.now, w.seen, w.expired
+	t.Now, t.Seen, t.Expired, t.Refused = w.h.now, w.seen, w.expired, w.refused
 	return t
 }
 
@@ -93,7 +95,36 @@ func (w watched) negotiated(secured string) {
 	}
 }
 
+// refused notes why a partner's server is not believed. Who comes to a source's
+// door is told of by the door.
+func (w watched) refused(leaf *x509.Certificate, why error) {
+	if strings.HasPrefix(w.channel, "source ") {
+		return
+	}
+	said := why.Error()
+	if now := w.h.now(); now.Before(leaf.NotBefore) || now.After(leaf.NotAfter) {
+		said = fmt.Sprintf("its certificate is valid from %s to %s, and the hub's clock says %s", when(leaf.NotBefore), when(leaf.NotAfter), when(now))
+	}
+	d := w.h.dates
+	d.mu.Lock()
+	before, again := d.refusals[w.channel]
+	d.refusals[w.channel] = said
+	d.mu.Unlock()
+	if stem := func(s string) string { s, _, _ = strings.Cut(s, ", and the hub's clock"); return s }; !again || stem(before) != stem(said) {
+		w.h.slog.Warn("the other end's certificate is refused; results wait", "channel", w.channel, "certificate", leaf.Subject.CommonName, "why", said)
+	}
+}
+
+// refusal is why a channel's other end is not believed at the moment; empty where
+// it is.
+func (d *dates) refusal(channel string) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.refusals[channel]
+}
+
 func (w watched) seen(leaf *x509.Certificate) {
+	w.h.dates.believed(w.channel)
 	w.h.cuts.saw(w.channel, leaf)
 	if w.h.rooms.certificates.Ours(leaf) {
 		w.h.dates.renewed(w.channel, leaf) // it is short-lived and renews itself: the authority tells when it does not
@@ -131,6 +162,13 @@ func (d *dates) saw(channel string, leaf *x509.Certificate, refused bool) bool {
 	return was != is
 }
 
+// believed forgets why a channel's other end was not.
+func (d *dates) believed(channel string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.refusals, channel)
+}
+
 // renewed forgets an ended certificate in whose place another was shown.
 func (d *dates) renewed(channel string, leaf *x509.Certificate) {
 	d.mu.Lock()
@@ -144,6 +182,11 @@ func (d *dates) take(c *config.Config, inUse []control.Date) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.inUse = inUse
+	for key := range d.refusals {
+		if !hasChannel(c, key) {
+			delete(d.refusals, key)
+		}
+	}
 	for key := range d.theirs {
 		if !hasChannel(c, key.channel) {
 			delete(d.theirs, key)

@@ -228,6 +228,7 @@ func (d *frontDoor) serve(ctx context.Context) error {
 // stands in the ledger.
 func (h *Hub) entered(w fronthub.How) {
 	h.rooms.sightings.saw(wayBox(w.Partner, w.Protocol), w.Secured)
+	h.letIn(w.Partner)
 	h.slog.Info("a partner signed in", "partner", w.Partner, "protocol", w.Protocol, "address", w.Addr, "secured", w.Secured)
 }
 
@@ -273,6 +274,9 @@ func (p partnersWho) Key(ctx context.Context, user string, key ssh.PublicKey, ad
 			return "", channel.ErrSignIn
 		}
 		partner, err := p.h.rooms.certificates.CheckSSH(ctx, cert.Marshal(), user)
+		if err != nil {
+			p.h.certificateRefused(user, addr, err)
+		}
 		if err != nil || partner != user {
 			return "", channel.ErrSignIn
 		}

@@ -240,7 +240,7 @@ func TestPortalAndFHIRThroughTheFront(t *testing.T) {
 	if w, text = post(action[1], form); w.StatusCode != http.StatusSeeOther {
 		t.Fatal(w.StatusCode, text)
 	}
-	if w, text = ask(http.MethodGet, "/", nil, "none"); w.StatusCode != http.StatusOK || !strings.Contains(text, "Dana Ruiz") {
+	if w, text = ask(http.MethodGet, "/", nil, "none"); w.StatusCode != http.StatusOK || !strings.Contains(text, "Dana Ruiz") || w.Header.Get("Strict-Transport-Security") == "" {
 		t.Fatal(w.StatusCode, text)
 	}
 

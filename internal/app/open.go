@@ -92,6 +92,8 @@ type Hub struct {
 	dates      *dates
 	cuts       cuts // of revoked certificates
 
+	boxRefusals boxRefusals
+
 	lease   *lease.Lease
 	trouble atomic.Pointer[string]            // why this node does no work; nil while it does
 	doors   atomic.Pointer[map[string]string] // open doors' addresses; nil while nothing runs

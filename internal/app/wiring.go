@@ -74,6 +74,7 @@ func (h *Hub) furnish() {
 	h.Alarms.SetSilence(h.rooms.setup.Silence)
 	h.rooms.accounts = accounts.New(h.DB, h.Vault, h.Log, staff{h}, holdings{h}, h.now, h.slog)
 	h.rooms.entry = entry.New(h.DB, h.Vault, h.now)
+	h.rooms.entry.OnWrongCodes = h.codesRefused
 	h.rooms.boxes = boxes.New(boxes.Options{DB: h.DB, Vault: h.Vault, Spool: filepath.Join(h.data, "boxes"), Gate: boxGate{h}, Delivered: delivered{h.Results}, Room: h.boxRoom, Raise: h.Alarms, Now: h.now, Log: h.slog})
 	h.Results.SetUploads(h.uploadStands)
 	h.rooms.keys = h.newPartnerKeys()

@@ -39,6 +39,9 @@ type TLS struct {
 	// Seen is told of every leaf certificate that was believed, so that somebody
 	// hears of its end in time; nil tells nobody. It must not block.
 	Seen func(leaf *x509.Certificate)
+	// Refused is told of every leaf certificate that was not believed, and why; nil
+	// tells nobody. It must not block.
+	Refused func(leaf *x509.Certificate, why error)
 	// ServerName is the name a client expects in the server's certificate.
 	ServerName string
 	Exception  *Exception
@@ -149,8 +152,11 @@ func (t TLS) verify(chain []*x509.Certificate, pins map[string]bool, name string
 			err = fmt.Errorf("certificate %s: %w", Fingerprint(chain[0]), err)
 		}
 	}
-	if err == nil && t.Seen != nil {
+	switch {
+	case err == nil && t.Seen != nil:
 		t.Seen(chain[0])
+	case err != nil && t.Refused != nil:
+		t.Refused(chain[0], err)
 	}
 	return err
 }

@@ -12,6 +12,7 @@ var (
 	ErrToken    = errors.New("this token is not valid: it was used, has ended or was never made here; ask for a new one")
 	ErrNotFound = errors.New("there is no such certificate")
 	ErrRevoked  = errors.New("this certificate was revoked")
+	ErrDates    = errors.New("the clock is not within its dates")
 	ErrUnknown  = errors.New("this certificate bears our authority's signature, but is not on record here: it is not believed")
 	ErrWhose    = errors.New("this certificate is for somebody else")
 	ErrDamaged  = errors.New("its row was changed in the database by somebody without the key: it is not valid; run the audit")

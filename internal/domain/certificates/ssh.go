@@ -113,6 +113,12 @@ func (s *Service) SSHAuthority() []string {
 	return out
 }
 
+// datesError is ErrDates in words.
+type datesError struct{ text string }
+
+func (e *datesError) Error() string        { return e.text }
+func (e *datesError) Is(target error) bool { return target == ErrDates }
+
 // CheckSSH takes the user certificate (in wire form) that somebody shows who
 // wants in as user, and returns the partner it is for: its signature, dates,
 // principal, and that it is on record and not revoked. That the client holds the
@@ -140,9 +146,12 @@ func (s *Service) CheckSSH(_ context.Context, certificate []byte, user string) (
 	}
 	if err := check.CheckCert(user, c); err != nil {
 		now, begins, ends := s.clock(), time.Unix(int64(c.ValidAfter), 0), time.Unix(int64(c.ValidBefore), 0)
-		if now.Before(begins) || !now.Before(ends) {
+		check.Clock = func() time.Time { return begins }
+		// CheckCert looks at the dates before the signature: only what we signed is
+		// said to be past its dates.
+		if (now.Before(begins) || !now.Before(ends)) && check.CheckCert(user, c) == nil {
 			const form = "2006-01-02 15:04 MST"
-			return "", fmt.Errorf("this SSH certificate is valid from %s to %s, and the hub's clock says %s", begins.UTC().Format(form), ends.UTC().Format(form), now.Format(form))
+			return "", &datesError{fmt.Sprintf("this SSH certificate is valid from %s to %s, and the hub's clock says %s", begins.UTC().Format(form), ends.UTC().Format(form), now.UTC().Format(form))}
 		}
 		return "", fmt.Errorf("check SSH certificate: %w", err)
 	}

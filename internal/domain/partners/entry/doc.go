@@ -8,8 +8,10 @@
 //   - A code is accepted once, on all nodes together: the step it belongs to is
 //     written in the transaction that lets somebody in.
 //   - A wrong password and a wrong code get the same answer, and so does a name
-//     that does not exist. After TooMany wrong ones within a minute a partner's
-//     password is refused for a minute, whoever shows it; its keys are not.
+//     that does not exist. The password has 160 bits: guesses at it are hopeless,
+//     and close no door, or a stranger could keep a partner out. After TooMany
+//     wrong codes with the right password within a minute it is refused for a
+//     minute, whoever shows it; its keys are not.
 //
 // It does not know protocols, and SSH keys of partners stand in the configuration.
 package entry

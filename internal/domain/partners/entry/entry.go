@@ -60,9 +60,12 @@ type Service struct {
 	vault *vault.Vault
 	tags  *bus.Tags
 	now   func() time.Time
+	// OnWrongCodes is told of a partner whose password was shown with TooMany wrong
+	// codes within a minute; nil for nobody. It must not block.
+	OnWrongCodes func(partner string)
 
 	mu    sync.Mutex
-	wrong map[string][]time.Time
+	wrong map[string][]time.Time // when the right password came with a wrong code
 }
 
 // New returns the service on a migrated store.
@@ -125,7 +128,8 @@ const (
 	seedBytes     = 20
 	stepSeconds   = 30
 	skew          = 1 // steps a code may be early or late (RFC 6238 5.2)
-	// TooMany wrong passwords within a minute close the door for a minute.
+	// TooMany wrong codes with the right password within a minute close the door
+	// to that password for a minute.
 	TooMany = 10
 )
 
@@ -199,9 +203,6 @@ func (s *Service) publish(ctx context.Context, tx *store.Tx, kind, partner, by s
 // yet; otherwise it is channel.ErrSignIn. Codes and password are compared in any
 // case, so that the time tells nothing.
 func (s *Service) Check(ctx context.Context, partner, password, code string) error {
-	if s.closed(partner) {
-		return channel.ErrSignIn
-	}
 	var hash, sealed []byte
 	err := s.db.Query(ctx, `SELECT hash, seed FROM entry_logins WHERE partner = $1`, []any{partner}, func(row store.Scanner) error { return row.Scan(&hash, &sealed) })
 	if err != nil {
@@ -222,7 +223,13 @@ func (s *Service) Check(ctx context.Context, partner, password, code string) err
 	if err != nil {
 		return err
 	}
-	if !known || !right || step == 0 {
+	if !known || !right {
+		return channel.ErrSignIn
+	}
+	if s.closed(partner) {
+		return channel.ErrSignIn
+	}
+	if step == 0 {
 		s.miss(partner)
 		return channel.ErrSignIn
 	}
@@ -255,9 +262,9 @@ func stepOf(seed, code string, now time.Time) (found int64, err error) {
 	return found, nil
 }
 
-// maxWrong bounds how many names are remembered.
-const maxWrong = 10_000
-
+// closed: the partner's password came with so many wrong codes that it is refused
+// now. Who does not know the password cannot bring that about, and cannot learn of
+// it.
 func (s *Service) closed(partner string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -277,11 +284,12 @@ func (s *Service) recent(partner string) []time.Time {
 
 func (s *Service) miss(partner string) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.wrong) >= maxWrong {
-		clear(s.wrong)
-	}
 	s.wrong[partner] = append(s.recent(partner), s.now())
+	many := len(s.wrong[partner]) == TooMany
+	s.mu.Unlock()
+	if many && s.OnWrongCodes != nil {
+		s.OnWrongCodes(partner)
+	}
 }
 
 // Made says since when the partner has a password and who made it; zero for none.

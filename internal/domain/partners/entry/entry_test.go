@@ -98,13 +98,28 @@ func TestGuessingIsSlow(t *testing.T) {
 		r := newRig(t, open)
 		l, err := r.svc.Make(t.Context(), "riverside", "Millbrook", "anna")
 		must(t, err)
-		for range entry.TooMany {
-			r.check(channel.ErrSignIn, "riverside", l.Password, "111111", "a guess")
+		told := 0
+		r.svc.OnWrongCodes = func(partner string) {
+			if told++; partner != "riverside" {
+				t.Error(partner)
+			}
 		}
+		for range 5 * entry.TooMany {
+			r.check(channel.ErrSignIn, "riverside", "a guess", r.code(l), "a guess at the password")
+			r.check(channel.ErrSignIn, "riverside", "a guess", "111111", "a guess at both")
+		}
+		r.check(nil, "riverside", l.Password, r.code(l), "the right one: strangers keep nobody out")
+		for range entry.TooMany {
+			r.check(channel.ErrSignIn, "riverside", l.Password, "111111", "a guess at the code")
+		}
+		r.now = r.now.Add(30 * time.Second)
 		r.check(channel.ErrSignIn, "riverside", l.Password, r.code(l), "the right one, within the minute")
 		other, err := r.svc.Make(t.Context(), "northgate", "Millbrook", "anna")
 		must(t, err)
 		r.check(nil, "northgate", other.Password, r.code(other), "another partner")
+		if told != 1 {
+			t.Errorf("told %d times of the wrong codes", told)
+		}
 		r.now = r.now.Add(61 * time.Second)
 		r.check(nil, "riverside", l.Password, r.code(l), "the right one, after it")
 	})
