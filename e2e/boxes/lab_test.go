@@ -35,7 +35,14 @@ type lab struct {
 // newLab makes one and starts its hub and front.
 func newLab(t *testing.T) *lab {
 	t.Helper()
+	return newLabOn(t, func(*lab) {})
+}
+
+// newLabOn makes one in a folder that was prepared.
+func newLabOn(t *testing.T, prepare func(*lab)) *lab {
+	t.Helper()
 	l := &lab{t: t, dir: t.TempDir(), keys: map[string]ssh.Signer{}}
+	prepare(l)
 	l.run("init", ".", "--name", "Millbrook", "--id", "millbrook")
 	pub := map[string]string{}
 	for _, p := range []string{"riverside", "northgate"} {

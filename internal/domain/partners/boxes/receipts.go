@@ -130,8 +130,9 @@ func (s *Service) paper(partner, name, kind string, via Via, text []byte) (*pape
 func (s *Service) receiptOf(f *File, what string, at time.Time, via Via) (*paper, error) {
 	b, err := receipt.Make(receipt.Statement{
 		ID: f.ID.String(), Partner: f.Partner, Event: what, Protocol: via.Protocol, At: at,
-		File: receipt.File{Name: f.Name, Size: f.Size, SHA256: fmt.Sprintf("%x", f.SHA256)},
-		Peer: receipt.Peer{Proof: via.Proof, Fingerprint: via.Fingerprint, Secured: via.Secured},
+		File:        receipt.File{Name: f.Name, Size: f.Size, SHA256: fmt.Sprintf("%x", f.SHA256)},
+		EncryptedTo: f.SealedTo,
+		Peer:        receipt.Peer{Proof: via.Proof, Fingerprint: via.Fingerprint, Secured: via.Secured},
 	}, s.Now(), s.Vault.NoteSigner())
 	if err != nil {
 		return nil, fmt.Errorf("sign receipt of a file: %w", err)
