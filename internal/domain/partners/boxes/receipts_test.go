@@ -104,7 +104,7 @@ func TestReceiptsOfUploadsAndPickUps(t *testing.T) {
 func TestManyReceipts(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
 		r := newRig(t, open)
-		const n = 230
+		const n = 50
 		for i := range n {
 			must(t, r.svc.Put(t.Context(), "p", fmt.Sprintf("f%03d", i), sftp, []byte{byte(i)}))
 		}
