@@ -38,7 +38,14 @@ func newLab(t *testing.T) *lab { return newLabWith(t, func(_ *lab, s string) str
 // newLabWith makes one whose configuration more has gone over.
 func newLabWith(t *testing.T, more func(l *lab, s string) string) *lab {
 	t.Helper()
+	return newLabOn(t, func(*lab) {})
+}
+
+// newLabOn makes one in a folder that was prepared.
+func newLabOn(t *testing.T, prepare func(*lab)) *lab {
+	t.Helper()
 	l := &lab{t: t, dir: t.TempDir(), keys: map[string]ssh.Signer{}}
+	prepare(l)
 	l.run("init", ".", "--name", "Millbrook", "--id", "millbrook")
 	pub := map[string]string{}
 	for _, p := range []string{"riverside", "northgate"} {

@@ -59,6 +59,15 @@ func (h *Hub) Audit(ctx context.Context, progress func(done, total int64) error)
 	if err := h.auditOwn(ctx, found); err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
+	// Last, since it may take long: a piece, then a rest, as the rows before.
+	if err := h.rooms.boxes.AuditContents(ctx, found, func(int64, int64) error {
+		if progress == nil {
+			return ctx.Err()
+		}
+		return progress(a.Leaves, a.Leaves)
+	}); err != nil {
+		return nil, fmt.Errorf("audit: %w", err)
+	}
 	return a, nil
 }
 

@@ -31,7 +31,7 @@ func (w *worked) boxes() {
 		size, err := in.Finish()
 		w.must(err)
 		w.must(u.Commit(w.ctx, size, &key))
-		_, err = b.Deliver(w.ctx, "p", "result-"+name, int64(900+i), bytes.Repeat([]byte(name), 5))
+		_, _, err = b.Deliver(w.ctx, "p", "result-"+name, boxes.Delivery{Number: int64(900 + i), Body: bytes.Repeat([]byte(name), 5)})
 		w.must(err)
 	}
 	w.must(b.Rename(w.ctx, "p", "b.hl7", "d.hl7"))

@@ -16,6 +16,7 @@ import (
 	"github.com/labwarden/labwarden/internal/channel/remote"
 	"github.com/labwarden/labwarden/internal/channel/sftp"
 	"github.com/labwarden/labwarden/internal/domain/results"
+	"github.com/labwarden/labwarden/internal/platform/receipt"
 )
 
 // sshd runs OpenSSH on a loopback port, with keys of its own, until the test ends.
@@ -76,12 +77,13 @@ func sshd(t *testing.T) (addr, key, fingerprint, dir string) {
 }
 
 // TestFileServers: a result comes from a directory at OpenSSH and goes to another,
+// its receipt lies beside it,
 // its pick-up is noticed there, and that it is not picked up raises an alarm.
 func TestFileServers(t *testing.T) {
 	addr, key, fingerprint, dir := sshd(t)
 	s := newSite(t, "")
 	server := fmt.Sprintf(`address: "%s", user: root, host_keys: ["%s"], key: "file:%s"`, addr, fingerprint, key)
-	src := s.source(fmt.Sprintf("  p: {name: Northgate, destination: {sftp: {%s, dir: %s/out, name: \"{id}.hl7\", picked_up_within: 5m}}}\n", server, dir), "p", "carry")
+	src := s.source(fmt.Sprintf("  p: {name: Northgate, destination: {sftp: {%s, dir: %s/out, name: \"{id}.hl7\", receipts: true, picked_up_within: 5m}}}\n", server, dir), "p", "carry")
 	src = strings.Replace(src, `    mllp: {listen: "127.0.0.1:0"}`, fmt.Sprintf("    sftp: {%s, dir: %s/in, every: 1s, settle: 1s, match: \"*.hl7\"}", server, dir), 1)
 	var ahead atomic.Int64
 	deps := s.deps()
@@ -113,6 +115,30 @@ func TestFileServers(t *testing.T) {
 	eventually(t, "both results are placed", func() bool { return len(placed()) == 2 })
 	if b, err := os.ReadFile(placed()[0]); err != nil || !strings.Contains(string(b), "|F") {
 		t.Errorf("%q %v", b, err)
+	}
+	receipts := func() []string {
+		all, err := filepath.Glob(dir + "/out/*.hl7.receipt.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	eventually(t, "both have their receipts", func() bool { return len(receipts()) == 2 })
+	for _, f := range placed() {
+		of, err := os.Open(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		print, err := receipt.PrintOf(of)
+		_ = of.Close()
+		b, rerr := os.ReadFile(f + receipt.Suffix)
+		if err != nil || rerr != nil {
+			t.Fatal(err, rerr)
+		}
+		said := receipt.Verify(b, print, h.Vault.VerifierKey())
+		if !said.Holds() || !strings.Contains(string(b), `"protocol": "sftp"`) || !strings.Contains(string(b), `"proof": "host key"`) {
+			t.Errorf("%s\n%s", said.Text(), b)
+		}
 	}
 	waiting := func() []results.Pickup {
 		w, err := h.Results.AwaitPickup(t.Context(), "p", -1, 10)

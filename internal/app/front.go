@@ -379,16 +379,23 @@ type boxSender struct {
 	partner string
 }
 
+// CarriesFiles marks the transport as one whose bodies may be encrypted.
+func (boxSender) CarriesFiles() {}
+
 func (s boxSender) Send(ctx context.Context, m channel.Message) (channel.Receipt, error) {
 	id, err := results.DeliveryOf(m.ID)
 	if err != nil {
 		return channel.Receipt{}, &channel.Error{Class: channel.Unfit, Err: fmt.Errorf("name the delivery: %w", err)}
 	}
-	f, err := s.boxes.Deliver(ctx, s.partner, m.Name, id, m.Body)
+	f, placed, err := s.boxes.Deliver(ctx, s.partner, m.Name, boxes.Delivery{Number: id, Body: m.Body, SealedTo: m.SealedTo})
 	if err != nil {
 		return channel.Receipt{}, &channel.Error{Class: channel.Misconfigured, Err: fmt.Errorf("put into the box: %w", err)}
 	}
-	return channel.Receipt{Level: channel.Placed, Code: "placed", Peer: channel.Peer{Name: s.partner, Addr: "box", Proof: "none"}, At: f.Made, Name: m.Name, PickUp: m.Name}, nil
+	code := "placed"
+	if !placed {
+		code = "present"
+	}
+	return channel.Receipt{Level: channel.Placed, Code: code, Peer: channel.Peer{Name: s.partner, Addr: "box", Proof: "none"}, At: f.Made, Name: m.Name, PickUp: m.Name}, nil
 }
 
 func (boxSender) Close() error { return nil }

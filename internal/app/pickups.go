@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/labwarden/labwarden/internal/channel/envelope"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
 	"github.com/labwarden/labwarden/internal/platform/config"
@@ -34,11 +33,7 @@ func (h *Hub) shelves() map[string]shelf {
 		return out
 	}
 	for key, s := range h.running.senders {
-		below := s.Sender
-		if e, ok := below.(*envelope.Sender); ok {
-			below = e.Below()
-		}
-		if at, ok := below.(shelf); ok && pickedUpWithin(h.running.conf.Partners[key].Destination) > 0 {
+		if at, ok := bottom(s.Sender).(shelf); ok && pickedUpWithin(h.running.conf.Partners[key].Destination) > 0 {
 			out[key] = at
 		}
 	}

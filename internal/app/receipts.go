@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -10,6 +11,10 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/labwarden/labwarden/internal/channel"
+	"github.com/labwarden/labwarden/internal/channel/envelope"
+	"github.com/labwarden/labwarden/internal/channel/folder"
+	"github.com/labwarden/labwarden/internal/channel/remote"
+	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/receipt"
 )
 
@@ -26,6 +31,45 @@ type receipted struct {
 
 	mu   sync.Mutex
 	owed map[string]owed // by message: placed, and without its receipt
+}
+
+// receipts says whether a destination has a receipt beside each file.
+func receipts(d config.Destination) bool {
+	switch {
+	case d.Folder != nil:
+		return d.Folder.Receipts
+	case d.SFTP != nil:
+		return d.SFTP.Receipts
+	case d.FTPS != nil:
+		return d.FTPS.Receipts
+	}
+	return false
+}
+
+// withReceipts has receipts written to where s writes.
+func (b builder) withReceipts(s channel.Sender, key string, d config.Destination) (channel.Sender, error) {
+	out := &receipted{Sender: s, partner: key, protocol: protocolOf(d), signer: b.signer, now: b.now, owed: map[string]owed{}}
+	if at, ok := bottom(s).(*remote.Sender); ok {
+		out.beside = at.Beside() // the partner's server sees no further connection
+		return out, nil
+	}
+	var err error
+	out.beside, err = folder.NewSender(folder.Config{Name: key, Dir: string(d.Folder.Path), SameName: true, Now: b.now})
+	return out, err
+}
+
+// bottom is the transport below what encrypts and what writes receipts.
+func bottom(s channel.Sender) channel.Sender {
+	for {
+		switch x := s.(type) {
+		case *receipted:
+			s = x.Sender
+		case *envelope.Sender:
+			s = x.Below()
+		default:
+			return s
+		}
+	}
 }
 
 type owed struct {
@@ -84,9 +128,5 @@ func (s *receipted) make(m channel.Message, r channel.Receipt) (owed, error) {
 }
 
 func (s *receipted) Close() error {
-	err := s.Sender.Close()
-	if e := s.beside.Close(); err == nil {
-		err = e
-	}
-	return err
+	return errors.Join(s.Sender.Close(), s.beside.Close())
 }

@@ -79,10 +79,8 @@ func (b builder) sender(c *config.Config, key string) (channel.Sender, error) {
 	if err == nil && d.Encrypt != nil {
 		s, err = b.encrypted(s, key, d.Encrypt)
 	}
-	if err == nil && d.Folder != nil && d.Folder.Receipts && b.signer != nil {
-		var beside channel.Sender
-		beside, err = folder.NewSender(folder.Config{Name: key, Dir: string(d.Folder.Path), SameName: true, Now: b.now})
-		s = &receipted{Sender: s, beside: beside, partner: key, protocol: "folder", signer: b.signer, now: b.now, owed: map[string]owed{}}
+	if err == nil && receipts(d) && b.signer != nil {
+		s, err = b.withReceipts(s, key, d)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("partner %s: %w", key, err)

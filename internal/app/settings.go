@@ -102,8 +102,18 @@ func protocolOf(d config.Destination) string {
 		return "fhir"
 	case d.HTTP != nil:
 		return "http"
+	case d.FHIRPull != nil:
+		return "fhir"
+	case d.SFTP != nil:
+		return "sftp"
+	case d.FTPS != nil:
+		return "ftps"
 	case d.Folder != nil:
 		return "folder"
+	case d.Box != nil:
+		return "box"
+	case d.Portal != nil:
+		return "portal"
 	}
 	return "unknown"
 }

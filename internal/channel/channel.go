@@ -35,6 +35,9 @@ type Message struct {
 	// and without patient data.
 	Name string
 	Body []byte
+	// SealedTo are the fingerprints of the keys that can read Body, where it is
+	// encrypted to the partner.
+	SealedTo []string
 	// AcceptAck and AppAck are MSH-15 and MSH-16 as sent (AL, NE, ER, SU or
 	// empty for original mode); MLLP needs them to know which replies to await.
 	AcceptAck, AppAck string

@@ -243,6 +243,13 @@ func (h *Hub) answer(ctx context.Context, link *frontlink.Conn, c *frontlink.Cal
 			}
 			return frontlink.Reply{}, nil
 		})
+	case frontlink.VerbSay:
+		return asked(c, func(w frontlink.Said) (frontlink.Reply, error) {
+			if t := h.ticket(w.Ticket, link); t != nil {
+				t.say(w)
+			}
+			return frontlink.Reply{}, nil
+		})
 	case frontlink.VerbSSH:
 		return h.takeSSH(ctx, link, c)
 	case frontlink.VerbSign:

@@ -58,7 +58,9 @@ func (h *Hub) stream(ctx context.Context, g sftp.Guest, addr string, ch gossh.Ch
 		return err
 	}
 	defer func() { _ = ours.Close() }()
-	words := frontlink.Streamed{Ticket: t.name, Partner: t.how.Partner, Addr: addr}
+	n, silent := t.speak(ch.Stderr())
+	defer silent()
+	words := frontlink.Streamed{Ticket: t.name, Stream: n, Partner: t.how.Partner, Addr: addr}
 	_, _, err = t.link.Ask(ctx, frontlink.VerbServe, words, nil, theirs, nil)
 	_ = theirs.Close()
 	if err != nil {

@@ -25,6 +25,9 @@ type ticket struct {
 	mu    sync.Mutex
 	next  uint64
 	files map[uint64]any // *boxes.Reader, *boxes.Upload
+
+	streams  uint64
+	speakers map[uint64]*speaker // by stream
 }
 
 // enter gives a ticket.

@@ -69,7 +69,7 @@ func (s *Sender) Send(ctx context.Context, m channel.Message) (channel.Receipt, 
 	if err != nil {
 		return channel.Receipt{}, &channel.Error{Class: channel.Misconfigured, Err: fmt.Errorf("encrypt body: %w", err)}
 	}
-	m.Body, m.ContentType = sealed, enc.ContentType()
+	m.Body, m.ContentType, m.SealedTo = sealed, enc.ContentType(), enc.Fingerprints()
 	if m.Name != "" {
 		m.Name += enc.Suffix()
 	}
@@ -78,7 +78,7 @@ func (s *Sender) Send(ctx context.Context, m channel.Message) (channel.Receipt, 
 		return r, err
 	}
 	sum := sha256.Sum256(sealed)
-	r.Sealed = &channel.Sealed{To: enc.Fingerprints(), ContentType: m.ContentType, Size: int64(len(sealed)), SHA256: sum[:]}
+	r.Sealed = &channel.Sealed{To: m.SealedTo, ContentType: m.ContentType, Size: int64(len(sealed)), SHA256: sum[:]}
 	if r.Code == "present" {
 		// An earlier try placed other bytes of the same text under this name: what
 		// they were is not known any more.

@@ -35,6 +35,8 @@ const (
 	VerbSign
 	// Web: Came -> a socket that speaks HTTP to the hub's handlers.
 	VerbWeb
+	// Say has a client told something beside its stream: Said.
+	VerbSay
 )
 
 // What the hub asks the front.
@@ -50,7 +52,7 @@ const (
 var verbNames = map[Verb]string{
 	VerbHello: "hello", VerbSignIn: "sign in", VerbLeave: "leave", VerbList: "list", VerbStat: "stat", VerbOpen: "open", VerbRead: "read",
 	VerbShut: "shut", VerbCreate: "create", VerbCommit: "commit", VerbAbort: "abort", VerbPut: "put", VerbRename: "rename", VerbRemove: "remove",
-	VerbSSH: "ssh", VerbSign: "sign", VerbWeb: "web", VerbServe: "serve", VerbEnded: "ended", VerbSettings: "settings",
+	VerbSSH: "ssh", VerbSign: "sign", VerbWeb: "web", VerbSay: "say", VerbServe: "serve", VerbEnded: "ended", VerbSettings: "settings",
 }
 
 func (v Verb) String() string {
@@ -252,8 +254,16 @@ type Came struct {
 // Streamed is a stream of SFTP for a ticket.
 type Streamed struct {
 	Ticket  string `json:"ticket"`
+	Stream  uint64 `json:"stream"` // its number among those of the ticket
 	Partner string `json:"partner"`
 	Addr    string `json:"addr"`
+}
+
+// Said is a sentence for whoever is at the other end of a stream.
+type Said struct {
+	Ticket string `json:"ticket"`
+	Stream uint64 `json:"stream"`
+	Text   string `json:"text"`
 }
 
 // Digest is to be signed with a key; Hash is crypto.Hash's number, 0 for the

@@ -84,6 +84,14 @@ func NewSender(c Config) (*Sender, error) {
 	return &Sender{cfg: c, pool: newPool(c.Dial, c.Connections, c.Patience, keepIdle)}, nil
 }
 
+// Beside writes into the same directory over the same connections; it need not be
+// closed. Names are taken to be unique: a file of that name is this message.
+func (s *Sender) Beside() *Sender {
+	c := s.cfg
+	c.SameName, c.PickUps = true, false
+	return &Sender{cfg: c, pool: s.pool, swept: true}
+}
+
 // CarriesFiles marks the transport as one whose bodies may be encrypted.
 func (s *Sender) CarriesFiles() {}
 

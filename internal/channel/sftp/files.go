@@ -22,6 +22,7 @@ import (
 // forgotten.
 func ServeFiles(stream io.ReadWriteCloser, box channel.Box, log *slog.Logger) error {
 	f := &files{box: box, log: log}
+	f.teller, _ = box.(Teller)
 	h := sftp.Handlers{FileGet: f, FilePut: f, FileCmd: f, FileList: f}
 	srv := sftp.NewRequestServer(buffered{bufio.NewReaderSize(stream, 4<<10), stream}, h, sftp.WithRSMaxTxPacket(channelRead))
 	err := srv.Serve()
@@ -31,6 +32,10 @@ func ServeFiles(stream io.ReadWriteCloser, box channel.Box, log *slog.Logger) er
 	}
 	return err
 }
+
+// Teller is a box that can have its client told something beside the stream:
+// OpenSSH's programs say "Failure" and show nothing of the text that comes with it.
+type Teller interface{ Tell(text string) }
 
 // channelRead is the longest answer to one read. (Its data and head still fit
 // what OpenSSH takes, 256 KiB.)
@@ -46,8 +51,12 @@ func (b buffered) Read(p []byte) (int, error) { return b.Reader.Read(p) }
 
 // files answers what pkg/sftp read.
 type files struct {
-	box channel.Box
-	log *slog.Logger
+	box    channel.Box
+	log    *slog.Logger
+	teller Teller // nil: none
+
+	mu   sync.Mutex
+	told string // last
 }
 
 // said turns an error of a box into one whose text and code the client gets.
@@ -59,18 +68,35 @@ func (f *files) said(err error) error {
 	case errors.Is(err, channel.ErrNoFile):
 		return os.ErrNotExist
 	case errors.Is(err, channel.ErrFileExists), errors.Is(err, channel.ErrBoxClosed):
-		return errors.New(err.Error())
+		return f.tell(err.Error())
 	case errors.As(err, &no):
-		return errors.New(no.Reason)
+		return f.tell(no.Reason)
 	case errors.Is(err, io.EOF):
 		return io.EOF
 	}
 	f.log.Warn("box failed", "err", err)
-	return errors.New("the laboratory's system could not do it now; try again")
+	return f.tell("the laboratory's system could not do it now; try again")
+}
+
+// tell is the text as an error, which is told beside the stream too; not again
+// and again when each of many writes fails by the same.
+func (f *files) tell(text string) error {
+	f.mu.Lock()
+	again := f.told == text
+	f.told = text
+	f.mu.Unlock()
+	if f.teller != nil && !again {
+		f.teller.Tell(text)
+	}
+	return errors.New(text)
 }
 
 // at reads a path. pkg/sftp has cleaned it; ParseBoxPath does not count on that.
+// It begins something new, which may fail for the reason of what was before.
 func (f *files) at(r *sftp.Request) (channel.BoxPath, error) {
+	f.mu.Lock()
+	f.told = ""
+	f.mu.Unlock()
 	return channel.ParseBoxPath(channel.BoxPath{}, r.Filepath)
 }
 

@@ -117,7 +117,7 @@ func (f *Front) hear(_ context.Context, h *hub, d *doors, call *frontlink.Call) 
 			_ = conn.Close()
 			return frontlink.Reply{}, err
 		}
-		go f.files(h.session(w.Ticket, w.Partner), conn)
+		go f.files(h.session(w.Ticket, w.Partner), w.Stream, conn)
 		return frontlink.Reply{}, nil
 	case frontlink.VerbEnded:
 		var w frontlink.Of
@@ -140,7 +140,7 @@ func (f *Front) hear(_ context.Context, h *hub, d *doors, call *frontlink.Call) 
 }
 
 // files serves one session's SFTP stream.
-func (f *Front) files(s *session, conn net.Conn) {
+func (f *Front) files(s *session, stream uint64, conn net.Conn) {
 	defer func() {
 		if v := recover(); v != nil {
 			f.Log.Error("sftp stream panicked", "panic", v)
@@ -154,7 +154,7 @@ func (f *Front) files(s *session, conn net.Conn) {
 		}
 		_ = conn.Close()
 	}()
-	err := sftp.ServeFiles(conn, s, f.Log)
+	err := sftp.ServeFiles(conn, told{s, stream}, f.Log)
 	close(over)
 	s.end() // the ticket stays the hub's: it ends with the SSH connection
 	if err != nil {

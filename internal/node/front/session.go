@@ -19,6 +19,17 @@ type session struct {
 func (s *session) Partner() string       { return s.partner }
 func (s *session) Done() <-chan struct{} { return s.done }
 
+// told is a session's box whose client can be told something beside the stream.
+type told struct {
+	*session
+	stream uint64
+}
+
+// Tell implements sftp.Teller.
+func (t told) Tell(text string) {
+	_ = t.hub.ask(context.Background(), frontlink.VerbSay, frontlink.Said{Ticket: t.ticket, Stream: t.stream, Text: text}, nil) // a hub that is away says nothing
+}
+
 func (s *session) end() {
 	s.once.Do(func() {
 		close(s.done)

@@ -37,6 +37,7 @@ type SFTPDestination struct {
 	Password       Secret    `yaml:"password" sample:"off" doc:"Our password, for a partner that takes no keys, as vault:NAME or file:PATH."`
 	Dir            string    `yaml:"dir" default:"." doc:"The directory there, from where the server puts us or from /; it must exist."`
 	Name           string    `yaml:"name" default:"{time}-{id}.hl7" doc:"File name: {id} (needed: the delivery), {time}, {date}, {partner}, {route} and plain characters. Never patient data."`
+	Receipts       bool      `yaml:"receipts" doc:"Puts a signed receipt beside each file once that has its name: NAME.receipt.json, which labwarden verify checks offline."`
 	Verify         string    `yaml:"verify" default:"hash" rule:"oneof=hash|size|none" doc:"How an upload is checked before it gets its name. hash: by its SHA-256, read back where the server offers no command for it. size: by its size alone. none: not, for servers that hide what was uploaded."`
 	Connections    int       `yaml:"connections" default:"1" rule:"min=1,max=64" doc:"How many connections to keep, each with one file under way."`
 	Timeout        Duration  `yaml:"timeout" default:"30s" rule:"min=1s,max=10m" doc:"A server that does nothing for this time is given up; the file is tried again."`
@@ -51,6 +52,7 @@ type FTPSDestination struct {
 	TLS            *ClientTLS `yaml:"tls" doc:"Whom we accept and who we are: ca or fingerprint is needed. Data connections resume the session of their control connection."`
 	Dir            string     `yaml:"dir" default:"." doc:"The directory there, from where the server puts us or from /; it must exist."`
 	Name           string     `yaml:"name" default:"{time}-{id}.hl7" doc:"File name: {id} (needed: the delivery), {time}, {date}, {partner}, {route} and plain characters. Never patient data."`
+	Receipts       bool       `yaml:"receipts" doc:"Puts a signed receipt beside each file once that has its name: NAME.receipt.json, which labwarden verify checks offline."`
 	Verify         string     `yaml:"verify" default:"hash" rule:"oneof=hash|size|none" doc:"How an upload is checked before it gets its name. hash: by its SHA-256, asked of the server, or read back where it offers no command for it. size: by its size alone. none: not."`
 	Connections    int        `yaml:"connections" default:"1" rule:"min=1,max=64" doc:"How many connections to keep, each with one file under way."`
 	Timeout        Duration   `yaml:"timeout" default:"30s" rule:"min=1s,max=10m" doc:"A server that does nothing for this time is given up; the file is tried again."`

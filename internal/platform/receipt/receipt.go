@@ -51,7 +51,7 @@ type Statement struct {
 	Partner string
 	// Event is one of the words above.
 	Event string
-	// Protocol in one word: "sftp", "ftps", "folder", "fhir", "http", "mllp", "portal".
+	// Protocol in one word: "sftp", "ftps", "folder", "fhir", "http", "mllp", "portal", "box".
 	Protocol string
 	At       time.Time
 	File     File
@@ -77,7 +77,7 @@ type File struct {
 // Peer is how the other side proved who it is, and what it answered.
 type Peer struct {
 	// Proof in one word: "certificate", "network", "folder", "token", "key",
-	// "password" or "none".
+	// "host key", "password" or "none".
 	Proof string `json:"proof"`
 	// Fingerprint of its key or certificate.
 	Fingerprint string `json:"fingerprint,omitempty"`

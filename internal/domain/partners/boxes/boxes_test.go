@@ -179,12 +179,12 @@ func TestPickedUpOnceAndOnlyWhole(t *testing.T) {
 		r := newRig(t, open)
 		const d = 7
 		body := bytes.Repeat([]byte("result "), 100)
-		_, err := r.svc.Deliver(t.Context(), "riverside", "r.hl7", d, body)
+		_, _, err := r.svc.Deliver(t.Context(), "riverside", "r.hl7", boxes.Delivery{Number: d, Body: body})
 		must(t, err)
-		if _, err := r.svc.Deliver(t.Context(), "riverside", "r.hl7", d, body); err != nil {
+		if _, _, err := r.svc.Deliver(t.Context(), "riverside", "r.hl7", boxes.Delivery{Number: d, Body: body}); err != nil {
 			t.Error("the same delivery again:", err)
 		}
-		if _, err := r.svc.Deliver(t.Context(), "riverside", "r.hl7", 8, body); !errors.Is(err, channel.ErrFileExists) {
+		if _, _, err := r.svc.Deliver(t.Context(), "riverside", "r.hl7", boxes.Delivery{Number: 8, Body: body}); !errors.Is(err, channel.ErrFileExists) {
 			t.Error("another delivery under the same name:", err)
 		}
 		if err := r.svc.Remove(t.Context(), "riverside", "results", "r.hl7", "partner"); !refused(err) {

@@ -38,7 +38,8 @@ type File struct {
 	MadeBy          string // "sftp", "ftps", "hub"
 	Via             Via    // how its sender came, its protocol being MadeBy
 	State           State
-	Delivery        int64 // its number; 0 where it is no delivery
+	Delivery        int64    // its number; 0 where it is no delivery
+	SealedTo        []string // fingerprints of the keys that can read it; nil where it is not encrypted
 	Picked          time.Time
 	PickedBy        string
 	Gone            time.Time
@@ -66,6 +67,8 @@ type head struct {
 	Name string `json:"name"`
 	Kind string `json:"kind,omitempty"`
 	Via  *Via   `json:"via,omitempty"`
+	// To are the keys that it is encrypted to.
+	To []string `json:"to,omitempty"`
 }
 
 func (s *Service) where(column string, id event.ID) vault.Where {
@@ -78,7 +81,7 @@ func (s *Service) named(partner, folder, name string) []byte {
 }
 
 func (s *Service) sealHead(f *File) ([]byte, error) {
-	h := head{Name: f.Name, Kind: f.Kind}
+	h := head{Name: f.Name, Kind: f.Kind, To: f.SealedTo}
 	if f.Via.Proof != "" {
 		h.Via = &f.Via
 	}
@@ -114,7 +117,7 @@ func (s *Service) scan(row store.Scanner, more ...any) (f File, err error) {
 	if err := json.Unmarshal(plain, &h); err != nil {
 		return f, fmt.Errorf("read file head: %w", err)
 	}
-	f.Name, f.Kind = h.Name, h.Kind
+	f.Name, f.Kind, f.SealedTo = h.Name, h.Kind, h.To
 	if h.Via != nil {
 		f.Via = *h.Via
 	}

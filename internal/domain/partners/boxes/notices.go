@@ -45,7 +45,7 @@ func (r *ruled) Unwrap() error { return r.no }
 func (s *Service) refused(ctx context.Context, f File, err error) error {
 	var no *channel.Refusal
 	var by *ruled
-	rule, reason := "", ""
+	var rule, reason string
 	switch {
 	case errors.Is(err, channel.ErrFileExists):
 		reason = "A file of that name is there already, or stands held. Send this one under another name."

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,8 +22,10 @@ const (
 )
 
 const (
-	// receiptsRound is how many receipts one transaction writes.
-	receiptsRound = 100
+	// receiptsRound is how many receipts one transaction writes: each asks the
+	// database eight times, and a transaction has a second. One that takes longer is
+	// tried with fewer.
+	receiptsRound = 20
 	// receiptsLate is how long after a file went away a receipt is still written.
 	receiptsLate = 24 * time.Hour
 )
@@ -31,12 +34,14 @@ const (
 // An upload does not wait for its receipt: whoever looks into the folder calls
 // this first, and AllReceipts comes by each minute.
 func (s *Service) Receipts(ctx context.Context, partner string) error {
-	for {
-		n, err := s.someReceipts(ctx, partner)
-		if err != nil {
+	for round := receiptsRound; ; {
+		n, err := s.someReceipts(ctx, partner, round)
+		switch {
+		case errors.Is(err, store.ErrTooLong) && round > 1:
+			round = max(1, round/4)
+		case err != nil:
 			return fmt.Errorf("write receipts: %w", err)
-		}
-		if n < receiptsRound {
+		case n < round:
 			return nil
 		}
 	}
@@ -61,10 +66,10 @@ func (s *Service) AllReceipts(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func (s *Service) someReceipts(ctx context.Context, partner string) (int, error) {
+func (s *Service) someReceipts(ctx context.Context, partner string, round int) (int, error) {
 	var owed []File
 	err := s.DB.Query(ctx, `SELECT `+fileColumns+` FROM boxes_files WHERE told = 0 AND folder = 'inbox' AND state <> 'named' AND partner = $1 ORDER BY id LIMIT $2`,
-		[]any{partner, receiptsRound}, func(row store.Scanner) error {
+		[]any{partner, round}, func(row store.Scanner) error {
 			f, err := s.scan(row)
 			owed = append(owed, f)
 			return err
@@ -130,8 +135,9 @@ func (s *Service) paper(partner, name, kind string, via Via, text []byte) (*pape
 func (s *Service) receiptOf(f *File, what string, at time.Time, via Via) (*paper, error) {
 	b, err := receipt.Make(receipt.Statement{
 		ID: f.ID.String(), Partner: f.Partner, Event: what, Protocol: via.Protocol, At: at,
-		File: receipt.File{Name: f.Name, Size: f.Size, SHA256: fmt.Sprintf("%x", f.SHA256)},
-		Peer: receipt.Peer{Proof: via.Proof, Fingerprint: via.Fingerprint, Secured: via.Secured},
+		File:        receipt.File{Name: f.Name, Size: f.Size, SHA256: fmt.Sprintf("%x", f.SHA256)},
+		EncryptedTo: f.SealedTo,
+		Peer:        receipt.Peer{Proof: via.Proof, Fingerprint: via.Fingerprint, Secured: via.Secured},
 	}, s.Now(), s.Vault.NoteSigner())
 	if err != nil {
 		return nil, fmt.Errorf("sign receipt of a file: %w", err)
@@ -194,10 +200,13 @@ func (s *Service) RemoveReceipts(ctx context.Context, partner string, before tim
 			}
 			return nil
 		})
-	if err == nil && len(old) > 0 {
-		now := s.Now()
+	now := s.Now()
+	for some := range slices.Chunk(old, receiptsRound) {
+		if err != nil {
+			break
+		}
 		err = s.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
-			for _, id := range old {
+			for _, id := range some {
 				if err := s.drop(ctx, tx, id, now); err != nil {
 					return err
 				}

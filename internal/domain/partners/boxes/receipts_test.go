@@ -44,7 +44,7 @@ func TestReceiptsOfUploadsAndPickUps(t *testing.T) {
 		must(t, r.svc.Put(t.Context(), "riverside", "a.hl7", sftp, small))
 		must(t, r.large("riverside", "big.pdf", big))
 		must(t, r.svc.Put(t.Context(), "riverside", "c.hl7.part", sftp, small))
-		_, err := r.svc.Deliver(t.Context(), "riverside", "r.hl7", 7, small)
+		_, _, err := r.svc.Deliver(t.Context(), "riverside", "r.hl7", boxes.Delivery{Number: 7, Body: small})
 		must(t, err)
 		if got := r.receipts("riverside"); got != "a.hl7.receipt.json big.pdf.receipt.json" {
 			t.Error(got)
@@ -104,7 +104,7 @@ func TestReceiptsOfUploadsAndPickUps(t *testing.T) {
 func TestManyReceipts(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
 		r := newRig(t, open)
-		const n = 230
+		const n = 50
 		for i := range n {
 			must(t, r.svc.Put(t.Context(), "p", fmt.Sprintf("f%03d", i), sftp, []byte{byte(i)}))
 		}

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/labwarden/labwarden/internal/channel"
@@ -201,28 +200,36 @@ func (s *Service) put(ctx context.Context, f *File, body []byte) error {
 	return s.take(ctx, f, readerOf(body))
 }
 
-// Deliver puts a result's file into the partner's results; again with the same
-// delivery it does nothing.
-func (s *Service) Deliver(ctx context.Context, partner, name string, delivery int64, body []byte) (File, error) {
+// Delivery is a result's file.
+type Delivery struct {
+	Number int64
+	Body   []byte
+	// SealedTo are the fingerprints of the keys that can read Body, where it is
+	// encrypted: the same text encrypted again is other bytes, and the same delivery.
+	SealedTo []string
+}
+
+// Deliver puts a result's file into the partner's results. Again with the same
+// delivery it does nothing: placed is false, and the file that is there is returned.
+func (s *Service) Deliver(ctx context.Context, partner, name string, d Delivery) (f File, placed bool, err error) {
 	if err := channel.CheckBoxName(name); err != nil {
-		return File{}, err
+		return File{}, false, err
 	}
-	f := File{
-		ID: event.NewID(), Partner: partner, Folder: channel.BoxResults, Name: name, MadeBy: "hub", Size: int64(len(body)), SHA256: sha256.Sum256(body),
-		Delivery: delivery, State: There,
+	f = File{
+		ID: event.NewID(), Partner: partner, Folder: channel.BoxResults, Name: name, MadeBy: "hub", Size: int64(len(d.Body)), SHA256: sha256.Sum256(d.Body),
+		Delivery: d.Number, SealedTo: d.SealedTo, State: There,
 	}
-	var err error
-	if f.body, err = s.Vault.Seal(Purpose, s.where("body", f.ID), nil, body); err != nil {
-		return f, fmt.Errorf("seal file: %w", err)
+	if f.body, err = s.Vault.Seal(Purpose, s.where("body", f.ID), nil, d.Body); err != nil {
+		return f, false, fmt.Errorf("seal file: %w", err)
 	}
 	err = s.insert(ctx, &f, "box.file.placed")
 	if errors.Is(err, channel.ErrFileExists) {
 		old, ferr := s.Find(ctx, partner, channel.BoxResults, name)
-		if ferr == nil && old.Delivery == delivery && old.SHA256 == f.SHA256 {
-			return old, nil
+		if ferr == nil && old.Delivery == d.Number && (old.SHA256 == f.SHA256 || len(old.SealedTo) > 0 && len(d.SealedTo) > 0) {
+			return old, false, nil
 		}
 	}
-	return f, err
+	return f, err == nil, err
 }
 
 func tooLarge(limit int64) error {
@@ -392,7 +399,7 @@ func nilIfEmpty(b []byte) any {
 
 // noRoom turns a full disk into words for the sender; everything else stays.
 func (s *Service) noRoom(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
+	if store.IsFull(err) {
 		s.Log.Error("no room for a partner's file", "err", err)
 		return channel.Refuse("the laboratory has no room left; nothing of the file was kept. Try again later")
 	}
