@@ -92,6 +92,11 @@ func (w *worked) calls() {
 	w.must(w.h.Results.LogCall(w.ctx, all[1], results.CallLog{Whom: "ward 4", Outcome: results.NotReached, Next: w.h.now().Add(time.Hour)}, bert))
 	w.take("lis", critical("CR3"))
 	w.take("lis", critical("CR4"))
+	for _, name := range []string{"a.age", "b.age"} {
+		w.must(w.h.Results.UploadStopped(w.ctx, results.StoppedUpload{
+			File: event.NewID(), Partner: "good", SHA256: [32]byte{name[0]}, Came: w.h.now(), Stopped: "held by the content gate: a test", Name: name,
+		}))
+	}
 }
 
 // stops stand over several deliveries each.

@@ -191,3 +191,21 @@ func (l *lookout) index(ctx context.Context, _ *config.Config) ([]string, []alar
 		Advice:   "Results flow all the same. The hub's log says what keeps the search index from being written.",
 	}}, nil
 }
+
+// kindCallOverdue is the alarm of phone tasks that nobody has seen to in time.
+const kindCallOverdue = "call.overdue"
+
+// calls: phone tasks whose time has passed. Who looks at no page must hear of it
+// all the same (SAFETY.md 8, 10).
+func (l *lookout) calls(ctx context.Context, _ *config.Config) ([]string, []alarm.Alarm, error) {
+	kinds := []string{kindCallOverdue}
+	n, err := l.h.Results.CountCalls(ctx)
+	if err != nil || n.Overdue == 0 {
+		return kinds, nil, err
+	}
+	return kinds, []alarm.Alarm{{
+		Key: alarm.Key{Kind: kindCallOverdue}, Severity: alarm.Urgent,
+		Sentence: several(n.Overdue, "phone task is", "phone tasks are") + " overdue: a critical result, a correction or a file that may hold one waits for a call.",
+		Advice:   "Open Phone tasks, or labwarden calls list: take each, call, and write down who read the value back. It is over by itself when none is overdue.",
+	}}, nil
+}

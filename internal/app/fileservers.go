@@ -143,6 +143,8 @@ func pickedUpWithin(d config.Destination) time.Duration {
 		return d.FTPS.PickedUpWithin.Std()
 	case d.Box != nil:
 		return d.Box.PickedUpWithin.Std()
+	case d.FHIRPull != nil:
+		return d.FHIRPull.PickedUpWithin.Std()
 	}
 	return 0
 }

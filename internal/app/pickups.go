@@ -130,7 +130,11 @@ func (l *lookout) fetched(ctx context.Context, c *config.Config) ([]string, []al
 		if within == 0 {
 			continue
 		}
-		n, oldest, err := l.h.Results.NotPickedUp(ctx, key, l.h.now().Add(-within))
+		waits := l.h.Results.NotPickedUp
+		if conf.Destination.FHIRPull != nil {
+			waits = l.h.rooms.fhir.NotPickedUp // it knows which reports a newer one has replaced
+		}
+		n, oldest, err := waits(ctx, key, l.h.now().Add(-within))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -138,9 +142,36 @@ func (l *lookout) fetched(ctx context.Context, c *config.Config) ([]string, []al
 			out = append(out, alarm.Alarm{
 				Key: alarm.Key{Kind: kindNotPickedUp, About: key}, Severity: alarm.Urgent,
 				Sentence: conf.Name + " has not picked up " + several(n, "result", "results") + " that were placed for them, the oldest at " + when(oldest) + ".",
-				Advice:   "Call them: their program that fetches files may stand still. Critical results must be told by phone meanwhile. It is over by itself once the files have been fetched.",
+				Advice:   "Call them: their program that fetches may stand still. Critical results must be told by phone meanwhile. It is over by itself once they have been fetched.",
 			})
 		}
+	}
+	return kinds, out, nil
+}
+
+// kindNotTold is the alarm of a partner's program that asked to be told of
+// results and cannot be.
+const kindNotTold = "partner.not_told"
+
+// told: programs whose subscriptions ended in error. They learn of nothing new
+// unless they look by themselves.
+func (l *lookout) told(ctx context.Context, c *config.Config) ([]string, []alarm.Alarm, error) {
+	kinds := []string{kindNotTold}
+	failed, err := l.h.rooms.fhir.FailedSubscriptions(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	var out []alarm.Alarm
+	for _, f := range failed {
+		conf, known := c.Partners[f.Partner]
+		if !known || conf.Destination.FHIRPull == nil || conf.Destination.FHIRPull.ClientID != f.Client {
+			continue
+		}
+		out = append(out, alarm.Alarm{
+			Key: alarm.Key{Kind: kindNotTold, About: f.Partner}, Severity: alarm.Urgent,
+			Sentence: "The program of " + conf.Name + " is no longer told of new results: " + several(f.Count, "subscription has", "subscriptions have") + " ended in error, the first at " + when(f.Since) + " (" + f.Fault + ").",
+			Advice:   "Their results are there and wait to be fetched. Call them: their endpoint must answer again, and their program must PUT its subscription again or DELETE it. It is over by itself then.",
+		})
 	}
 	return kinds, out, nil
 }

@@ -85,11 +85,12 @@ type Auth struct {
 
 // FHIRPullDestination is a partner's program that fetches.
 type FHIRPullDestination struct {
-	ClientID string   `yaml:"client_id" rule:"required,name" ex:"riverside-ehr" doc:"The program's name at the token endpoint; no other partner has it."`
-	Keys     Path     `yaml:"keys" rule:"required,file" ex:"./partners/riverside.jwks" doc:"File with the program's public keys, a JSON Web Key Set for RS384 or ES384. The partner gives it to you; it holds nothing secret."`
-	Scopes   []string `yaml:"scopes" ex:"system/*.rs" doc:"What the program may ask for, for example system/*.rs, system/DiagnosticReport.rs, system/Subscription.cruds. system/*.rs when absent."`
-	Pace     int      `yaml:"requests_per_minute" default:"600" rule:"min=10,max=100000" doc:"Requests of the program in a minute; a fifth of them may come at once. More are answered with 429 and when to come back."`
-	Notify   []Notify `yaml:"notify" sample:"off" doc:"Where the program may have itself told that something is there (Subscription). Nowhere else is ever asked."`
+	ClientID       string   `yaml:"client_id" rule:"required,name" ex:"riverside-ehr" doc:"The program's name at the token endpoint; no other partner has it."`
+	Keys           Path     `yaml:"keys" rule:"required,file" ex:"./partners/riverside.jwks" doc:"File with the program's public keys, a JSON Web Key Set for RS384 or ES384. The partner gives it to you; it holds nothing secret."`
+	Scopes         []string `yaml:"scopes" ex:"system/*.rs" doc:"What the program may ask for, for example system/*.rs, system/DiagnosticReport.rs, system/Subscription.cruds. system/*.rs when absent."`
+	Pace           int      `yaml:"requests_per_minute" default:"600" rule:"min=10,max=100000" doc:"Requests of the program in a minute; a fifth of them may come at once. More are answered with 429 and when to come back."`
+	PickedUpWithin Duration `yaml:"picked_up_within" rule:"min=5m,max=366d" doc:"A result whose report the program has not fetched after this time raises an alarm. Not looked at when absent."`
+	Notify         []Notify `yaml:"notify" sample:"off" doc:"Where the program may have itself told that something is there (Subscription). Nowhere else is ever asked."`
 }
 
 // Notify is where a partner may be told that something is there.

@@ -43,6 +43,11 @@ func capability(set *Settings, version string) object {
 		"type": "Subscription", "interaction": interactions("create", "read", "update", "delete", "search-type"), "versioning": "no-version",
 		"documentation": "rest-hook only, without a payload; endpoints are those the laboratory has listed for the client.",
 	})
+	resources = append(resources, object{
+		"type": "Group", "interaction": interactions("read", "search-type"), "versioning": "no-version",
+		"documentation": "One Group, " + groupID + ": the patients of whom the client's partner has results. Its members are not listed; its export gives them. A list takes no parameters.",
+		"operation":     []object{{"name": "export", "definition": "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/group-export"}},
+	})
 	return object{
 		"resourceType": "CapabilityStatement", "status": "active", "date": made, "kind": "instance", "fhirVersion": "4.0.1",
 		"format":         []string{"application/fhir+json", "json"},
@@ -139,7 +144,7 @@ func supportedScopes() []string {
 	for k := kind(1); k < kinds; k++ {
 		out = append(out, "system/"+k.String()+".rs")
 	}
-	return append(out, "system/Subscription.cruds")
+	return append(out, "system/Group.rs", "system/Subscription.cruds")
 }
 
 // operationLimit is how long a request of ours to a partner may take.

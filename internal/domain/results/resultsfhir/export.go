@@ -84,7 +84,10 @@ func (s *Service) exportRoutes(closed func(string, func(http.ResponseWriter, *as
 }
 
 // exportStart takes a request (Bulk Data Access 2.0, "Bulk Data Kick-off Request").
-func (s *Service) exportStart(w http.ResponseWriter, a *asked) error {
+func (s *Service) exportStart(w http.ResponseWriter, a *asked) error { return s.exportOf(w, a, "") }
+
+// exportOf takes one for all, or for a group.
+func (s *Service) exportOf(w http.ResponseWriter, a *asked, group string) error {
 	if a.Method == http.MethodPost && a.ContentLength != 0 {
 		return invalid("not-supported", "write the parameters of an export in its address")
 	}
@@ -97,7 +100,7 @@ func (s *Service) exportStart(w http.ResponseWriter, a *asked) error {
 	}
 	x := export{
 		id: event.NewID(), partner: a.client.Partner, client: a.client.ID, made: s.now().UnixMicro(), ends: s.now().Add(exportLife).UnixMicro(),
-		exportAsked: exportAsked{Request: a.base + "/$export"},
+		exportAsked: exportAsked{Request: a.base + group + "/$export"},
 	}
 	if a.URL.RawQuery != "" {
 		x.Request += "?" + values.Encode()

@@ -32,7 +32,12 @@ type manifest struct {
 
 func (c *caller) export(query string) (manifest, string) {
 	c.l.t.Helper()
-	w := c.get("/fhir/$export"+query, "Prefer", "respond-async")
+	return c.exportOf("/fhir/$export", query)
+}
+
+func (c *caller) exportOf(path, query string) (manifest, string) {
+	c.l.t.Helper()
+	w := c.get(path+query, "Prefer", "respond-async")
 	if w.Code != http.StatusAccepted {
 		c.l.t.Fatalf("kick-off: %d %s", w.Code, w.Body)
 	}
@@ -152,6 +157,92 @@ func TestExport(t *testing.T) {
 		var n int64
 		if err := l.db.QueryRow(t.Context(), "SELECT count(*) FROM results_fhir_exports").Scan(&n); err != nil || n != 0 {
 			t.Errorf("%d exports left, %v", n, err)
+		}
+	})
+}
+
+// TestGroupExport: the group is the partner's patients, with all that is about them;
+// there is no other group.
+func TestGroupExport(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
+		l := newLab(t, open)
+		l.run()
+		l.deliver(l.message("NORTH", "P1", "1", "F", "90"), l.message("NORTH", "P2", "2", "F", "90"), l.message("SOUTH", "P1", "3", "F", "5555"))
+		c := l.as("north")
+		if b := c.bundle("/fhir/Group"); len(b.Entry) != 1 {
+			t.Errorf("groups: %+v", b)
+		}
+		if w := c.get("/fhir/Group/patients"); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"actual":true`) || strings.Contains(w.Body.String(), "member") {
+			t.Errorf("read: %d %s", w.Code, w.Body)
+		}
+		m, _ := c.exportOf("/fhir/Group/patients/$export", "")
+		if m.Request != testBase+"/Group/patients/$export" {
+			t.Errorf("%+v", m)
+		}
+		byType, before := map[string]int{}, l.looks(results.KindExported)
+		for _, f := range m.Output {
+			for _, line := range c.ndjson(f.URL) {
+				byType[f.Type]++
+				if strings.Contains(line, "5555") {
+					t.Errorf("another's: %s", line)
+				}
+				if k, _ := kindOf(f.Type); k.clinical() && !strings.Contains(line, `"subject":{"reference":"Patient/`) {
+					t.Errorf("about nobody: %s", line)
+				}
+			}
+		}
+		if byType["DiagnosticReport"] != 2 || byType["Patient"] != 2 || byType["Practitioner"] == 0 {
+			t.Errorf("exported %v", byType)
+		}
+		if n := l.looks(results.KindExported) - before; n < 2 {
+			t.Errorf("%d exports recorded", n)
+		}
+		if m, _ := c.exportOf("/fhir/Group/patients/$export", "?_type=Observation"); len(m.Output) != 1 || m.Output[0].Count != 4 {
+			t.Errorf("%+v", m)
+		}
+		for path, code := range map[string]int{"/fhir/Group/others/$export": 404, "/fhir/Group/others": 404, "/fhir/Group?name=x": 400, "/fhir/Group/patients/_history": 404} {
+			if w := c.get(path, "Prefer", "respond-async"); w.Code != code {
+				t.Errorf("%s: %d", path, w.Code)
+			}
+		}
+		if w := l.as("north", "system/Patient.rs").get("/fhir/Group/patients"); w.Code != http.StatusForbidden {
+			t.Errorf("over the scope: %d", w.Code)
+		}
+	})
+}
+
+// TestWhatWaitsToBeFetched: what nobody fetched counts from when it was placed; a
+// fetch ends it, and a report that a newer one replaced is not waited for.
+func TestWhatWaitsToBeFetched(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
+		l := newLab(t, open)
+		l.run()
+		waits := func() int64 {
+			n, oldest, err := l.fhir.NotPickedUp(t.Context(), "north", l.clock.now().Add(-time.Hour))
+			if err != nil || (n == 0) != oldest.IsZero() {
+				t.Fatal(n, oldest, err)
+			}
+			return n
+		}
+		l.deliver(l.message("NORTH", "P1", "1", "F", "90"), l.message("NORTH", "P2", "2", "F", "90"), l.message("SOUTH", "P1", "3", "F", "90"))
+		if n := waits(); n != 0 {
+			t.Errorf("%d at once", n)
+		}
+		l.clock.add(2 * time.Hour)
+		if n := waits(); n != 2 {
+			t.Errorf("%d after two hours", n)
+		}
+		l.deliver(l.message("NORTH", "P1", "1", "C", "91")) // the first one is never fetched any more
+		if n := waits(); n != 1 {
+			t.Errorf("%d beside a correction", n)
+		}
+		l.clock.add(2 * time.Hour)
+		if n := waits(); n != 2 {
+			t.Errorf("%d two hours after the correction", n)
+		}
+		l.as("north").bundle("/fhir/DiagnosticReport")
+		if n := waits(); n != 0 {
+			t.Errorf("%d after a fetch", n)
 		}
 	})
 }

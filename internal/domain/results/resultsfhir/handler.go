@@ -64,6 +64,7 @@ func (s *Service) Handler() http.Handler {
 	closed("GET /fhir/{type}/{id}/_history", s.history)
 	closed("GET /fhir/{type}/{id}/_history/{version}", s.readOne)
 	s.exportRoutes(closed)
+	s.groupRoutes(closed)
 	s.subscriptionRoutes(closed)
 	mux.HandleFunc("/fhir/", func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, &refusal{status: http.StatusNotFound, code: "not-supported", text: "this is not something this server does; /fhir/metadata lists what it does"})

@@ -32,7 +32,7 @@ func parseScope(text string) (scope, bool) {
 		}
 		at = i
 	}
-	if _, known := kindOf(name); !known && name != "*" && name != "Subscription" || rights == "" {
+	if _, known := kindOf(name); !known && name != "*" && name != "Subscription" && name != "Group" || rights == "" {
 		return scope{}, false
 	}
 	return scope{name, rights}, true

@@ -264,12 +264,26 @@ func TestTheStatementIsTrue(t *testing.T) {
 					Type          string
 					SearchParam   []struct{ Name, Type string }
 					SearchInclude []string
+					Operation     []struct{ Name string }
 				}
+				Operation []struct{ Name string }
 			}
 		}
 		if err := json.Unmarshal(w.Body.Bytes(), &st); err != nil {
 			t.Fatal(err)
 		}
+		// The operations it names are there, and no other type has one.
+		operations := 0
+		for _, res := range st.Rest[0].Resource {
+			operations += len(res.Operation)
+			if w := c.get("/fhir/"+res.Type+"/patients/$export", "Prefer", "respond-async"); (w.Code == http.StatusAccepted) != (len(res.Operation) == 1) {
+				t.Errorf("an export of %s: %d, and the statement says %v", res.Type, w.Code, res.Operation)
+			}
+		}
+		if w := c.get("/fhir/$export", "Prefer", "respond-async"); operations != 1 || len(st.Rest[0].Operation) != 1 || w.Code != http.StatusAccepted {
+			t.Errorf("%d operations of types, %v of all: %d", operations, st.Rest[0].Operation, w.Code)
+		}
+		l.fhir.work.Wait()
 		sample := map[string]string{"token": "a|b", "date": "ge2026", "reference": "Patient/x"}
 		tried := 0
 		for _, res := range st.Rest[0].Resource {

@@ -128,6 +128,9 @@ func TestSubscription(t *testing.T) {
 		if status, fault := c.subscriptionState(at); status != "error" || fault != "the endpoint answered 302" {
 			t.Errorf("at last: %s, %q", status, fault)
 		}
+		if f, err := l.fhir.FailedSubscriptions(t.Context()); err != nil || len(f) != 1 || f[0].Partner != "north" || f[0].Client != "north-client" || f[0].Count != 1 || f[0].Fault != "the endpoint answered 302" {
+			t.Errorf("what failed: %+v, %v", f, err)
+		}
 		n := h.posts.Load()
 		l.clock.add(time.Hour)
 		l.notify()
@@ -143,6 +146,9 @@ func TestSubscription(t *testing.T) {
 		l.notify()
 		if status, _ := c.subscriptionState(at); status != "active" {
 			t.Errorf("begun anew: %s", status)
+		}
+		if f, err := l.fhir.FailedSubscriptions(t.Context()); err != nil || len(f) != 0 {
+			t.Errorf("what failed, after it began anew: %+v, %v", f, err)
 		}
 		if b := c.bundle("/fhir/Subscription"); len(b.Entry) != 1 {
 			t.Errorf("list: %+v", b)
