@@ -151,6 +151,7 @@ func (h *Hub) portalDeps(c *config.Config) portalui.Deps {
 	refused := &refusals{h: h, last: map[string]time.Time{}}
 	return portalui.Deps{
 		Portal: h.rooms.portal, SignIn: h.rooms.portalDoor, Lab: func() string { return h.current(c).Lab.Name }, Phone: func() string { return h.current(c).Portal.Phone },
+		Sender: func() string { return h.current(c).Portal.Sender }, Paper: func() string { return h.current(c).Portal.Paper },
 		Address: func() string {
 			if c.Node.Portal == nil {
 				return "(node.portal.public_url is not set)"

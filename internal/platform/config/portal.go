@@ -16,6 +16,8 @@ type PortalSite struct {
 // Portal is what the provider portal says and shows.
 type Portal struct {
 	Phone  string       `yaml:"phone" ex:"+1 555 0142" doc:"The laboratory's number, shown on every page and letter of the portal."`
+	Sender string       `yaml:"sender" ex:"12 Mill Lane, Millbrook, MA 01234" doc:"The laboratory's postal address, on letters to practices: it stands in small letters over the address in the envelope's window."`
+	Paper  string       `yaml:"paper" default:"letter" rule:"oneof=letter|a4" doc:"What letters and results are printed on as PDF."`
 	Letter Duration     `yaml:"letter" default:"14d" rule:"min=1d,max=60d" doc:"How long the code of a letter works."`
 	Idle   Duration     `yaml:"idle" default:"10m" rule:"min=2m,max=1h" doc:"A session that was not used for this long is over."`
 	Rules  []PortalRule `yaml:"rules" sample:"off" doc:"What is kept back from the portal, or shown to the ordering provider alone. Without rules everything that a route sends there is shown to everybody of the practice. A rule that is added says nothing about what is there already."`

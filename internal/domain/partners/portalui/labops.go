@@ -1,6 +1,7 @@
 package portalui
 
 import (
+	"encoding/base64"
 	"net/http"
 	"time"
 
@@ -72,6 +73,7 @@ type inviteIn struct {
 	Provider string `json:"provider,omitempty" doc:"their identifier as ordering provider"`
 	Manager  bool   `json:"manager,omitempty" doc:"may let others cover"`
 	Account  string `json:"account,omitempty" doc:"instead of a name: the sign-in name of a person of another practice, who gets no letter"`
+	Address  string `json:"address,omitempty" doc:"lines of their postal address for the letter, at most three; kept nowhere"`
 }
 
 type letterOut struct {
@@ -79,6 +81,13 @@ type letterOut struct {
 	Account string     `json:"account"`
 	Code    string     `json:"code,omitempty" doc:"the letter's code, told this once"`
 	Until   *time.Time `json:"until,omitempty"`
+	PDF     string     `json:"pdf,omitempty" doc:"the letter as PDF for a window envelope, in base64, told this once"`
+}
+
+type letterIn struct {
+	Key     string `path:"key" doc:"the partner's key"`
+	ID      string `path:"id" doc:"the person's id"`
+	Address string `json:"address,omitempty" doc:"lines of their postal address, at most three; kept nowhere"`
 }
 
 type personIn struct {
@@ -134,8 +143,8 @@ func (l lab) ops() []web.Route {
 	const tag, copies = "Portal", "Patients' copies"
 	return []web.Route{
 		web.Op[ofPractice, portalOut]{Pattern: "GET /api/v1/portal/{key}", Needs: authz.PortalSee, Tag: tag, Summary: "A practice's portal: its people, openings and what it told", Do: l.opPractice}.Route(),
-		web.Op[inviteIn, letterOut]{Pattern: "POST /api/v1/portal/{key}/invite", Needs: authz.PortalInvite, Tag: tag, Summary: "Invite a person by letter", Detail: "The code is told once and kept nowhere.", Do: l.opInvite}.Route(),
-		web.Op[personIn, letterOut]{Pattern: "POST /api/v1/portal/{key}/people/{id}/letter", Needs: authz.PortalInvite, Tag: tag, Summary: "Write another letter for a person", Do: l.opRewrite}.Route(),
+		web.Op[inviteIn, letterOut]{Pattern: "POST /api/v1/portal/{key}/invite", Needs: authz.PortalInvite, Tag: tag, Summary: "Invite a person by letter", Detail: "The code is told once and kept nowhere, and so is the letter.", Do: l.opInvite}.Route(),
+		web.Op[letterIn, letterOut]{Pattern: "POST /api/v1/portal/{key}/people/{id}/letter", Needs: authz.PortalInvite, Tag: tag, Summary: "Write another letter for a person", Do: l.opRewrite}.Route(),
 		web.Op[personIn, noted]{Pattern: "POST /api/v1/portal/{key}/members/{id}/end", Needs: authz.PortalInvite, Tag: tag, Summary: "End a person's access to a practice", Do: l.opEnd}.Route(),
 		web.Op[coverIn, noted]{Pattern: "POST /api/v1/portal/{key}/cover", Needs: authz.PortalInvite, Tag: tag, Summary: "Let a person cover for a time", Do: l.opCover}.Route(),
 		web.Op[personIn, noted]{Pattern: "POST /api/v1/portal/{key}/changes/{id}", Needs: authz.PortalAnswer, Tag: tag, Summary: "Say that a change of how somebody signs in is settled", Do: l.opSettle}.Route(),
@@ -207,7 +216,11 @@ func (l lab) opPractice(r *http.Request, _ ofPractice) (portalOut, error) {
 }
 
 func (l lab) opInvite(r *http.Request, v inviteIn) (letterOut, error) {
-	key, _, err := l.key(r, authz.PortalInvite)
+	key, name, err := l.key(r, authz.PortalInvite)
+	if err != nil {
+		return letterOut{}, err
+	}
+	to, err := addressLines(v.Address)
 	if err != nil {
 		return letterOut{}, err
 	}
@@ -216,15 +229,23 @@ func (l lab) opInvite(r *http.Request, v inviteIn) (letterOut, error) {
 	if err != nil {
 		return letterOut{}, err
 	}
-	out := letterOut{Person: p.ID.String(), Account: p.Account}
-	if x != nil {
-		out.Code, out.Until = x.Code, at(x.Until)
+	if x == nil {
+		return letterOut{Person: p.ID.String(), Account: p.Account}, nil
 	}
-	return out, nil
+	return l.letterOf(name, x, to)
 }
 
-func (l lab) opRewrite(r *http.Request, _ personIn) (letterOut, error) {
+func (l lab) letterOf(practice string, x *portal.Letter, to []string) (letterOut, error) {
+	body, _, err := letterPDF(l.written(practice, x, to, l.Now()), l.Paper(), l.Now())
+	return letterOut{x.Person.ID.String(), x.Person.Account, x.Code, at(x.Until), base64.StdEncoding.EncodeToString(body)}, err
+}
+
+func (l lab) opRewrite(r *http.Request, v letterIn) (letterOut, error) {
 	key, id, err := l.keyID(r, authz.PortalInvite)
+	if err != nil {
+		return letterOut{}, err
+	}
+	to, err := addressLines(v.Address)
 	if err != nil {
 		return letterOut{}, err
 	}
@@ -232,7 +253,7 @@ func (l lab) opRewrite(r *http.Request, _ personIn) (letterOut, error) {
 	if err != nil {
 		return letterOut{}, err
 	}
-	return letterOut{x.Person.ID.String(), x.Person.Account, x.Code, at(x.Until)}, nil
+	return l.letterOf(l.Portal.Settings().Partners[key], x, to)
 }
 
 func (l lab) keyID(r *http.Request, p authz.Permission) (string, event.ID, error) {

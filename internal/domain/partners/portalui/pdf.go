@@ -19,7 +19,7 @@ func (s *site) pdf(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body, err := sheetPDF(x, s.Lab(), s.phone(), p.Name, web.Now(r))
+	body, err := sheetPDF(x, s.Paper(), s.Lab(), s.phone(), p.Name, web.Now(r))
 	if err != nil {
 		return err
 	}
@@ -40,10 +40,19 @@ const (
 	pagesMark = "\x01\x02"
 )
 
-func newPaper(now time.Time, foot string) (*paper, error) {
-	f := fpdf.New("P", "mm", "A4", "")
+// sheet is a page of the size that the laboratory prints on.
+func sheet(size string, now time.Time) *fpdf.Fpdf {
+	if size != "a4" {
+		size = "letter"
+	}
+	f := fpdf.New("P", "mm", size, "")
 	f.SetCreationDate(now)
 	f.SetModificationDate(now)
+	return f
+}
+
+func newPaper(size string, now time.Time, foot string) (*paper, error) {
+	f := sheet(size, now)
 	f.SetMargins(margin, margin, margin)
 	f.SetAutoPageBreak(true, 22)
 	f.AliasNbPages(pagesMark)
@@ -98,8 +107,8 @@ func (p *paper) fact(key, value string) {
 }
 
 // sheetPDF is a result on paper: what the page shows, in the same order.
-func sheetPDF(x *portal.Shown, lab, phone, by string, now time.Time) ([]byte, error) {
-	p, err := newPaper(now, fmt.Sprintf("%s. Printed %s by %s from Labwarden's portal. Values, units, ranges and flags as the laboratory's system wrote them.", lab, kit.Stamp(now), by))
+func sheetPDF(x *portal.Shown, size, lab, phone, by string, now time.Time) ([]byte, error) {
+	p, err := newPaper(size, now, fmt.Sprintf("%s. Printed %s by %s from Labwarden's portal. Values, units, ranges and flags as the laboratory's system wrote them.", lab, kit.Stamp(now), by))
 	if err != nil {
 		return nil, fmt.Errorf("begin a PDF: %w", err)
 	}

@@ -52,6 +52,7 @@ type place struct {
 	labURL   string
 	url      string // as practices type it
 	host     string
+	paper    string
 	addr     string
 	roots    *x509.CertPool
 
@@ -141,6 +142,7 @@ func newPlaceAt(t *testing.T, open storetest.Opener, host string) *place {
 	s.portal.With(s.signin)
 	d := portalui.Deps{
 		Portal: s.portal, SignIn: s.signin, Lab: func() string { return "Millbrook Laboratory" }, Phone: func() string { return "+1 555 0142" },
+		Sender: func() string { return "12 Mill Lane, Millbrook, MA 01234" }, Paper: func() string { return s.paper },
 		Address: func() string { return "results.millbrook.example" }, Now: s.now, Log: quiet, Zone: time.UTC,
 	}
 	site := portalui.Site(d)
