@@ -33,7 +33,7 @@ const portalRealm = "portal"
 // furnishPortal makes the portal's rooms.
 func (h *Hub) furnishPortal() {
 	h.rooms.portal = portal.New(portal.Deps{
-		DB: h.DB, Vault: h.Vault, Results: portalResults{h}, Raise: h.Alarms, Now: h.now, Log: h.slog, Settings: h.portalSettings,
+		DB: h.DB, Vault: h.Vault, Results: portalResults{h}, Raise: h.Alarms, Now: h.now, Zone: time.Local, Log: h.slog, Settings: h.portalSettings,
 	})
 	h.rooms.portalDoor = signin.New(signin.Options{
 		DB: h.DB, Vault: h.Vault, Realm: portalRealm, People: h.rooms.portal, Hasher: signin.NewHasher(signin.HasherOptions{}), Now: h.now, Log: h.slog, Raise: h.Alarms, Tell: h.rooms.portal,
@@ -48,7 +48,7 @@ func (h *Hub) portalSettings() portal.Settings {
 	if c == nil {
 		return out
 	}
-	out.Letter, out.Idle = c.Portal.Letter.Std(), c.Portal.Idle.Std()
+	out.Letter, out.Idle, out.CopyWithin = c.Portal.Letter.Std(), c.Portal.Idle.Std(), c.Portal.CopyWithin.Std()
 	for key, p := range c.Partners {
 		if p.Destination.Portal != nil {
 			out.Partners[key] = p.Name

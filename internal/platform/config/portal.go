@@ -19,6 +19,7 @@ type Portal struct {
 	Sender string       `yaml:"sender" ex:"12 Mill Lane, Millbrook, MA 01234" doc:"The laboratory's postal address, on letters to practices: it stands in small letters over the address in the envelope's window."`
 	Paper  string       `yaml:"paper" default:"letter" rule:"oneof=letter|a4" doc:"What letters and results are printed on as PDF."`
 	Letter Duration     `yaml:"letter" default:"14d" rule:"min=1d,max=60d" doc:"How long the code of a letter works."`
+	CopyWithin Duration `yaml:"copy_within" rule:"min=1d,max=30d" ex:"10d" doc:"The laboratory's own policy: within how many days a patient who asks for their results has them. Shown apart from the law's 30 days, which it never lengthens. Absent: none."`
 	Idle   Duration     `yaml:"idle" default:"10m" rule:"min=2m,max=1h" doc:"A session that was not used for this long is over."`
 	Rules  []PortalRule `yaml:"rules" sample:"off" doc:"What is kept back from the portal, or shown to the ordering provider alone. Without rules everything that a route sends there is shown to everybody of the practice. A rule that is added says nothing about what is there already."`
 }

@@ -116,16 +116,18 @@ type copyOut struct {
 	ID       string     `json:"id"`
 	About    string     `json:"about,omitempty"`
 	Asked    time.Time  `json:"asked"`
-	Due      time.Time  `json:"due"`
+	Due      time.Time  `json:"due" doc:"when the last of the law's days is over"`
 	Extended *time.Time `json:"extended,omitempty"`
+	Policy   *time.Time `json:"policy,omitempty" doc:"when the laboratory's own policy wants it done; due is the law's"`
 }
 
 type copiesOut struct {
 	Open []copyOut `json:"open" doc:"the most urgent first"`
 }
 
-type copyID struct {
-	ID string `path:"id" doc:"the request's id"`
+type copyMore struct {
+	ID   string `path:"id" doc:"the request's id"`
+	Told bool   `json:"told" doc:"the patient was told in writing why it takes longer and until when"`
 }
 
 type copyEnd struct {
@@ -152,7 +154,7 @@ func (l lab) ops() []web.Route {
 		web.Op[personIn, noted]{Pattern: "POST /api/v1/portal/{key}/items/{id}/release", Needs: authz.PortalAnswer, Tag: tag, Summary: "Show a practice what a rule keeps back", Do: l.opRelease}.Route(),
 		web.Op[nothing, copiesOut]{Pattern: "GET /api/v1/patient-copies", Needs: authz.PatientCopies, Tag: copies, Summary: "Patients who wait for a copy of their results", Do: l.opCopies}.Route(),
 		web.Op[copyIn, copyOut]{Pattern: "POST /api/v1/patient-copies", Needs: authz.PatientCopies, Tag: copies, Summary: "Open a patient's request for a copy", Detail: "The patient stands in the body, never in an address.", Do: l.opAskCopy}.Route(),
-		web.Op[copyID, noted]{Pattern: "POST /api/v1/patient-copies/{id}/extend", Needs: authz.PatientCopies, Tag: copies, Summary: "Give a request 30 more days, once", Do: l.opExtendCopy}.Route(),
+		web.Op[copyMore, noted]{Pattern: "POST /api/v1/patient-copies/{id}/extend", Needs: authz.PatientCopies, Tag: copies, Summary: "Give a request 30 more days, once", Do: l.opExtendCopy}.Route(),
 		web.Op[copyEnd, noted]{Pattern: "POST /api/v1/patient-copies/{id}/end", Needs: authz.PatientCopies, Tag: copies, Summary: "End a patient's request", Do: l.opEndCopy}.Route(),
 	}
 }
@@ -310,7 +312,7 @@ func (l lab) opCopies(r *http.Request, _ nothing) (copiesOut, error) {
 	list, err := l.Portal.Copies(r.Context(), false, 500)
 	for i := range list {
 		c := &list[i]
-		out.Open = append(out.Open, copyOut{c.ID.String(), c.About, c.Asked, c.Due, at(c.Extended)})
+		out.Open = append(out.Open, copyOut{c.ID.String(), c.About, c.Asked, c.Due, at(c.Extended), at(c.Policy)})
 	}
 	return out, err
 }
@@ -320,13 +322,13 @@ func (l lab) opAskCopy(r *http.Request, v copyIn) (copyOut, error) {
 	if err != nil {
 		return copyOut{}, err
 	}
-	return copyOut{ID: id.String(), Asked: v.Asked, Due: portal.CopyDue(v.Asked)}, nil
+	return copyOut{ID: id.String(), Asked: v.Asked, Due: l.Portal.CopyDue(v.Asked)}, nil
 }
 
-func (l lab) opExtendCopy(r *http.Request, _ copyID) (noted, error) {
+func (l lab) opExtendCopy(r *http.Request, v copyMore) (noted, error) {
 	id, err := idOf(r, "id")
 	if err == nil {
-		err = l.Portal.ExtendCopy(r.Context(), id, web.Who(r).Account)
+		err = l.Portal.ExtendCopy(r.Context(), id, v.Told, web.Who(r).Account)
 	}
 	return noted{err == nil}, err
 }

@@ -381,10 +381,22 @@ func TestPatientsCopies(t *testing.T) {
 		list, err := s.portal.Copies(t.Context(), false, 10)
 		must(t, err)
 		path := "/patient-copies/" + list[0].ID.String()
-		l.want(l.post(path+"/extend"), http.StatusSeeOther, "/patient-copies")
-		l.want(l.post(path+"/extend"), http.StatusUnprocessableEntity, "extended already")
-		s.forward(40 * 24 * time.Hour)
-		l.want(l.get("/patient-copies"), http.StatusOK, "Overdue since")
+		r = l.want(l.get("/patient-copies"), http.StatusOK, "Today is day 25 of 30.")
+		for _, want := range []string{"<dt>Law</dt>", "<dt>Our policy</dt>", "[check", "portal.copy_within is not set"} {
+			l.want(r, http.StatusOK, want)
+		}
+		s.settings.CopyWithin = 10 * 24 * time.Hour
+		l.want(l.get("/patient-copies"), http.StatusOK, "Later than our policy; due by")
+		l.want(l.post(path+"/extend"), http.StatusUnprocessableEntity, "First tell the patient in writing")
+		l.want(l.post(path+"/extend", "told", "yes"), http.StatusSeeOther, "/patient-copies")
+		l.want(l.get("/patient-copies"), http.StatusOK, "day 25 of 60. Extended once")
+		l.want(l.post(path+"/extend", "told", "yes"), http.StatusUnprocessableEntity, "extended already")
+		s.forward(35*24*time.Hour - time.Minute)
+		if l.get("/patient-copies"); s.today(portalui.Today(portalui.Deps{Portal: s.portal, Zone: time.UTC}, func() map[string]time.Duration { return nil })) == "" {
+			t.Fatal("nothing on Today")
+		}
+		s.forward(5 * 24 * time.Hour)
+		l.want(l.get("/patient-copies"), http.StatusOK, "Overdue by law since")
 		l.want(l.post(path+"/end", "outcome", portal.CopyGiven), http.StatusSeeOther, "/patient-copies")
 		l.want(l.get("/patient-copies"), http.StatusOK, "No request is open.")
 		s.role = authz.Auditor
