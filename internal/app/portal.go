@@ -55,7 +55,7 @@ func (h *Hub) portalSettings() portal.Settings {
 		}
 	}
 	for _, r := range c.Portal.Rules {
-		out.Rules = append(out.Rules, portal.Rule{Name: r.Name, Codes: r.Codes, Under: r.Under, Copies: r.Copies, Then: r.Then})
+		out.Rules = append(out.Rules, portal.Rule{Name: r.Name, Codes: r.Codes, Under: r.Under, Copies: r.Copies, Partners: r.Partners, Then: r.Then})
 	}
 	return out
 }
@@ -104,11 +104,20 @@ type portalSender struct {
 }
 
 // portalCharset carries the source's charset beside a message whose own header names
-// none.
+// none, the site it came in for, and its place in the order of intake.
 func portalCharset(r results.Rendering) (channel.Message, error) {
-	m := r.Message
+	m, params := r.Message, map[string]string{}
 	if name := r.Charset.Name(); name != "" {
-		m.ContentType = mime.FormatMediaType(m.ContentType, map[string]string{"charset": name})
+		params["charset"] = name
+	}
+	if r.Site != "" {
+		params["site"] = r.Site
+	}
+	if r.Order > 0 {
+		params["order"] = strconv.FormatInt(r.Order, 10)
+	}
+	if len(params) > 0 {
+		m.ContentType = mime.FormatMediaType(m.ContentType, params)
 	}
 	return m, nil
 }
@@ -131,8 +140,13 @@ func (s portalSender) Send(ctx context.Context, m channel.Message) (channel.Rece
 	if err != nil || e2 != nil { // a test message: nothing is put before people
 		return channel.Receipt{Level: channel.Placed, Code: "portal-ready", Peer: peer, At: s.h.now()}, nil
 	}
-	_, params, _ := mime.ParseMediaType(m.ContentType) // ours, and without a charset as a rule
-	placed, err := s.h.rooms.portal.Place(ctx, portal.Parcel{Delivery: seq, Message: message, Partner: s.partner, Body: m.Body, Charset: params["charset"]})
+	_, params, _ := mime.ParseMediaType(m.ContentType)    // ours, and without parameters as a rule
+	order, _ := strconv.ParseInt(params["order"], 10, 64) // 0: its own number
+	lab := ""
+	if c := s.h.inForce(); c != nil {
+		lab = c.Sites[params["site"]].Name
+	}
+	placed, err := s.h.rooms.portal.Place(ctx, portal.Parcel{Delivery: seq, Message: message, Partner: s.partner, Body: m.Body, Charset: params["charset"], Lab: lab, Order: order})
 	switch {
 	case errors.Is(err, portal.ErrUnfit):
 		return fail(channel.Unfit, portal.ErrUnfit)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-
 	"github.com/labwarden/labwarden/internal/platform/qr"
 )
 
@@ -20,9 +19,9 @@ const (
 	windowTop   = 63.5
 	windowLine  = 4.1
 	belowFold   = 108.0
-	foldA4      = 105.0       // DIN 5008 form B
-	foldLetter  = 279.4 / 3   // a sheet folded in three
-	qrSide      = 30.0        // of the address alone
+	foldA4      = 105.0        // DIN 5008 form B
+	foldLetter  = 279.4 / 3    // a sheet folded in three
+	qrSide      = 30.0         // of the address alone
 	letterLines = 2 + maxLines // name and practice as well
 )
 
@@ -123,4 +122,3 @@ func (p *paper) square(text string, x, y float64) error {
 	})
 	return nil
 }
-

@@ -108,13 +108,27 @@ func (p *paper) fact(key, value string) {
 
 // sheetPDF is a result on paper: what the page shows, in the same order.
 func sheetPDF(x *portal.Shown, size, lab, phone, by string, now time.Time) ([]byte, error) {
-	p, err := newPaper(size, now, fmt.Sprintf("%s. Printed %s by %s from Labwarden's portal. Values, units, ranges and flags as the laboratory's system wrote them.", lab, kit.Stamp(now), by))
+	lab = labOf(x, lab)
+	name, whose := x.Report.Patient.Name, x.Report.Patient.Name
+	if name == "" {
+		name, whose = "Patient not named", "Patient not named"
+	}
+	for _, more := range []string{x.Report.Patient.Born, strings.Join(x.Report.Patient.IDs, ", ")} {
+		if more != "" {
+			whose += ", " + more
+		}
+	}
+	superseded := x.Later != nil || x.LaterKept
+	if superseded {
+		whose += ". SUPERSEDED"
+	}
+	p, err := newPaper(size, now, fmt.Sprintf("%s. %s. Printed %s by %s from Labwarden's portal. Values, units, ranges and flags as the laboratory's system wrote them.", whose, lab, kit.Stamp(now), by))
 	if err != nil {
 		return nil, fmt.Errorf("begin a PDF: %w", err)
 	}
 	p.SetTitle("Laboratory result", true)
 	p.text("", 10, 5, lab+"  "+phone)
-	if x.Later != nil {
+	if superseded {
 		p.SetTextColor(160, 0, 0)
 		p.text("B", 13, 7, "SUPERSEDED. There is a later version of this result. Do not use this one.")
 		p.SetTextColor(0, 0, 0)
@@ -122,9 +136,8 @@ func sheetPDF(x *portal.Shown, size, lab, phone, by string, now time.Time) ([]by
 	if x.Report.Critical {
 		p.text("B", 10, 5.5, "Flagged critical by the laboratory's system. This sheet does not replace the laboratory's call.")
 	}
-	name := x.Report.Patient.Name
-	if name == "" {
-		name = "Patient not named"
+	if x.NotSame {
+		p.text("B", 10, 5.5, "The version before named another patient. Compare both, and take the earlier one out of the other patient's chart.")
 	}
 	p.text("B", 15, 8, name)
 	p.fact("Born", x.Report.Patient.Born)

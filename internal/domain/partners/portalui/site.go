@@ -27,9 +27,9 @@ type Deps struct {
 	// printed on: "letter" or "a4".
 	Sender, Paper func() string
 	Now           func() time.Time
-	Log                 *slog.Logger
-	Version             string
-	Zone                *time.Location
+	Log           *slog.Logger
+	Version       string
+	Zone          *time.Location
 	// Refused records that somebody was refused; may be nil.
 	Refused func(ctx context.Context, who *authz.Subject, r *http.Request, why error)
 }
