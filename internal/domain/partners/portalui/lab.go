@@ -220,7 +220,7 @@ func (l lab) toldSheet(r *http.Request, key string, told []portal.Told, now time
 		if may(r, authz.PortalAnswer, key) {
 			body = append(body, kit.Form(kit.FormOpts{Action: "/portal/" + key + "/told/" + t.ID.String(), Submit: "Done", Fields: []kit.Field{{Name: "outcome", Label: "What came of it", Kind: kit.SelectField, Options: options, ID: "outcome-" + itoa(i)}}}))
 		}
-		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: title, Pad: true, Body: templ.Join(body...)}))
+		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: title, Pad: true, Body: kit.Stacked(body)}))
 	}
 	return kit.Stacked(parts)
 }

@@ -93,7 +93,7 @@ func (l lab) drawCopies(w http.ResponseWriter, r *http.Request, bad *web.Error) 
 			}
 			body = append(body, kit.Form(kit.FormOpts{Action: "/patient-copies/" + c.ID.String() + "/extend", Submit: "30 more days", Fields: []kit.Field{told}}))
 		}
-		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: title, Pad: true, Body: templ.Join(append([]templ.Component{kit.Foot(state, copyStand[state])}, body...)...), ID: "copy-" + itoa(i)}))
+		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: title, Pad: true, Body: kit.Stacked(append([]templ.Component{kit.Foot(state, copyStand[state])}, body...)), ID: "copy-" + itoa(i)}))
 	}
 	fields := []kit.Field{
 		{Name: "about", Label: "Who asks for what", Hint: "Kept sealed, shown on this page alone.", Kind: kit.TextareaField, Value: r.FormValue("about"), Required: true, Max: 500, Spell: true},

@@ -58,6 +58,8 @@ type place struct {
 
 	mu     sync.Mutex
 	ahead  time.Duration
+	still  bool // the clock stands
+	stood  time.Time
 	bodies map[int64][]byte
 	opened []int64
 	raised []alarm.Alarm
@@ -68,6 +70,12 @@ type place struct {
 func (s *place) now() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.still {
+		if s.stood.IsZero() {
+			s.stood = time.Now().Add(s.ahead)
+		}
+		return s.stood
+	}
 	return time.Now().Add(s.ahead)
 }
 
