@@ -18,6 +18,7 @@ for_test() {
 	need postgresql-15 test -x /usr/lib/postgresql/15/bin/initdb
 	need openssl command -v openssl
 	need poppler-utils command -v pdftotext # reads the PDFs of the portal
+	need zbar-tools command -v zbarimg # reads the QR codes of letters
 	need gnupg command -v gpg
 	need clamav-daemon test -x /usr/sbin/clamd # without freshclam: the tests bring their own signatures
 	need jq command -v jq

@@ -33,7 +33,7 @@ const portalRealm = "portal"
 // furnishPortal makes the portal's rooms.
 func (h *Hub) furnishPortal() {
 	h.rooms.portal = portal.New(portal.Deps{
-		DB: h.DB, Vault: h.Vault, Results: portalResults{h}, Raise: h.Alarms, Now: h.now, Log: h.slog, Settings: h.portalSettings,
+		DB: h.DB, Vault: h.Vault, Results: portalResults{h}, Raise: h.Alarms, Now: h.now, Zone: time.Local, Log: h.slog, Settings: h.portalSettings,
 	})
 	h.rooms.portalDoor = signin.New(signin.Options{
 		DB: h.DB, Vault: h.Vault, Realm: portalRealm, People: h.rooms.portal, Hasher: signin.NewHasher(signin.HasherOptions{}), Now: h.now, Log: h.slog, Raise: h.Alarms, Tell: h.rooms.portal,
@@ -48,14 +48,14 @@ func (h *Hub) portalSettings() portal.Settings {
 	if c == nil {
 		return out
 	}
-	out.Letter, out.Idle = c.Portal.Letter.Std(), c.Portal.Idle.Std()
+	out.Letter, out.Idle, out.CopyWithin = c.Portal.Letter.Std(), c.Portal.Idle.Std(), c.Portal.CopyWithin.Std()
 	for key, p := range c.Partners {
 		if p.Destination.Portal != nil {
 			out.Partners[key] = p.Name
 		}
 	}
 	for _, r := range c.Portal.Rules {
-		out.Rules = append(out.Rules, portal.Rule{Name: r.Name, Codes: r.Codes, Under: r.Under, Copies: r.Copies, Then: r.Then})
+		out.Rules = append(out.Rules, portal.Rule{Name: r.Name, Codes: r.Codes, Under: r.Under, Copies: r.Copies, Partners: r.Partners, Then: r.Then})
 	}
 	return out
 }
@@ -104,11 +104,20 @@ type portalSender struct {
 }
 
 // portalCharset carries the source's charset beside a message whose own header names
-// none.
+// none, the site it came in for, and its place in the order of intake.
 func portalCharset(r results.Rendering) (channel.Message, error) {
-	m := r.Message
+	m, params := r.Message, map[string]string{}
 	if name := r.Charset.Name(); name != "" {
-		m.ContentType = mime.FormatMediaType(m.ContentType, map[string]string{"charset": name})
+		params["charset"] = name
+	}
+	if r.Site != "" {
+		params["site"] = r.Site
+	}
+	if r.Order > 0 {
+		params["order"] = strconv.FormatInt(r.Order, 10)
+	}
+	if len(params) > 0 {
+		m.ContentType = mime.FormatMediaType(m.ContentType, params)
 	}
 	return m, nil
 }
@@ -131,8 +140,13 @@ func (s portalSender) Send(ctx context.Context, m channel.Message) (channel.Rece
 	if err != nil || e2 != nil { // a test message: nothing is put before people
 		return channel.Receipt{Level: channel.Placed, Code: "portal-ready", Peer: peer, At: s.h.now()}, nil
 	}
-	_, params, _ := mime.ParseMediaType(m.ContentType) // ours, and without a charset as a rule
-	placed, err := s.h.rooms.portal.Place(ctx, portal.Parcel{Delivery: seq, Message: message, Partner: s.partner, Body: m.Body, Charset: params["charset"]})
+	_, params, _ := mime.ParseMediaType(m.ContentType)    // ours, and without parameters as a rule
+	order, _ := strconv.ParseInt(params["order"], 10, 64) // 0: its own number
+	lab := ""
+	if c := s.h.inForce(); c != nil {
+		lab = c.Sites[params["site"]].Name
+	}
+	placed, err := s.h.rooms.portal.Place(ctx, portal.Parcel{Delivery: seq, Message: message, Partner: s.partner, Body: m.Body, Charset: params["charset"], Lab: lab, Order: order})
 	switch {
 	case errors.Is(err, portal.ErrUnfit):
 		return fail(channel.Unfit, portal.ErrUnfit)
@@ -151,6 +165,7 @@ func (h *Hub) portalDeps(c *config.Config) portalui.Deps {
 	refused := &refusals{h: h, last: map[string]time.Time{}}
 	return portalui.Deps{
 		Portal: h.rooms.portal, SignIn: h.rooms.portalDoor, Lab: func() string { return h.current(c).Lab.Name }, Phone: func() string { return h.current(c).Portal.Phone },
+		Sender: func() string { return h.current(c).Portal.Sender }, Paper: func() string { return h.current(c).Portal.Paper },
 		Address: func() string {
 			if c.Node.Portal == nil {
 				return "(node.portal.public_url is not set)"

@@ -268,7 +268,7 @@ func (c *courier) attempt(ctx context.Context, set *Settings, seq int64, now *pa
 		return c.stop(ctx, d, "the message to send is not readable", seq), nil
 	}
 	if p.Render != nil {
-		if m, err = p.Render(Rendering{m, d.route, time.UnixMicro(d.received).UTC(), set.Sources[d.source].Charset}); err != nil {
+		if m, err = p.Render(Rendering{m, d.route, time.UnixMicro(d.received).UTC(), set.Sources[d.source].Charset, s.SiteOf(d.source, d.leaf), d.order()}); err != nil {
 			s.slog.Error("a message could not be put into the partner's form", "partner", c.partner, "message", d.id.String(), "error", err)
 			return c.stop(ctx, d, "it cannot be put into the form this partner takes", seq), nil
 		}

@@ -86,6 +86,7 @@ func (c *courier) load(ctx context.Context) error {
 // delivery is one row with what is needed to send it.
 type delivery struct {
 	seq      int64
+	leaf     int64    // of the message: the order of intake
 	id       event.ID // of the message
 	source   string
 	partner  string
@@ -102,6 +103,15 @@ type delivery struct {
 	failed   *failedTry // the try that failed just now
 }
 
+// order ascends with intake: that of a delivery that was sent again by a person is that
+// of its message, behind those that the message had from the first, and not its own.
+func (d *delivery) order() int64 {
+	if d.seq/maxPlans == d.leaf {
+		return d.seq
+	}
+	return d.leaf*maxPlans + maxPlans - 1
+}
+
 // errUnreadable: the row is there, its body cannot be opened.
 var errUnreadable = errors.New("the stored message cannot be read")
 
@@ -111,9 +121,9 @@ func (s *Service) delivery(ctx context.Context, seq int64) (*delivery, error) {
 	d := &delivery{seq: seq}
 	var id, sealed []byte
 	var state int64
-	err := s.db.QueryRow(ctx, `SELECT d.partner, d.route, d.state, d.attempts, d.reason, d.first_at, d.lanes, m.id, m.source, m.received_at, m.body FROM results_deliveries d
+	err := s.db.QueryRow(ctx, `SELECT d.partner, d.route, d.state, d.attempts, d.reason, d.first_at, d.lanes, d.message, m.id, m.source, m.received_at, m.body FROM results_deliveries d
 		JOIN results_messages m ON m.leaf = d.message WHERE d.seq = $1`, seq).
-		Scan(&d.partner, &d.route, &state, &d.attempts, &d.reason, &d.firstAt, &d.lanes, &id, &d.source, &d.received, &sealed)
+		Scan(&d.partner, &d.route, &state, &d.attempts, &d.reason, &d.firstAt, &d.lanes, &d.leaf, &id, &d.source, &d.received, &sealed)
 	if err != nil {
 		return nil, fmt.Errorf("read delivery: %w", err)
 	}
@@ -136,5 +146,5 @@ func (c *courier) delivery(ctx context.Context, seq int64, p *parcel) (*delivery
 	if p == nil {
 		return c.s.delivery(ctx, seq)
 	}
-	return &delivery{seq: seq, id: p.id, source: p.source, partner: c.partner, route: p.route, received: p.received, lanes: p.lanes, body: p.body, salt: p.salt}, nil
+	return &delivery{seq: seq, leaf: seq / maxPlans, id: p.id, source: p.source, partner: c.partner, route: p.route, received: p.received, lanes: p.lanes, body: p.body, salt: p.salt}, nil
 }

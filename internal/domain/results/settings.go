@@ -80,6 +80,10 @@ type Rendering struct {
 	Route      string
 	ReceivedAt time.Time
 	Charset    hl7.Charset // the source's; see Source
+	Site       string      // the site it came in for; empty: none
+	// Order ascends with the intake of the message, also where a person sends it again:
+	// an old result does not become the latest because it comes once more.
+	Order int64
 }
 
 // Retry says what happens after a failed try.

@@ -15,19 +15,23 @@ type PortalSite struct {
 
 // Portal is what the provider portal says and shows.
 type Portal struct {
-	Phone  string       `yaml:"phone" ex:"+1 555 0142" doc:"The laboratory's number, shown on every page and letter of the portal."`
-	Letter Duration     `yaml:"letter" default:"14d" rule:"min=1d,max=60d" doc:"How long the code of a letter works."`
-	Idle   Duration     `yaml:"idle" default:"10m" rule:"min=2m,max=1h" doc:"A session that was not used for this long is over."`
-	Rules  []PortalRule `yaml:"rules" sample:"off" doc:"What is kept back from the portal, or shown to the ordering provider alone. Without rules everything that a route sends there is shown to everybody of the practice. A rule that is added says nothing about what is there already."`
+	Phone      string       `yaml:"phone" ex:"+1 555 0142" doc:"The laboratory's number, shown on every page and letter of the portal."`
+	Sender     string       `yaml:"sender" ex:"12 Mill Lane, Millbrook, MA 01234" doc:"The laboratory's postal address, on letters to practices: it stands in small letters over the address in the envelope's window."`
+	Paper      string       `yaml:"paper" default:"letter" rule:"oneof=letter|a4" doc:"What letters and results are printed on as PDF."`
+	Letter     Duration     `yaml:"letter" default:"14d" rule:"min=1d,max=60d" doc:"How long the code of a letter works."`
+	CopyWithin Duration     `yaml:"copy_within" rule:"min=1d,max=30d" ex:"10d" doc:"The laboratory's own policy: within how many days a patient who asks for their results has them. Shown apart from the law's 30 days, which it never lengthens. Absent: none."`
+	Idle       Duration     `yaml:"idle" default:"10m" rule:"min=2m,max=1h" doc:"A session that was not used for this long is over."`
+	Rules      []PortalRule `yaml:"rules" sample:"off" doc:"What is kept back from the portal, or shown to the ordering provider alone. Without rules everything that a route sends there is shown to everybody of the practice. A rule that is added says nothing about what is there already."`
 }
 
 // PortalRule keeps results back.
 type PortalRule struct {
-	Name   string   `yaml:"name" rule:"required,name" ex:"minors-sti" doc:"What the rule is called, for the laboratory's people and the ledger."`
-	Codes  []string `yaml:"codes" doc:"Codes of services or observations (OBR-4.1, OBX-3.1), any of them. Empty: all."`
-	Under  int      `yaml:"under" rule:"min=0,max=150" doc:"Patients younger than this many years when the result comes (PID-7); a birth date that cannot be read counts as younger. 0: any age."`
-	Copies bool     `yaml:"copies" doc:"Only reports that name somebody to get a copy (OBR-28)."`
-	Then   string   `yaml:"then" rule:"required,oneof=withhold|ordering_provider" ex:"withhold" doc:"withhold keeps it back until somebody of the laboratory lets it go. ordering_provider shows it to the person alone whose identifier is that of OBR-16.1."`
+	Name     string   `yaml:"name" rule:"required,name" ex:"minors-sti" doc:"What the rule is called, for the laboratory's people and the ledger."`
+	Codes    []string `yaml:"codes" doc:"Codes of services or observations (OBR-4.1, OBX-3.1), any of them. Empty: all."`
+	Under    int      `yaml:"under" rule:"min=0,max=150" doc:"Patients younger than this many years when the result comes (PID-7); a birth date that cannot be read counts as younger. 0: any age."`
+	Copies   bool     `yaml:"copies" doc:"Only reports that name somebody to get a copy (OBR-28)."`
+	Partners []string `yaml:"partners" rule:"ref=partner" doc:"The practices it is for. Empty: all."`
+	Then     string   `yaml:"then" rule:"required,oneof=withhold|ordering_provider" ex:"withhold" doc:"withhold keeps it back until somebody of the laboratory lets it go. ordering_provider shows it to the person alone whose identifier is that of OBR-16.1."`
 }
 
 // checkPortal: the portal carries patient data to the outside, on a host of its own,

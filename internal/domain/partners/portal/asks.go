@@ -33,6 +33,9 @@ type Told struct {
 	Item        event.ID // zero: a period
 	Message     event.ID
 	Name        string // who told it
+	// Of one result: when it came, and who opened it first.
+	Placed, Opened time.Time
+	OpenedName     string
 	From, Until time.Time
 	Again       int // how many were made new
 	Fate        string
@@ -126,10 +129,47 @@ func (s *Service) NotGotSince(ctx context.Context, p *Person, partner string, fr
 	return t, nil
 }
 
-// NotOurs takes a result out of the practice's sight at once and tells the
-// laboratory, which decides about stops and about what was sent to whom.
+// versionsOf are an item and the others about its orders that name the same patient: who
+// is not theirs in one version is not in another. One that names somebody else stays.
+func (s *Service) versionsOf(ctx context.Context, tx *store.Tx, x *Item) ([][]byte, error) {
+	out := [][]byte{x.ID[:]}
+	err := tx.Query(ctx, itemColumns+`WHERE i.partner = $1 AND i.id <> $2 AND i.hidden_at = 0 AND i.id IN (SELECT b.item FROM partners_portal_orders a JOIN partners_portal_orders b
+		ON b.partner = a.partner AND b.order_key = a.order_key WHERE a.item = $2)`, []any{x.Partner, x.ID[:]}, func(row store.Scanner) error {
+		y, err := s.scanItem(row)
+		if err == nil && y.Label.Patient == x.Label.Patient && y.Label.Born == x.Label.Born {
+			out = append(out, y.ID[:])
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find other versions: %w", err)
+	}
+	return out, nil
+}
+
+// back shows again what was hidden together with an item.
+func (s *Service) back(ctx context.Context, tx *store.Tx, item []byte) error {
+	var ids [][]byte
+	err := tx.Query(ctx, `SELECT i.id FROM partners_portal_items i JOIN partners_portal_items x ON x.partner = i.partner AND x.hidden_at = i.hidden_at
+		WHERE x.id = $1 AND x.hidden_at > 0`, []any{item}, func(row store.Scanner) error {
+		var id []byte
+		err := row.Scan(&id)
+		ids = append(ids, id)
+		return err
+	})
+	for _, id := range ids {
+		if err == nil {
+			_, err = s.tags.Exec(ctx, tx, taggedItems, id, "UPDATE partners_portal_items SET hidden_at = 0, fresh = 1 WHERE id = $1", id)
+		}
+	}
+	return err
+}
+
+// NotOurs takes a result and its other versions about the same patient out of the
+// practice's sight at once and tells the laboratory, which decides about stops and about what was sent to whom.
 func (s *Service) NotOurs(ctx context.Context, p *Person, id event.ID, fate string) (Told, error) {
 	var t Told
+	now := s.Now()
 	if fate != Returned && fate != Destroyed && fate != Unprinted {
 		return t, wrong("fate", "Say what became of what you printed or saved.")
 	}
@@ -139,8 +179,14 @@ func (s *Service) NotOurs(ctx context.Context, p *Person, id event.ID, fate stri
 			return err
 		}
 		t = Told{Kind: NotOurs, Partner: x.Partner, Item: x.ID, Message: x.Message, Fate: fate}
-		if _, err := s.tags.Exec(ctx, tx, taggedItems, x.ID[:], "UPDATE partners_portal_items SET hidden_at = $1, fresh = 0 WHERE id = $2", micro(s.Now()), x.ID[:]); err != nil {
+		same, err := s.versionsOf(ctx, tx, &x)
+		if err != nil {
 			return err
+		}
+		for _, id := range same { // with one time, by which back finds them
+			if _, err := s.tags.Exec(ctx, tx, taggedItems, id, "UPDATE partners_portal_items SET hidden_at = $1, fresh = 0 WHERE id = $2 AND hidden_at = 0", micro(now), id); err != nil {
+				return err
+			}
 		}
 		return s.tell(ctx, tx, p, &t)
 	})
@@ -169,16 +215,19 @@ func (s *Service) Tellings(ctx context.Context, partner string, done bool, limit
 		where, args = where+" AND a.partner = $2", append(args, partner)
 	}
 	var out []Told
-	err := s.DB.Query(ctx, `SELECT a.id, a.kind, a.partner, a.item, i.message, p.name, a.from_at, a.until_at, a.again, a.fate, a.at, a.done_at, a.done_by, a.outcome
-		FROM partners_portal_asks a JOIN partners_portal_people p ON p.id = a.person LEFT JOIN partners_portal_items i ON i.id = a.item WHERE `+where+" ORDER BY "+order+" LIMIT $1", args, func(row store.Scanner) error {
+	err := s.DB.Query(ctx, `SELECT a.id, a.kind, a.partner, a.item, i.message, p.name, a.from_at, a.until_at, a.again, a.fate, a.at, a.done_at, a.done_by, a.outcome,
+		COALESCE(i.placed_at, 0), COALESCE(i.opened_at, 0), COALESCE(o.name, '')
+		FROM partners_portal_asks a JOIN partners_portal_people p ON p.id = a.person LEFT JOIN partners_portal_items i ON i.id = a.item
+		LEFT JOIN partners_portal_people o ON o.id = i.opened_by WHERE `+where+" ORDER BY "+order+" LIMIT $1", args, func(row store.Scanner) error {
 		var t Told
 		var id, item, message []byte
-		var from, until, again, at, done int64
-		err := row.Scan(&id, &t.Kind, &t.Partner, &item, &message, &t.Name, &from, &until, &again, &t.Fate, &at, &done, &t.DoneBy, &t.Outcome)
+		var from, until, again, at, done, placed, opened int64
+		err := row.Scan(&id, &t.Kind, &t.Partner, &item, &message, &t.Name, &from, &until, &again, &t.Fate, &at, &done, &t.DoneBy, &t.Outcome, &placed, &opened, &t.OpenedName)
 		if err != nil {
 			return err
 		}
 		t.From, t.Until, t.Again, t.At, t.Done = moment(from), moment(until), int(again), moment(at), moment(done)
+		t.Placed, t.Opened = moment(placed), moment(opened)
 		var e1, e2, e3 error
 		t.ID, e1 = event.IDFromBytes(id)
 		if item != nil {
@@ -219,7 +268,7 @@ func (s *Service) Answer(ctx context.Context, partner string, id event.ID, outco
 			return wrong("outcome", "Say what came of it.")
 		}
 		if kind == NotOurs && outcome == OutcomeTheirs {
-			if _, err := s.tags.Exec(ctx, tx, taggedItems, item, "UPDATE partners_portal_items SET hidden_at = 0, fresh = 1 WHERE id = $1", item); err != nil {
+			if err := s.back(ctx, tx, item); err != nil {
 				return err
 			}
 		}

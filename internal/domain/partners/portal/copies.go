@@ -14,15 +14,16 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/vault"
 )
 
-// Copy is a patient's request for their own results, with its clock: 30 days from
-// the day it came (45 CFR 164.524(b)(2) [second-hand: OCR's guidance on timeliness]),
-// once 30 more where the patient is told why and until when in writing within the
-// first (the same).
+// Copy is a patient's request for their own results, with the law's clock: at the latest
+// 30 days after the day it came (45 CFR 164.524(b)(2) [second-hand: OCR's guidance on
+// timeliness]), once 30 more where the patient is told why and until when in writing
+// within the first (the same). Due is when the last of these days is over.
 type Copy struct {
 	ID       event.ID
 	About    string // who and what, sealed at rest
 	Asked    time.Time
 	Due      time.Time
+	Policy   time.Time // when the laboratory's own policy wants it done; zero: none
 	Extended time.Time // zero: not
 	MadeBy   string
 	Done     time.Time
@@ -30,7 +31,13 @@ type Copy struct {
 	Outcome  string
 }
 
-const copyClock = 30 * 24 * time.Hour
+const copyDays = 30
+
+// copyOver is when the last of a number of days after a day is over.
+func (s *Service) copyOver(asked time.Time, days int) time.Time {
+	y, m, d := asked.In(s.Zone).Date()
+	return time.Date(y, m, d+days+1, 0, 0, 0, 0, s.Zone)
+}
 
 // Outcomes of a request.
 const (
@@ -59,11 +66,11 @@ func (s *Service) AskCopy(ctx context.Context, about string, asked time.Time, by
 	}
 	err = s.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 		_, err := s.tags.Exec(ctx, tx, taggedCopies, id[:], `INSERT INTO partners_portal_copies (id, about, asked_at, due_at, extended_at, made_at, made_by, done_at, done_by, outcome)
-			VALUES ($1, $2, $3, $4, 0, $5, $6, 0, '', '')`, id[:], sealed, micro(asked), micro(asked.Add(copyClock)), micro(s.Now()), by)
+			VALUES ($1, $2, $3, $4, 0, $5, $6, 0, '', '')`, id[:], sealed, micro(asked), micro(s.copyOver(asked, copyDays)), micro(s.Now()), by)
 		if err != nil {
 			return err
 		}
-		return s.fact(ctx, tx, KindCopyAsked, ledger.Pairs{pair("copy", id), code("by", by)}, nil, ledger.Number{K: "due", N: micro(asked.Add(copyClock))})
+		return s.fact(ctx, tx, KindCopyAsked, ledger.Pairs{pair("copy", id), code("by", by)}, nil, ledger.Number{K: "due", N: micro(s.copyOver(asked, copyDays))})
 	})
 	if err != nil {
 		return id, fmt.Errorf("open a patient's request: %w", err)
@@ -71,19 +78,24 @@ func (s *Service) AskCopy(ctx context.Context, about string, asked time.Time, by
 	return id, nil
 }
 
-// ExtendCopy gives a request 30 more days, once, within its first 30.
-func (s *Service) ExtendCopy(ctx context.Context, id event.ID, by string) error {
+// ExtendCopy gives a request 30 more days, once, within its first 30, where the patient
+// was told in writing why and until when.
+func (s *Service) ExtendCopy(ctx context.Context, id event.ID, told bool, by string) error {
+	if !told {
+		return wrong("told", "First tell the patient in writing why it takes longer and until which day; then say here that you did.")
+	}
 	return s.copyAct(ctx, id, func(ctx context.Context, tx *store.Tx, due, extended time.Time) error {
 		if !extended.IsZero() {
 			return wrong("", "It was extended already, and may be once.")
 		}
-		if s.Now().After(due) {
+		if !s.Now().Before(due) {
 			return wrong("", "Its first 30 days are over: it can no longer be extended. Answer it.")
 		}
-		if _, err := s.tags.Exec(ctx, tx, taggedCopies, id[:], "UPDATE partners_portal_copies SET extended_at = $1, due_at = $2 WHERE id = $3", micro(s.Now()), micro(due.Add(copyClock)), id[:]); err != nil {
+		later := due.In(s.Zone).AddDate(0, 0, copyDays)
+		if _, err := s.tags.Exec(ctx, tx, taggedCopies, id[:], "UPDATE partners_portal_copies SET extended_at = $1, due_at = $2 WHERE id = $3", micro(s.Now()), micro(later), id[:]); err != nil {
 			return err
 		}
-		return s.fact(ctx, tx, KindCopyLater, ledger.Pairs{pair("copy", id), code("by", by)}, nil, ledger.Number{K: "due", N: micro(due.Add(copyClock))})
+		return s.fact(ctx, tx, KindCopyLater, ledger.Pairs{pair("copy", id), code("by", by)}, nil, ledger.Number{K: "due", N: micro(later)})
 	})
 }
 
@@ -134,6 +146,9 @@ func (s *Service) Copies(ctx context.Context, done bool, limit int) ([]Copy, err
 			return err
 		}
 		c.Asked, c.Due, c.Extended, c.Done = moment(asked), moment(due), moment(extended), moment(done)
+		if within := int(s.Settings().CopyWithin / (24 * time.Hour)); within > 0 {
+			c.Policy = s.copyOver(c.Asked, within)
+		}
 		if c.ID, err = event.IDFromBytes(id); err != nil {
 			return err
 		}
@@ -148,5 +163,21 @@ func (s *Service) Copies(ctx context.Context, done bool, limit int) ([]Copy, err
 	return out, nil
 }
 
-// CopyDue is when a request that came at a time is due.
-func CopyDue(asked time.Time) time.Time { return asked.Add(copyClock) }
+// CopyDue is when the law's days of a request that came at a time are over.
+func (s *Service) CopyDue(asked time.Time) time.Time { return s.copyOver(asked, copyDays) }
+
+// Day is which of the law's days it is: 1 on the day after the request came.
+func (c *Copy) Day(now time.Time, zone *time.Location) int {
+	y, m, d := c.Asked.In(zone).Date()
+	from := time.Date(y, m, d, 12, 0, 0, 0, time.UTC)
+	y, m, d = now.In(zone).Date()
+	return int(time.Date(y, m, d, 12, 0, 0, 0, time.UTC).Sub(from) / (24 * time.Hour))
+}
+
+// Days are how many it has by law.
+func (c *Copy) Days() int {
+	if c.Extended.IsZero() {
+		return copyDays
+	}
+	return 2 * copyDays
+}

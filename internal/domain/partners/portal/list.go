@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -61,14 +62,25 @@ func (s *Service) scanItem(row store.Scanner) (Item, error) {
 	if err := errors.Join(e1, e2, e3, e4); err != nil {
 		return x, err
 	}
-	plain, err := s.Vault.Unseal(bodies, labelPlace(x.ID), nil, label)
+	x.Label, err = s.label(x.ID, label)
+	return x, err
+}
+
+func (s *Service) label(id event.ID, sealed []byte) (Label, error) {
+	var l Label
+	plain, err := s.Vault.Unseal(bodies, labelPlace(id), nil, sealed)
 	if err == nil {
-		err = json.Unmarshal(plain, &x.Label)
+		err = json.Unmarshal(plain, &l)
 	}
 	if err != nil {
-		return x, fmt.Errorf("open the label of a result: %w", err)
+		return l, fmt.Errorf("open the label of a result: %w", err)
 	}
-	return x, nil
+	return l, nil
+}
+
+// place is where it stands among others.
+func (x *Item) place() place {
+	return place{cmp.Or(x.Label.Order, x.Delivery), x.Delivery}
 }
 
 // shown says whether a person of the practice may see an item at all.

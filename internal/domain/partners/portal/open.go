@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/labwarden/labwarden/internal/platform/event"
@@ -24,9 +25,12 @@ type Shown struct {
 	Item
 	Report *Report
 	Body   []byte
-	// Later is the item that supersedes it, Earlier those it supersedes.
-	Later   *Item
-	Earlier []Item
+	// Later is the item that supersedes it, Earlier those it supersedes. LaterKept: there
+	// is a later one that this person does not see; what is shown is not to be used all
+	// the same.
+	Later     *Item
+	LaterKept bool
+	Earlier   []Item
 	// Others are items about one of its orders that neither supersedes: parts.
 	Others []Item
 	// NotSame: the patient of the version before was named otherwise.
@@ -107,7 +111,9 @@ func (s *Service) versions(ctx context.Context, p *Person, out *Shown) error {
 		switch {
 		case err == nil:
 			out.Later = &later
-		case !errors.Is(err, ErrNotFound):
+		case errors.Is(err, ErrNotFound):
+			out.LaterKept = true
+		default:
 			return err
 		}
 	}
@@ -134,19 +140,19 @@ func (s *Service) versions(ctx context.Context, p *Person, out *Shown) error {
 	return nil
 }
 
-// Batch is every new result of a person in one file, each written down as fetched.
-// Superseded ones go along, before what supersedes them.
+// Batch is every new result of a person in one file, each written down as fetched: in
+// the order in which they were taken, so that a correction never comes before what it
+// corrects, within a file and from one file to the next.
 func (s *Service) Batch(ctx context.Context, p *Person, partner string) (items []Item, messages [][]byte, err error) {
 	if is, _ := p.Of(partner); !is {
 		return nil, nil, ErrNotFound
 	}
-	all, err := s.items(ctx, p, Ask{Partner: partner}, batchMost)
+	all, err := s.oldest(ctx, p, partner, batchMost)
 	if err != nil {
 		return nil, nil, err
 	}
 	size := 0
-	for i := len(all) - 1; i >= 0; i-- { // oldest first, as they were taken
-		x := all[i]
+	for _, x := range all {
 		body, err := s.Results.Sent(ctx, x.Delivery)
 		if errors.Is(err, ErrGone) || errors.Is(err, ErrSoon) {
 			continue
@@ -169,6 +175,24 @@ func (s *Service) Batch(ctx context.Context, p *Person, partner string) (items [
 		return nil, nil, err
 	}
 	return items, messages, nil
+}
+
+// oldest are the new results that a person may see, as they were taken.
+func (s *Service) oldest(ctx context.Context, p *Person, partner string, most int) ([]Item, error) {
+	where, args := forWhere(p, []any{partner, int64(most)})
+	var out []Item
+	err := s.DB.Query(ctx, itemColumns+"WHERE i.partner = $1 AND i.fresh = 1 AND "+shownWhere+where+" ORDER BY i.delivery LIMIT $2", args, func(row store.Scanner) error {
+		x, err := s.scanItem(row)
+		if err == nil && x.shown(p) {
+			out = append(out, x)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list new results: %w", err)
+	}
+	slices.SortStableFunc(out, func(a, b Item) int { return compare(a.place(), b.place()) })
+	return out, nil
 }
 
 const (

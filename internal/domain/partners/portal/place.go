@@ -2,6 +2,7 @@ package portal
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -27,6 +28,8 @@ type Label struct {
 	Documents int      `json:"documents,omitempty"`
 	Flags     int      `json:"flags,omitempty"` // observations that the LIS flagged
 	Charset   string   `json:"charset,omitempty"`
+	Lab       string   `json:"lab,omitempty"`   // which laboratory, where the hub serves several
+	Order     int64    `json:"order,omitempty"` // in the intake, where it is not the delivery
 }
 
 func labelOf(r *Report) Label {
@@ -124,6 +127,11 @@ type Parcel struct {
 	Body     []byte
 	// Charset is the source's, for a message whose MSH-18 is empty; may be empty.
 	Charset string
+	// Order ascends with the intake of the message; 0: Delivery does. A message that a
+	// person sends again has a new delivery and its old place in this order.
+	Order int64
+	// Lab is the name of the site it came from; empty where there are none.
+	Lab string
 }
 
 // Placed says what became of it.
@@ -141,7 +149,10 @@ func (s *Service) Place(ctx context.Context, p Parcel) (Placed, error) {
 	}
 	id, now := event.NewID(), s.Now()
 	shown := labelOf(report)
-	shown.Charset = p.Charset
+	shown.Charset, shown.Lab = p.Charset, p.Lab
+	if p.Order != p.Delivery {
+		shown.Order = p.Order
+	}
 	text, err := json.Marshal(shown)
 	if err != nil {
 		return Placed{}, fmt.Errorf("label a result: %w", err)
@@ -152,7 +163,7 @@ func (s *Service) Place(ctx context.Context, p Parcel) (Placed, error) {
 	}
 	orders, observations := s.keysOf(report)
 	out := Placed{At: now}
-	withheld, only := judge(s.Settings().Rules, report, now)
+	withheld, only := judge(s.Settings().Rules, report, p.Partner, now)
 	out.Withheld = withheld
 	err = s.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 		var there int64
@@ -166,7 +177,7 @@ func (s *Service) Place(ctx context.Context, p Parcel) (Placed, error) {
 		if err != nil {
 			return err
 		}
-		if err := s.supersede(ctx, tx, p.Partner, id, p.Delivery, orders, observations); err != nil {
+		if err := s.supersede(ctx, tx, p.Partner, id, place{order: cmp.Or(p.Order, p.Delivery), delivery: p.Delivery}, orders, observations); err != nil {
 			return err
 		}
 		kind, codes := KindPlaced, ledger.Pairs(nil)
@@ -181,24 +192,45 @@ func (s *Service) Place(ctx context.Context, p Parcel) (Placed, error) {
 	return out, nil
 }
 
+// place is where an item stands among others: by the intake of its message, and of the
+// same message by its delivery.
+type place struct{ order, delivery int64 }
+
+func (p place) before(q place) bool {
+	return compare(p, q) < 0
+}
+
+func compare(p, q place) int {
+	return cmp.Or(cmp.Compare(p.order, q.order), cmp.Compare(p.delivery, q.delivery))
+}
+
 // supersede notes the orders of a new item, and marks the earlier items of the
-// practice all of whose observations it holds again. Earlier and later are by the
-// number of the delivery, which ascends in the order in which messages were taken:
-// a message that is sent again does not supersede its own correction.
-func (s *Service) supersede(ctx context.Context, tx *store.Tx, partner string, id event.ID, delivery int64, orders [][]byte, observations []byte) error {
+// practice all of whose observations it holds again. Earlier and later are by the order
+// in which messages were taken: a message that is sent again does not supersede its own
+// correction.
+func (s *Service) supersede(ctx context.Context, tx *store.Tx, partner string, id event.ID, here place, orders [][]byte, observations []byte) error {
 	if len(orders) == 0 {
 		return nil
 	}
 	type other struct {
-		id, observations, superseded []byte
-		delivery                     int64
+		id, observations []byte
+		place
 	}
 	others := map[string]other{}
 	for _, key := range orders {
-		err := tx.Query(ctx, `SELECT i.id, i.observations, i.superseded, i.delivery FROM partners_portal_orders o JOIN partners_portal_items i ON i.id = o.item
+		err := tx.Query(ctx, `SELECT i.id, i.observations, i.label, i.delivery FROM partners_portal_orders o JOIN partners_portal_items i ON i.id = o.item
 			WHERE o.partner = $1 AND o.order_key = $2`, []any{partner, key}, func(row store.Scanner) error {
 			var x other
-			err := row.Scan(&x.id, &x.observations, &x.superseded, &x.delivery)
+			var sealed []byte
+			if err := row.Scan(&x.id, &x.observations, &sealed, &x.delivery); err != nil {
+				return err
+			}
+			of, err := event.IDFromBytes(x.id)
+			if err != nil {
+				return err
+			}
+			label, err := s.label(of, sealed)
+			x.order = cmp.Or(label.Order, x.delivery)
 			others[string(x.id)] = x
 			return err
 		})
@@ -218,16 +250,16 @@ func (s *Service) supersede(ctx context.Context, tx *store.Tx, partner string, i
 		_, err := s.tags.Exec(ctx, tx, taggedItems, old, "UPDATE partners_portal_items SET superseded = $1 WHERE id = $2", by, old)
 		return err
 	}
-	var newer []byte // the first item after this one that holds all of it
-	newerAt := int64(0)
+	var newer []byte // the latest item that holds all of it
+	var newerAt place
 	for _, x := range others {
 		switch {
-		case x.delivery < delivery && holdsAll(observations, x.observations):
+		case x.before(here) && holdsAll(observations, x.observations):
 			if err := mark(x.id, id[:]); err != nil {
 				return err
 			}
-		case x.delivery > delivery && holdsAll(x.observations, observations) && (newer == nil || x.delivery < newerAt):
-			newer, newerAt = x.id, x.delivery
+		case here.before(x.place) && holdsAll(x.observations, observations) && newerAt.before(x.place):
+			newer, newerAt = x.id, x.place
 		}
 	}
 	if newer != nil {

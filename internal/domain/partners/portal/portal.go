@@ -61,6 +61,9 @@ type Settings struct {
 	// Partners are the names of the practices that have a portal, by key.
 	Partners map[string]string
 	Rules    []Rule
+	// CopyWithin is the laboratory's own policy for a patient's copy; 0: it has none
+	// beside the law's clock.
+	CopyWithin time.Duration
 	// Letter is how long a letter's code works, Idle how long a session may be unused.
 	Letter, Idle time.Duration
 }
@@ -72,7 +75,9 @@ type Deps struct {
 	Results Results
 	Raise   alarm.Raiser
 	Now     func() time.Time
-	Log     *slog.Logger
+	// Zone is in which days begin and end.
+	Zone *time.Location
+	Log  *slog.Logger
 	// Settings are those in force.
 	Settings func() Settings
 }
@@ -86,7 +91,12 @@ type Service struct {
 }
 
 // New returns one; With gives it its sign-in, which itself asks People.
-func New(d Deps) *Service { return &Service{Deps: d, tags: bus.NewTags(d.Vault), seen: newSeen()} }
+func New(d Deps) *Service {
+	if d.Zone == nil {
+		d.Zone = time.UTC
+	}
+	return &Service{Deps: d, tags: bus.NewTags(d.Vault), seen: newSeen()}
+}
 
 // With completes it before it is used.
 func (s *Service) With(x SignIn) { s.signin = x }

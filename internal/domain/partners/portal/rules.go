@@ -33,7 +33,10 @@ type Rule struct {
 }
 
 // fits says whether a rule is about a report.
-func (r *Rule) fits(p *Report, now time.Time) bool {
+func (r *Rule) fits(p *Report, partner string, now time.Time) bool {
+	if len(r.Partners) > 0 && !slices.Contains(r.Partners, partner) {
+		return false
+	}
 	if len(r.Codes) > 0 && !slices.ContainsFunc(p.Orders, func(o Order) bool {
 		return slices.Contains(r.Codes, o.Code) || slices.ContainsFunc(o.Rows, func(x Row) bool { return slices.Contains(r.Codes, x.Code) })
 	}) {
@@ -52,10 +55,10 @@ func under(born string, years int, now time.Time) bool {
 
 // judge says which rule withholds a report, and to whom alone it may be shown: the
 // identifiers of its ordering providers, joined; "-" where it names none.
-func judge(rules []Rule, p *Report, now time.Time) (withheld, only string) {
+func judge(rules []Rule, p *Report, partner string, now time.Time) (withheld, only string) {
 	for i := range rules {
 		r := &rules[i]
-		if !r.fits(p, now) {
+		if !r.fits(p, partner, now) {
 			continue
 		}
 		switch {

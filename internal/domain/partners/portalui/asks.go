@@ -23,7 +23,7 @@ func (s *site) missingOne(w http.ResponseWriter, r *http.Request) error {
 	if _, err := s.Portal.NotGot(r.Context(), p, id); err != nil {
 		return err
 	}
-	return web.Done(w, r, "/", "It is new again in the list, and the laboratory knows. In a hurry, call: "+s.phone()+".")
+	return web.Done(w, r, "/missing", "It is new again in the list, and the laboratory knows. In a hurry, call: "+s.phone()+".")
 }
 
 func (s *site) missingPage(w http.ResponseWriter, r *http.Request) error {
@@ -59,13 +59,15 @@ func (s *site) drawMissing(w http.ResponseWriter, r *http.Request, bad *web.Erro
 	}
 	var items []kit.Check
 	for _, key := range p.Partners() {
-		list, err := s.Portal.Tellings(r.Context(), key, false, 20)
-		if err != nil {
-			return err
-		}
-		for i := range list {
-			if t := &list[i]; t.Kind == portal.Missing {
-				items = append(items, kit.Check{State: kit.Unknown, Word: "open", Title: "Told " + kit.Clock(t.At, now) + " by " + t.Name, Text: toldWords(t, s.Zone) + " The laboratory is looking."})
+		for _, done := range []bool{false, true} {
+			list, err := s.Portal.Tellings(r.Context(), key, done, 20)
+			if err != nil {
+				return err
+			}
+			for i := range list {
+				if t := &list[i]; t.Kind == portal.Missing && (t.Done.IsZero() || now.Sub(t.Done) < toldFor) {
+					items = append(items, missingCheck(t, now, s.Zone))
+				}
 			}
 		}
 	}
@@ -73,12 +75,37 @@ func (s *site) drawMissing(w http.ResponseWriter, r *http.Request, bad *web.Erro
 		kit.Paragraph("Everything the laboratory has sent you in these days is made new again in your list, and the laboratory looks for what is not there. What it has not released yet is not here: only the laboratory can tell you about that."),
 		kit.Form(kit.FormOpts{Action: "/missing", Submit: "We did not get it", Fields: fields}),
 	)})
-	beside := kit.Sheet(kit.SheetOpts{Title: "Told before", Pad: len(items) == 0, Body: kit.Empty("Nothing is open.", nil)})
+	beside := kit.Sheet(kit.SheetOpts{Title: "How it stands", Pad: len(items) == 0, Body: kit.Empty("Nothing was said to be missing in the last two weeks.", nil)})
 	if len(items) > 0 {
-		beside = kit.Sheet(kit.SheetOpts{Title: "Told before", Body: kit.Checks(items)})
+		beside = kit.Sheet(kit.SheetOpts{Title: "How it stands", Sub: "the laboratory's number is " + s.phone(), Body: kit.Checks(items)})
 	}
 	out.Body = kit.Columns(wide, beside)
 	return web.Render(w, r, out)
+}
+
+// toldFor is how long an answer of the laboratory is shown.
+const toldFor = 14 * 24 * time.Hour
+
+// missingCheck is what was said to be missing, where it is, and what came of it.
+func missingCheck(t *portal.Told, now time.Time, zone *time.Location) kit.Check {
+	c := kit.Check{State: kit.Warn, Word: "open", Title: "Told " + kit.Clock(t.At, now) + " by " + t.Name, Text: toldWords(t, zone)}
+	if !t.Placed.IsZero() {
+		c.Text += " It came " + kit.Clock(t.Placed, now)
+		if t.Opened.IsZero() {
+			c.Text += "; nobody has opened it yet."
+		} else {
+			c.Text += " and was first opened " + kit.Clock(t.Opened, now) + " by " + t.OpenedName + "."
+		}
+	}
+	switch {
+	case t.Done.IsZero():
+		c.Text += " The laboratory has not answered yet."
+	case t.Outcome == portal.OutcomeSent:
+		c.State, c.Word, c.Text = kit.Fine, "answered", c.Text+" The laboratory answered "+kit.Clock(t.Done, now)+": it sent it again."
+	default:
+		c.State, c.Word, c.Text = kit.Fine, "answered", c.Text+" The laboratory answered "+kit.Clock(t.Done, now)+": it called you."
+	}
+	return c
 }
 
 // toldWords is what a practice told, in words.
@@ -119,7 +146,7 @@ func (s *site) missingSaid(w http.ResponseWriter, r *http.Request) error {
 		}
 		return s.drawMissing(w, r, e)
 	}
-	return web.Done(w, r, "/", kit.Many(t.Again, "result is", "results are")+" new again in the list, and the laboratory looks for what is not there. In a hurry, call: "+s.phone()+".")
+	return web.Done(w, r, "/missing", kit.Many(t.Again, "result is", "results are")+" new again in the list, and the laboratory looks for what is not there. In a hurry, call: "+s.phone()+".")
 }
 
 func (s *site) wrongPage(w http.ResponseWriter, r *http.Request) error { return s.drawWrong(w, r, "") }

@@ -88,19 +88,20 @@ func (f *flow) draw(w http.ResponseWriter, r *http.Request, bad *web.Error, acco
 		{Name: "password", Label: "Password", Kind: kit.PasswordField, Autocomplete: "current-password", Required: true},
 	}}
 	key, password := true, true
+	var parts []templ.Component
 	if f.again {
-		p = kit.Page{Title: "Confirm", Lead: "Confirm that it is you.", Rest: "Whoever sits down at a machine that was left open must not change how you sign in. It counts for two minutes.", Eyebrow: web.Who(r).Name, Bare: true}
+		p = kit.Page{Title: "Confirm", Lead: "Confirm that it is you.", Rest: "It counts for two minutes.", Eyebrow: web.Who(r).Name, Bare: true}
 		o.Fields = o.Fields[1:]
 		e, err := f.SignIn.Enrolled(r.Context(), web.Who(r).Person)
 		if err != nil {
 			return err
 		}
 		key, password = len(e.Passkeys) > 0, e.Password
+		parts = append(parts, kit.Paragraph("Whoever sits down at a machine that was left open must not change how you sign in."))
 	}
 	if bad != nil {
 		o.Wrong, p.Status = bad.Message, statusOf(bad)
 	}
-	var parts []templ.Component
 	if key && f.SignIn.PasskeysWork() == nil {
 		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "With your passkey", Pad: true, Body: kit.Passkey(f.key(r, "", "Use the password below."))}))
 	}

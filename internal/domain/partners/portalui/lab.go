@@ -26,6 +26,7 @@ func LabRoutes(d Deps) []web.Route {
 		{Pattern: "GET /portal/{key}", Needs: authz.PortalSee, Handle: l.practice},
 		{Pattern: "GET /portal/{key}/invite", Needs: authz.PortalInvite, Handle: l.invitePage},
 		{Pattern: "POST /portal/{key}/invite", Needs: authz.PortalInvite, Handle: l.invite},
+		{Pattern: "GET /portal/{key}/people/{id}/letter", Needs: authz.PortalInvite, Handle: l.rewritePage},
 		{Pattern: "POST /portal/{key}/people/{id}/letter", Needs: authz.PortalInvite, Handle: l.rewrite},
 		{Pattern: "POST /portal/{key}/members/{id}/end", Needs: authz.PortalInvite, Handle: l.end},
 		{Pattern: "POST /portal/{key}/cover", Needs: authz.PortalInvite, Handle: l.cover},
@@ -184,7 +185,7 @@ func (l lab) peopleSheet(key string, members []portal.Membership, letters map[ev
 				text += " until " + kit.Date(m.Until.Add(-time.Second), now)
 			}
 			if invites {
-				act = kit.CBody(kit.Side([]templ.Component{kit.Quick("/portal/"+key+"/people/"+m.Person.String()+"/letter", "New letter", "for "+m.Name), kit.Quick("/portal/"+key+"/members/"+m.ID.String()+"/end", "End", "the access of "+m.Name)}))
+				act = kit.CBody(kit.Side([]templ.Component{kit.Button(kit.Action{Text: "New letter", Href: "/portal/" + key + "/people/" + m.Person.String() + "/letter"}), kit.Quick("/portal/"+key+"/members/"+m.ID.String()+"/end", "End", "the access of "+m.Name)}))
 			}
 		}
 		t.Rows = append(t.Rows, kit.Row{Key: m.ID.String(), Cells: []kit.Cell{{Text: m.Name, Sub: "invited by " + m.MadeBy}, kit.CState(state, "", text), act}})
@@ -219,7 +220,7 @@ func (l lab) toldSheet(r *http.Request, key string, told []portal.Told, now time
 		if may(r, authz.PortalAnswer, key) {
 			body = append(body, kit.Form(kit.FormOpts{Action: "/portal/" + key + "/told/" + t.ID.String(), Submit: "Done", Fields: []kit.Field{{Name: "outcome", Label: "What came of it", Kind: kit.SelectField, Options: options, ID: "outcome-" + itoa(i)}}}))
 		}
-		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: title, Pad: true, Body: templ.Join(body...)}))
+		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: title, Pad: true, Body: kit.Stacked(body)}))
 	}
 	return kit.Stacked(parts)
 }
@@ -248,6 +249,7 @@ func (l lab) drawInvite(w http.ResponseWriter, r *http.Request, bad *web.Error) 
 		{Name: "name", Label: "Their name", Hint: "One person, as the practice calls them. It stands beside every result they open.", Value: r.FormValue("name"), Max: 80, Spell: true},
 		{Name: "account", Label: "Or the sign-in name of somebody who has one already", Hint: "From another practice. They get no letter: their sign-in opens this one too.", Value: r.FormValue("account"), Optional: true, Max: 64, Mono: true},
 		{Name: "provider", Label: "Identifier as ordering provider", Hint: "As in OBR-16.1, an NPI for example; for rules that show a result to the ordering provider alone.", Value: r.FormValue("provider"), Optional: true, Max: 40, Mono: true},
+		addressField(r),
 		{Name: "manager", Label: "Looks after colleagues", Hint: "May let others of this portal cover for a time.", Kind: kit.CheckboxField, Checked: r.FormValue("manager") != ""},
 	}
 	out := kit.Page{Title: "Invite a person", Lead: "Invite a person of " + name + ".", Rest: "You print a letter; no mail is needed.", Nav: "/portal", Crumbs: []kit.Crumb{{Name: "Portal", Href: "/portal"}, {Name: name, Href: "/portal/" + key}, {Name: "Invite"}}}
@@ -263,6 +265,10 @@ func (l lab) invite(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	to, err := addressLines(r.FormValue("address"))
+	if err != nil {
+		return l.drawInvite(w, r, Kinds(err))
+	}
 	p, letter, err := l.Portal.Invite(r.Context(), portal.Invitation{Partner: key, Name: r.FormValue("name"), Provider: r.FormValue("provider"), Manager: r.FormValue("manager") != "", Account: strings.TrimSpace(r.FormValue("account")), By: web.Who(r).Account})
 	if err != nil {
 		e, err := told(err)
@@ -274,41 +280,7 @@ func (l lab) invite(w http.ResponseWriter, r *http.Request) error {
 	if letter == nil {
 		return web.Done(w, r, "/portal/"+key, p.Name+" finds this practice beside their own when they sign in next.")
 	}
-	return l.drawLetter(w, r, name, letter)
-}
-
-// drawLetter is the letter, drawn once: the code is kept nowhere.
-func (l lab) drawLetter(w http.ResponseWriter, r *http.Request, practice string, x *portal.Letter) error {
-	return web.Render(w, r, kit.Page{
-		Title: "Letter", Lead: "Laboratory results for " + practice, Rest: "for " + x.Person.Name, Bare: true, Tools: templ.Join(kit.PrintButton("Print the letter"), kit.Button(kit.Action{Text: "Back", Href: "/portal/" + x.Partner})),
-		Body: kit.PrintSheet([]kit.KV{{Key: "From", Value: l.Lab() + ", " + orNone(l.Phone())}, {Key: "Date", Value: web.Now(r).In(l.Zone).Format("2 January 2006")}}, templ.Join(
-			kit.Paragraph("Dear "+x.Person.Name+","),
-			kit.Paragraph("from now on you open our results for "+practice+" in a browser. You need no program and no mail."),
-			kit.Numbered([]string{
-				"Open " + kit.Mono(l.Address()) + " and choose " + kit.Strong("Type the code of a letter") + ".",
-				"Type this code: " + kit.Strong(x.Code) + ". It works once, until " + x.Until.In(l.Zone).Format("2 January 2006") + ".",
-				"Choose how you sign in from then on: a passkey (nothing to remember, no phone needed), or a password of 15 characters and an authenticator app. Your sign-in name is " + kit.Mono(x.Person.Account) + ".",
-			}),
-			kit.Paragraph("The code is for you alone: every result that is opened stands under your name. If it does not work, or somebody else has seen it, call us: we write another."),
-			kit.Paragraph("We phone you about critical results, as always. The portal does not replace the call."),
-		), ""),
-	})
-}
-
-func (l lab) rewrite(w http.ResponseWriter, r *http.Request) error {
-	key, name, err := l.key(r, authz.PortalInvite)
-	if err != nil {
-		return err
-	}
-	id, err := idOf(r, "id")
-	if err != nil {
-		return err
-	}
-	letter, err := l.Portal.Rewrite(r.Context(), key, id, web.Who(r).Account)
-	if err != nil {
-		return err
-	}
-	return l.drawLetter(w, r, name, letter)
+	return l.drawLetter(w, r, name, letter, to)
 }
 
 func (l lab) end(w http.ResponseWriter, r *http.Request) error {

@@ -1,6 +1,7 @@
 package portalui
 
 import (
+	"encoding/base64"
 	"net/http"
 	"time"
 
@@ -72,6 +73,7 @@ type inviteIn struct {
 	Provider string `json:"provider,omitempty" doc:"their identifier as ordering provider"`
 	Manager  bool   `json:"manager,omitempty" doc:"may let others cover"`
 	Account  string `json:"account,omitempty" doc:"instead of a name: the sign-in name of a person of another practice, who gets no letter"`
+	Address  string `json:"address,omitempty" doc:"lines of their postal address for the letter, at most three; kept nowhere"`
 }
 
 type letterOut struct {
@@ -79,6 +81,13 @@ type letterOut struct {
 	Account string     `json:"account"`
 	Code    string     `json:"code,omitempty" doc:"the letter's code, told this once"`
 	Until   *time.Time `json:"until,omitempty"`
+	PDF     string     `json:"pdf,omitempty" doc:"the letter as PDF for a window envelope, in base64, told this once"`
+}
+
+type letterIn struct {
+	Key     string `path:"key" doc:"the partner's key"`
+	ID      string `path:"id" doc:"the person's id"`
+	Address string `json:"address,omitempty" doc:"lines of their postal address, at most three; kept nowhere"`
 }
 
 type personIn struct {
@@ -107,16 +116,18 @@ type copyOut struct {
 	ID       string     `json:"id"`
 	About    string     `json:"about,omitempty"`
 	Asked    time.Time  `json:"asked"`
-	Due      time.Time  `json:"due"`
+	Due      time.Time  `json:"due" doc:"when the last of the law's days is over"`
 	Extended *time.Time `json:"extended,omitempty"`
+	Policy   *time.Time `json:"policy,omitempty" doc:"when the laboratory's own policy wants it done; due is the law's"`
 }
 
 type copiesOut struct {
 	Open []copyOut `json:"open" doc:"the most urgent first"`
 }
 
-type copyID struct {
-	ID string `path:"id" doc:"the request's id"`
+type copyMore struct {
+	ID   string `path:"id" doc:"the request's id"`
+	Told bool   `json:"told" doc:"the patient was told in writing why it takes longer and until when"`
 }
 
 type copyEnd struct {
@@ -134,8 +145,8 @@ func (l lab) ops() []web.Route {
 	const tag, copies = "Portal", "Patients' copies"
 	return []web.Route{
 		web.Op[ofPractice, portalOut]{Pattern: "GET /api/v1/portal/{key}", Needs: authz.PortalSee, Tag: tag, Summary: "A practice's portal: its people, openings and what it told", Do: l.opPractice}.Route(),
-		web.Op[inviteIn, letterOut]{Pattern: "POST /api/v1/portal/{key}/invite", Needs: authz.PortalInvite, Tag: tag, Summary: "Invite a person by letter", Detail: "The code is told once and kept nowhere.", Do: l.opInvite}.Route(),
-		web.Op[personIn, letterOut]{Pattern: "POST /api/v1/portal/{key}/people/{id}/letter", Needs: authz.PortalInvite, Tag: tag, Summary: "Write another letter for a person", Do: l.opRewrite}.Route(),
+		web.Op[inviteIn, letterOut]{Pattern: "POST /api/v1/portal/{key}/invite", Needs: authz.PortalInvite, Tag: tag, Summary: "Invite a person by letter", Detail: "The code is told once and kept nowhere, and so is the letter.", Do: l.opInvite}.Route(),
+		web.Op[letterIn, letterOut]{Pattern: "POST /api/v1/portal/{key}/people/{id}/letter", Needs: authz.PortalInvite, Tag: tag, Summary: "Write another letter for a person", Do: l.opRewrite}.Route(),
 		web.Op[personIn, noted]{Pattern: "POST /api/v1/portal/{key}/members/{id}/end", Needs: authz.PortalInvite, Tag: tag, Summary: "End a person's access to a practice", Do: l.opEnd}.Route(),
 		web.Op[coverIn, noted]{Pattern: "POST /api/v1/portal/{key}/cover", Needs: authz.PortalInvite, Tag: tag, Summary: "Let a person cover for a time", Do: l.opCover}.Route(),
 		web.Op[personIn, noted]{Pattern: "POST /api/v1/portal/{key}/changes/{id}", Needs: authz.PortalAnswer, Tag: tag, Summary: "Say that a change of how somebody signs in is settled", Do: l.opSettle}.Route(),
@@ -143,7 +154,7 @@ func (l lab) ops() []web.Route {
 		web.Op[personIn, noted]{Pattern: "POST /api/v1/portal/{key}/items/{id}/release", Needs: authz.PortalAnswer, Tag: tag, Summary: "Show a practice what a rule keeps back", Do: l.opRelease}.Route(),
 		web.Op[nothing, copiesOut]{Pattern: "GET /api/v1/patient-copies", Needs: authz.PatientCopies, Tag: copies, Summary: "Patients who wait for a copy of their results", Do: l.opCopies}.Route(),
 		web.Op[copyIn, copyOut]{Pattern: "POST /api/v1/patient-copies", Needs: authz.PatientCopies, Tag: copies, Summary: "Open a patient's request for a copy", Detail: "The patient stands in the body, never in an address.", Do: l.opAskCopy}.Route(),
-		web.Op[copyID, noted]{Pattern: "POST /api/v1/patient-copies/{id}/extend", Needs: authz.PatientCopies, Tag: copies, Summary: "Give a request 30 more days, once", Do: l.opExtendCopy}.Route(),
+		web.Op[copyMore, noted]{Pattern: "POST /api/v1/patient-copies/{id}/extend", Needs: authz.PatientCopies, Tag: copies, Summary: "Give a request 30 more days, once", Do: l.opExtendCopy}.Route(),
 		web.Op[copyEnd, noted]{Pattern: "POST /api/v1/patient-copies/{id}/end", Needs: authz.PatientCopies, Tag: copies, Summary: "End a patient's request", Do: l.opEndCopy}.Route(),
 	}
 }
@@ -207,7 +218,11 @@ func (l lab) opPractice(r *http.Request, _ ofPractice) (portalOut, error) {
 }
 
 func (l lab) opInvite(r *http.Request, v inviteIn) (letterOut, error) {
-	key, _, err := l.key(r, authz.PortalInvite)
+	key, name, err := l.key(r, authz.PortalInvite)
+	if err != nil {
+		return letterOut{}, err
+	}
+	to, err := addressLines(v.Address)
 	if err != nil {
 		return letterOut{}, err
 	}
@@ -216,15 +231,23 @@ func (l lab) opInvite(r *http.Request, v inviteIn) (letterOut, error) {
 	if err != nil {
 		return letterOut{}, err
 	}
-	out := letterOut{Person: p.ID.String(), Account: p.Account}
-	if x != nil {
-		out.Code, out.Until = x.Code, at(x.Until)
+	if x == nil {
+		return letterOut{Person: p.ID.String(), Account: p.Account}, nil
 	}
-	return out, nil
+	return l.letterOf(name, x, to)
 }
 
-func (l lab) opRewrite(r *http.Request, _ personIn) (letterOut, error) {
+func (l lab) letterOf(practice string, x *portal.Letter, to []string) (letterOut, error) {
+	body, _, err := letterPDF(l.written(practice, x, to, l.Now()), l.Paper(), l.Now())
+	return letterOut{x.Person.ID.String(), x.Person.Account, x.Code, at(x.Until), base64.StdEncoding.EncodeToString(body)}, err
+}
+
+func (l lab) opRewrite(r *http.Request, v letterIn) (letterOut, error) {
 	key, id, err := l.keyID(r, authz.PortalInvite)
+	if err != nil {
+		return letterOut{}, err
+	}
+	to, err := addressLines(v.Address)
 	if err != nil {
 		return letterOut{}, err
 	}
@@ -232,7 +255,7 @@ func (l lab) opRewrite(r *http.Request, _ personIn) (letterOut, error) {
 	if err != nil {
 		return letterOut{}, err
 	}
-	return letterOut{x.Person.ID.String(), x.Person.Account, x.Code, at(x.Until)}, nil
+	return l.letterOf(l.Portal.Settings().Partners[key], x, to)
 }
 
 func (l lab) keyID(r *http.Request, p authz.Permission) (string, event.ID, error) {
@@ -289,7 +312,7 @@ func (l lab) opCopies(r *http.Request, _ nothing) (copiesOut, error) {
 	list, err := l.Portal.Copies(r.Context(), false, 500)
 	for i := range list {
 		c := &list[i]
-		out.Open = append(out.Open, copyOut{c.ID.String(), c.About, c.Asked, c.Due, at(c.Extended)})
+		out.Open = append(out.Open, copyOut{c.ID.String(), c.About, c.Asked, c.Due, at(c.Extended), at(c.Policy)})
 	}
 	return out, err
 }
@@ -299,13 +322,13 @@ func (l lab) opAskCopy(r *http.Request, v copyIn) (copyOut, error) {
 	if err != nil {
 		return copyOut{}, err
 	}
-	return copyOut{ID: id.String(), Asked: v.Asked, Due: portal.CopyDue(v.Asked)}, nil
+	return copyOut{ID: id.String(), Asked: v.Asked, Due: l.Portal.CopyDue(v.Asked)}, nil
 }
 
-func (l lab) opExtendCopy(r *http.Request, _ copyID) (noted, error) {
+func (l lab) opExtendCopy(r *http.Request, v copyMore) (noted, error) {
 	id, err := idOf(r, "id")
 	if err == nil {
-		err = l.Portal.ExtendCopy(r.Context(), id, web.Who(r).Account)
+		err = l.Portal.ExtendCopy(r.Context(), id, v.Told, web.Who(r).Account)
 	}
 	return noted{err == nil}, err
 }

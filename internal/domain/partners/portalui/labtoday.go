@@ -2,6 +2,7 @@ package portalui
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/labwarden/labwarden/internal/domain/partners/portal"
@@ -104,16 +105,20 @@ func (d Deps) lookCopies(ctx context.Context, _ *authz.Subject, now time.Time) (
 	var out []today.Item
 	for i := range list {
 		c := &list[i]
-		left := c.Due.Sub(now)
-		if left > 10*24*time.Hour {
+		first := c.Due
+		if !c.Policy.IsZero() && c.Policy.Before(first) && now.Before(c.Policy) {
+			first = c.Policy
+		}
+		_, state, title := copyClocks(c, now, d.Zone)
+		if first.Sub(now) > 10*24*time.Hour && state == kit.Unknown {
 			continue
 		}
 		x := today.Item{
-			State: kit.Warn, Rank: today.RankSoon, Title: "A patient's copy is due on " + kit.Date(c.Due, now), Text: "The request came on " + kit.Date(c.Asked, now) + ".",
+			State: kit.Warn, Rank: today.RankSoon, Title: "A patient's copy: " + strings.ToLower(title[:1]) + title[1:], Text: "The request came on " + kit.Date(c.Asked, now) + ".",
 			Action: kit.Action{Text: "Look", Href: "/patient-copies"}, Since: c.Asked, Needs: authz.PatientCopies,
 		}
-		if left < 0 {
-			x.State, x.Rank, x.Title = kit.Stopped, today.RankPerson, "A patient's copy is overdue since "+kit.Date(c.Due, now)
+		if state == kit.Stopped {
+			x.State, x.Rank = kit.Stopped, today.RankPerson
 		}
 		out = append(out, x)
 	}

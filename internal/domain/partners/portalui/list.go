@@ -167,7 +167,7 @@ func itemState(x *portal.Item, now time.Time) kit.Cell {
 		sub = "by " + x.OpenedName
 	}
 	if x.Superseded != (event.ID{}) {
-		sub += "; superseded by a later version"
+		state, text = kit.Stopped, "superseded by a later version, "+text
 	}
 	if x.Label.Status != "" && x.Label.Status != "final" {
 		text += ", " + x.Label.Status

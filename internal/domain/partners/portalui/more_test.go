@@ -15,6 +15,7 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/partners/portal"
 	"github.com/labwarden/labwarden/internal/domain/partners/portalui"
 	"github.com/labwarden/labwarden/internal/platform/authz"
+	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/web"
 )
 
@@ -258,12 +259,13 @@ func TestWhatAPracticeTells(t *testing.T) {
 		b.get(list[0])
 		b.get(list[1])
 		b.want(b.get("/"), http.StatusOK, "No new results.")
-		b.want(b.post(list[0]+"/missing"), http.StatusSeeOther, "/")
+		b.want(b.post(list[0]+"/missing"), http.StatusSeeOther, "/missing")
 		b.want(b.get("/"), http.StatusOK, "1 new result.")
 		b.want(b.get("/missing"), http.StatusOK, "+1 555 0142")
+		b.want(b.get("/missing"), http.StatusOK, "by Dana Ruiz. The laboratory has not answered yet.")
 		today := s.now().UTC().Format(time.DateOnly)
 		b.want(b.post("/missing", "from", today, "until", "x"), http.StatusUnprocessableEntity, "at most a month apart")
-		b.want(b.post("/missing", "from", today, "until", today), http.StatusSeeOther, "/")
+		b.want(b.post("/missing", "from", today, "until", today), http.StatusSeeOther, "/missing")
 		b.want(b.get("/"), http.StatusOK, "2 new results.")
 		l.want(l.get("/portal/riverside"), http.StatusOK, "They did not get it")
 		// Not ours.
@@ -290,6 +292,111 @@ func TestWhatAPracticeTells(t *testing.T) {
 		b.want(b.get(list[1]), http.StatusOK, "Patient")
 		l.want(l.post("/api/v1/portal/riverside/told/"+told[0].ID.String()), http.StatusUnprocessableEntity, "application/json")
 		l.want(l.json("/api/v1/portal/riverside/told/"+told[0].ID.String(), map[string]string{"outcome": portal.OutcomeCalled}, nil), http.StatusOK, "true")
+		b.want(b.get("/missing"), http.StatusOK, "it called you.")
+	})
+}
+
+// again places a message that was placed before, as when a person of the laboratory
+// sends it again: another delivery, the place in the order of intake that it had.
+func (s *place) again(partner string, of int64) {
+	s.t.Helper()
+	s.mu.Lock()
+	s.seq += 100
+	seq := s.seq
+	s.bodies[seq] = s.bodies[of]
+	body := s.bodies[of]
+	s.mu.Unlock()
+	_, err := s.portal.Place(s.t.Context(), portal.Parcel{Delivery: seq, Order: of, Message: event.NewID(), Partner: partner, Body: body})
+	must(s.t, err)
+}
+
+// TestAnOldResultSentAgainIsNotTheLatest: neither on the page nor in the file for their
+// own system does it come behind its correction.
+func TestAnOldResultSentAgainIsNotTheLatest(t *testing.T) {
+	each(t, func(t *testing.T, s *place) {
+		b := s.browser()
+		b.comeIn(s.letter("riverside", "Dana Ruiz"))
+		first := s.put("riverside", "39-platelets-original.hl7")
+		original := b.results(false)[0]
+		s.put("riverside", "40-platelets-corrected.hl7")
+		s.again("riverside", first)
+		latest := 0
+		for _, x := range b.results(true) {
+			if r := b.get(x); !strings.Contains(r.body, "Superseded:") {
+				latest++
+				b.want(r, http.StatusOK, "corrected")
+			}
+		}
+		if latest != 1 {
+			t.Fatal(latest, "are the latest")
+		}
+		b.want(b.get(original), http.StatusOK, "Superseded:")
+		for _, x := range b.results(true) {
+			b.post(x + "/missing")
+		}
+		r := b.want(b.post("/fetch", "form", "batch"), http.StatusOK, "BTS|3")
+		if i := strings.LastIndex(r.body, "\rOBR|"); !strings.Contains(r.body[i:], "|C|") && !strings.Contains(r.body[i:], "|C\r") {
+			t.Fatal("the correction is not the last of the file", r.body)
+		}
+	})
+}
+
+// TestALaterVersionThatIsNotShownIsSaid: what it supersedes must not be used, though
+// the practice does not see why.
+func TestALaterVersionThatIsNotShownIsSaid(t *testing.T) {
+	each(t, func(t *testing.T, s *place) {
+		b := s.browser()
+		b.comeIn(s.letter("riverside", "Dana Ruiz"))
+		s.put("riverside", "42-glucose-wrong-patient-original.hl7")
+		first := b.results(false)[0]
+		s.put("riverside", "43-glucose-wrong-patient-moved.hl7")
+		var moved string
+		for _, x := range b.results(true) {
+			if x != first {
+				moved = x
+			}
+		}
+		b.want(b.post(moved+"/wrong", "fate", portal.Unprinted), http.StatusSeeOther, "/")
+		b.want(b.get(first), http.StatusOK, "has a later version that is not shown here")
+		// The PDF says so on each page, with whose it is.
+		if pdftotext, err := exec.LookPath("pdftotext"); err == nil {
+			cmd := exec.CommandContext(t.Context(), pdftotext, "-layout", "-", "-")
+			cmd.Stdin = strings.NewReader(b.get(first + "/pdf").body)
+			out, err := cmd.Output()
+			must(t, err)
+			if strings.Count(string(out), "SUPERSEDED") != 2 {
+				t.Fatal(string(out))
+			}
+		}
+	})
+}
+
+// TestNotOursHidesTheOtherVersionsToo: who is another's patient in one version is so in
+// all that name them; what is theirs after all comes back whole.
+func TestNotOursHidesTheOtherVersionsToo(t *testing.T) {
+	each(t, func(t *testing.T, s *place) {
+		b, l := s.browser(), s.lab()
+		b.comeIn(s.letter("riverside", "Dana Ruiz"))
+		for _, f := range []string{"39-platelets-original.hl7", "40-platelets-corrected.hl7", "01-bmp.hl7"} {
+			s.put("riverside", f)
+		}
+		var latest string
+		for _, x := range b.results(true) {
+			if strings.Contains(b.get(x).body, "superseded by this one") {
+				latest = x
+			}
+		}
+		b.want(b.post(latest+"/wrong", "fate", portal.Returned), http.StatusSeeOther, "/")
+		if n := len(b.results(true)); n != 1 {
+			t.Fatal(n, "are left of three: one is another patient's")
+		}
+		told, err := s.portal.Tellings(t.Context(), "riverside", false, 10)
+		must(t, err)
+		s.role = authz.Technologist
+		l.want(l.post("/portal/riverside/told/"+told[0].ID.String(), "outcome", portal.OutcomeTheirs), http.StatusSeeOther, "")
+		if n := len(b.results(true)); n != 3 {
+			t.Fatal(n)
+		}
 	})
 }
 
@@ -381,10 +488,22 @@ func TestPatientsCopies(t *testing.T) {
 		list, err := s.portal.Copies(t.Context(), false, 10)
 		must(t, err)
 		path := "/patient-copies/" + list[0].ID.String()
-		l.want(l.post(path+"/extend"), http.StatusSeeOther, "/patient-copies")
-		l.want(l.post(path+"/extend"), http.StatusUnprocessableEntity, "extended already")
-		s.forward(40 * 24 * time.Hour)
-		l.want(l.get("/patient-copies"), http.StatusOK, "Overdue since")
+		r = l.want(l.get("/patient-copies"), http.StatusOK, "Today is day 25 of 30.")
+		for _, want := range []string{"<dt>Law</dt>", "<dt>Our policy</dt>", "[check", "portal.copy_within is not set"} {
+			l.want(r, http.StatusOK, want)
+		}
+		s.settings.CopyWithin = 10 * 24 * time.Hour
+		l.want(l.get("/patient-copies"), http.StatusOK, "Later than our policy; due by")
+		l.want(l.post(path+"/extend"), http.StatusUnprocessableEntity, "First tell the patient in writing")
+		l.want(l.post(path+"/extend", "told", "yes"), http.StatusSeeOther, "/patient-copies")
+		l.want(l.get("/patient-copies"), http.StatusOK, "day 25 of 60. Extended once")
+		l.want(l.post(path+"/extend", "told", "yes"), http.StatusUnprocessableEntity, "extended already")
+		s.forward(35*24*time.Hour - time.Minute)
+		if l.get("/patient-copies"); s.today(portalui.Today(portalui.Deps{Portal: s.portal, Zone: time.UTC}, func() map[string]time.Duration { return nil })) == "" {
+			t.Fatal("nothing on Today")
+		}
+		s.forward(5 * 24 * time.Hour)
+		l.want(l.get("/patient-copies"), http.StatusOK, "Overdue by law since")
 		l.want(l.post(path+"/end", "outcome", portal.CopyGiven), http.StatusSeeOther, "/patient-copies")
 		l.want(l.get("/patient-copies"), http.StatusOK, "No request is open.")
 		s.role = authz.Auditor

@@ -19,7 +19,7 @@ func (s *site) pdf(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body, err := sheetPDF(x, s.Lab(), s.phone(), p.Name, web.Now(r))
+	body, err := sheetPDF(x, s.Paper(), s.Lab(), s.phone(), p.Name, web.Now(r))
 	if err != nil {
 		return err
 	}
@@ -40,10 +40,19 @@ const (
 	pagesMark = "\x01\x02"
 )
 
-func newPaper(now time.Time, foot string) (*paper, error) {
-	f := fpdf.New("P", "mm", "A4", "")
+// sheet is a page of the size that the laboratory prints on.
+func sheet(size string, now time.Time) *fpdf.Fpdf {
+	if size != "a4" {
+		size = "letter"
+	}
+	f := fpdf.New("P", "mm", size, "")
 	f.SetCreationDate(now)
 	f.SetModificationDate(now)
+	return f
+}
+
+func newPaper(size string, now time.Time, foot string) (*paper, error) {
+	f := sheet(size, now)
 	f.SetMargins(margin, margin, margin)
 	f.SetAutoPageBreak(true, 22)
 	f.AliasNbPages(pagesMark)
@@ -98,14 +107,28 @@ func (p *paper) fact(key, value string) {
 }
 
 // sheetPDF is a result on paper: what the page shows, in the same order.
-func sheetPDF(x *portal.Shown, lab, phone, by string, now time.Time) ([]byte, error) {
-	p, err := newPaper(now, fmt.Sprintf("%s. Printed %s by %s from Labwarden's portal. Values, units, ranges and flags as the laboratory's system wrote them.", lab, kit.Stamp(now), by))
+func sheetPDF(x *portal.Shown, size, lab, phone, by string, now time.Time) ([]byte, error) {
+	lab = labOf(x, lab)
+	name, whose := x.Report.Patient.Name, x.Report.Patient.Name
+	if name == "" {
+		name, whose = "Patient not named", "Patient not named"
+	}
+	for _, more := range []string{x.Report.Patient.Born, strings.Join(x.Report.Patient.IDs, ", ")} {
+		if more != "" {
+			whose += ", " + more
+		}
+	}
+	superseded := x.Later != nil || x.LaterKept
+	if superseded {
+		whose += ". SUPERSEDED"
+	}
+	p, err := newPaper(size, now, fmt.Sprintf("%s. %s. Printed %s by %s from Labwarden's portal. Values, units, ranges and flags as the laboratory's system wrote them.", whose, lab, kit.Stamp(now), by))
 	if err != nil {
 		return nil, fmt.Errorf("begin a PDF: %w", err)
 	}
 	p.SetTitle("Laboratory result", true)
 	p.text("", 10, 5, lab+"  "+phone)
-	if x.Later != nil {
+	if superseded {
 		p.SetTextColor(160, 0, 0)
 		p.text("B", 13, 7, "SUPERSEDED. There is a later version of this result. Do not use this one.")
 		p.SetTextColor(0, 0, 0)
@@ -113,9 +136,8 @@ func sheetPDF(x *portal.Shown, lab, phone, by string, now time.Time) ([]byte, er
 	if x.Report.Critical {
 		p.text("B", 10, 5.5, "Flagged critical by the laboratory's system. This sheet does not replace the laboratory's call.")
 	}
-	name := x.Report.Patient.Name
-	if name == "" {
-		name = "Patient not named"
+	if x.NotSame {
+		p.text("B", 10, 5.5, "The version before named another patient. Compare both, and take the earlier one out of the other patient's chart.")
 	}
 	p.text("B", 15, 8, name)
 	p.fact("Born", x.Report.Patient.Born)

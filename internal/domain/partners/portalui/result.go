@@ -69,12 +69,20 @@ func (s *site) result(w http.ResponseWriter, r *http.Request) error {
 		parts = append(parts, kit.Foot(kit.Warn, "This report is longer than what is shown here. Take the message as a file, or ask the laboratory for the whole."))
 	}
 	beside := []templ.Component{s.versions(x), kit.Sheet(kit.SheetOpts{Title: "About this page", Body: kit.KeyValues([]kit.KV{
-		{Key: "From", Value: s.Lab()}, {Key: "Came", Value: kit.Stamp(x.Placed)}, {Key: "First opened", Value: openedWords(x, p)}, {Key: "Opened now by", Value: p.Name + ", " + kit.Stamp(now)}, {Key: "Questions", Value: s.phone()},
+		{Key: "From", Value: labOf(x, s.Lab())}, {Key: "Came", Value: kit.Stamp(x.Placed)}, {Key: "First opened", Value: openedWords(x, p)}, {Key: "Opened now by", Value: p.Name + ", " + kit.Stamp(now)}, {Key: "Questions", Value: s.phone()},
 	})}), kit.Buttons(
 		kit.Action{Text: "We did not get it", Href: path + "/missing", Post: true, Icon: "help"}, kit.Action{Text: "Wrong patient or not ours", Href: path + "/wrong", Icon: "hide"}, kit.Action{Text: "The message as a file", Href: path + "/message", Icon: "download"},
 	), s.critical()}
 	out.Body = kit.Columns(kit.Stacked(parts), kit.Stacked(beside))
 	return web.Render(w, r, out)
+}
+
+// labOf is whose result it is, where one hub serves several laboratories.
+func labOf(x *portal.Shown, lab string) string {
+	if x.Label.Lab != "" {
+		return x.Label.Lab + ", " + lab
+	}
+	return lab
 }
 
 func orNone(s string) string {
@@ -99,6 +107,8 @@ func (s *site) verdict(x *portal.Shown) templ.Component {
 	switch {
 	case x.Later != nil:
 		return kit.Verdict(kit.Stopped, "Superseded: there is a later version of this result", "Do not use this one. The laboratory has sent all of it again since.", &kit.Action{Text: "Open the latest", Href: "/results/" + x.Later.ID.String(), Primary: true})
+	case x.LaterKept:
+		return kit.Verdict(kit.Stopped, "Superseded: the laboratory has a later version that is not shown here", "Do not use this one. Call the laboratory: "+s.phone()+".", nil)
 	case x.NotSame:
 		return kit.Verdict(kit.Stopped, "The version before named another patient", "The laboratory has corrected whose result this is. Compare both, and take the earlier one out of the other patient's chart.", nil)
 	case x.Report.Critical:

@@ -52,11 +52,14 @@ type place struct {
 	labURL   string
 	url      string // as practices type it
 	host     string
+	paper    string
 	addr     string
 	roots    *x509.CertPool
 
 	mu     sync.Mutex
 	ahead  time.Duration
+	still  bool // the clock stands
+	stood  time.Time
 	bodies map[int64][]byte
 	opened []int64
 	raised []alarm.Alarm
@@ -67,6 +70,12 @@ type place struct {
 func (s *place) now() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.still {
+		if s.stood.IsZero() {
+			s.stood = time.Now().Add(s.ahead)
+		}
+		return s.stood
+	}
 	return time.Now().Add(s.ahead)
 }
 
@@ -141,6 +150,7 @@ func newPlaceAt(t *testing.T, open storetest.Opener, host string) *place {
 	s.portal.With(s.signin)
 	d := portalui.Deps{
 		Portal: s.portal, SignIn: s.signin, Lab: func() string { return "Millbrook Laboratory" }, Phone: func() string { return "+1 555 0142" },
+		Sender: func() string { return "12 Mill Lane, Millbrook, MA 01234" }, Paper: func() string { return s.paper },
 		Address: func() string { return "results.millbrook.example" }, Now: s.now, Log: quiet, Zone: time.UTC,
 	}
 	site := portalui.Site(d)

@@ -23,10 +23,13 @@ type Deps struct {
 	// Lab and Phone are the laboratory's, Address is the portal's own as it stands on
 	// letters, without https://.
 	Lab, Phone, Address func() string
-	Now                 func() time.Time
-	Log                 *slog.Logger
-	Version             string
-	Zone                *time.Location
+	// Sender is the laboratory's postal address, on letters; Paper is what PDFs are
+	// printed on: "letter" or "a4".
+	Sender, Paper func() string
+	Now           func() time.Time
+	Log           *slog.Logger
+	Version       string
+	Zone          *time.Location
 	// Refused records that somebody was refused; may be nil.
 	Refused func(ctx context.Context, who *authz.Subject, r *http.Request, why error)
 }

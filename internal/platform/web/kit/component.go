@@ -212,3 +212,20 @@ type ConfirmOpts struct {
 	Type, TypeError string
 	Bad             bool // draws the button as a dangerous one
 }
+
+// Basis is what something rests on; the three are never mixed.
+type Basis string
+
+// The three.
+const (
+	Law      Basis = "Law"
+	Proposal Basis = "Proposal"
+	Policy   Basis = "Our policy"
+)
+
+// Ground is a rule with its basis. Source is where it stands, Read how well that text was
+// checked: "read", "second-hand: where", or "check: why".
+type Ground struct {
+	Basis              Basis
+	Text, Source, Read string
+}
