@@ -28,7 +28,7 @@ func TestBoxOnAFullDisk(t *testing.T) {
 				t.Errorf("unmount: %v", err)
 			}
 		})
-	})
+	}, asItIs)
 	host, port, _ := net.SplitHostPort(l.sftp)
 	before, small, large := csv(600_000), csv(3_000), csv(4_000_000)
 	l.file("before.csv", before)

@@ -33,16 +33,18 @@ type lab struct {
 }
 
 // newLab makes one and starts its hub and front.
-func newLab(t *testing.T) *lab { return newLabWith(t, func(_ *lab, s string) string { return s }) }
+func newLab(t *testing.T) *lab { return newLabWith(t, asItIs) }
+
+func asItIs(_ *lab, s string) string { return s }
 
 // newLabWith makes one whose configuration more has gone over.
 func newLabWith(t *testing.T, more func(l *lab, s string) string) *lab {
 	t.Helper()
-	return newLabOn(t, func(*lab) {})
+	return newLabOn(t, func(*lab) {}, more)
 }
 
 // newLabOn makes one in a folder that was prepared.
-func newLabOn(t *testing.T, prepare func(*lab)) *lab {
+func newLabOn(t *testing.T, prepare func(*lab), more func(l *lab, s string) string) *lab {
 	t.Helper()
 	l := &lab{t: t, dir: t.TempDir(), keys: map[string]ssh.Signer{}}
 	prepare(l)
