@@ -123,10 +123,10 @@ func TestAccessEndsInMidSession(t *testing.T) {
 	}
 }
 
-// Guesses get nowhere, and keep no partner with a key out.
+// Guesses get nowhere, and keep no partner out, with a key or with a password.
 func TestGuessing(t *testing.T) {
 	l := newLab(t)
-	l.run("box", "password", "riverside")
+	p := l.password("riverside")
 	try := func(user, password string) error {
 		nc, err := net.Dial("tcp", l.sftp)
 		if err != nil {
@@ -149,6 +149,9 @@ func TestGuessing(t *testing.T) {
 	}
 	if _, err := l.mustFiles("riverside").ReadDir("/"); err != nil {
 		t.Error("the partner's key does not sign in any more:", err)
+	}
+	if err := try(p.User, p.Password+code(t, p.Seed, 1)); err != nil {
+		t.Error("the partner's password does not sign in any more:", err)
 	}
 	b, err := os.ReadFile(filepath.Join(l.dir, "hub.log"))
 	l.must(err)

@@ -120,7 +120,8 @@ func TestOnePartnerTakesAllPorts(t *testing.T) {
 }
 
 // Clients that are slow with a handshake, or send a byte now and then, are sent
-// away when their time is up, at every door; there is room for others meanwhile.
+// away when their time is up, at every door; there is room for others meanwhile. It
+// takes as long as the doors wait for a handshake: ten seconds.
 func TestSlowClients(t *testing.T) {
 	t.Parallel()
 	d := allDoors(t)
