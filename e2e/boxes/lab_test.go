@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -118,14 +119,22 @@ func (l *lab) run(args ...string) string {
 	return string(out)
 }
 
+// given are the addresses that free gave: the system gives one again at times.
+var given sync.Map
+
 func free(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := ln.Addr().String()
+		ln.Close()
+		if _, again := given.LoadOrStore(at, true); !again {
+			return at
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 // start starts a program of the laboratory and waits for a line of its output.

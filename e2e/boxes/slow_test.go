@@ -226,7 +226,7 @@ func TestGuessingByFTPS(t *testing.T) {
 		ended := ""
 		for n := range 4 {
 			user := []string{"northgate", "riverside", "root"}[i%3]
-			if said, err = f.do("USER %s", user); err != nil {
+			if _, err = f.do("USER %s", user); err != nil {
 				break
 			}
 			if said, err = f.do("PASS guess%d%06d", i, n); err != nil {
