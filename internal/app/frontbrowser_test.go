@@ -97,7 +97,7 @@ func TestBarPortalThroughTheFront(t *testing.T) {
 		Base: "https://localhost:" + port, Trust: []*x509.Certificate{shown[0]}, People: []chromium.Person{{Name: "dana", Steps: steps}},
 		Pages: []chromium.Page{
 			{Name: "front-list", Path: "/?show=all", As: "dana", Narrow: true, Expect: "Dana Ruiz"},
-			{Name: "front-me", Path: "/me", As: "dana", Expect: "This is how you sign in."},
+			{Name: "front-me", Path: "/me", As: "dana", Expect: "You sign in with a password and a code."},
 			{Name: "front-sign-in", Path: "/sign-in", SignedOut: true, Expect: "Sign in under your own name."},
 		},
 	})
