@@ -61,7 +61,7 @@ func (s *Service) UploadStopped(ctx context.Context, u StoppedUpload) error {
 // zero: deliveries and what was not taken are numbered from zero on.
 func (s *Service) uploadSubject(u *StoppedUpload) int64 {
 	h := s.vault.Index("results stopped upload", []byte(u.Partner), u.SHA256[:])
-	return -1 - int64(binary.BigEndian.Uint64(h[:8])&math.MaxInt64) //nolint:gosec // masked to 63 bits
+	return -1 - int64(binary.BigEndian.Uint64(h[:8])&math.MaxInt64)
 }
 
 // uploadOrders are the numbers of the messages that are flagged critical, or of

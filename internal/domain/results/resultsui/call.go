@@ -228,10 +228,8 @@ func (d Deps) callFacts(c *results.Call, now time.Time) []kit.KV {
 
 // callContact is who is called at a partner whose file did not come through.
 func (d Deps) callContact(partner string) string {
-	if c := d.Config(); c != nil {
-		if at := c.Partners[partner].Contact; at != nil && at.Phone != "" {
-			return strings.TrimPrefix(at.Name+", "+at.Phone, ", ")
-		}
+	if at := d.conf().Partners[partner].Contact; at != nil && at.Phone != "" {
+		return strings.TrimPrefix(at.Name+", "+at.Phone, ", ")
 	}
 	return d.name(partner) + "; the configuration knows no number (partners." + partner + ".contact.phone)"
 }
