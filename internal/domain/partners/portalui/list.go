@@ -150,12 +150,12 @@ func (s *site) practices(p *portal.Person, a portal.Ask) templ.Component {
 
 // itemState is how a result stands: what the LIS flagged, and who has seen it.
 func itemState(x *portal.Item, now time.Time) kit.Cell {
-	state, text := kit.Unknown, "opened"
+	state, word, text := kit.Unknown, "Opened", "opened"
 	switch {
 	case x.Fresh && x.Urgent:
-		state, text = kit.Stopped, "new, flagged critical by the laboratory's system"
+		state, word, text = kit.Stopped, "Critical", "new, flagged critical by the laboratory's system"
 	case x.Fresh:
-		state, text = kit.Warn, "new"
+		state, word, text = kit.Warn, "New", "new"
 	case !x.Fetched.IsZero() && x.Opened.IsZero():
 		text = "fetched as a file"
 	}
@@ -167,12 +167,12 @@ func itemState(x *portal.Item, now time.Time) kit.Cell {
 		sub = "by " + x.OpenedName
 	}
 	if x.Superseded != (event.ID{}) {
-		state, text = kit.Stopped, "superseded by a later version, "+text
+		word, text = "Superseded", "superseded by a later version, "+text
 	}
 	if x.Label.Status != "" && x.Label.Status != "final" {
 		text += ", " + x.Label.Status
 	}
-	return kit.Cell{State: &state, Word: text, Text: text, Sub: sub}
+	return kit.Cell{State: &state, Word: word, Text: text, Sub: sub}
 }
 
 // fetchSheet offers all new ones as one file.
