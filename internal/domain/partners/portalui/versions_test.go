@@ -163,4 +163,3 @@ func TestNotOursHidesTheOtherVersionsToo(t *testing.T) {
 		}
 	})
 }
-
