@@ -283,6 +283,38 @@ func TestRulesKeepBack(t *testing.T) {
 	})
 }
 
+// TestFind looks for patients without a name in an address, in what one may see alone.
+func TestFind(t *testing.T) {
+	each(t, func(t *testing.T, s *place) {
+		s.put("riverside", "01-bmp.hl7")
+		s.put("riverside", "05-troponin-critical.hl7")
+		s.put("northgate", "05-troponin-critical.hl7")
+		b := s.browser()
+		b.comeIn(s.letter("riverside", "Dana Ruiz"))
+		b.want(b.get("/?show=all"), http.StatusOK, `action="/find"`)
+		r := b.want(b.post("/find", "words", "notreal 1990-05-05"), http.StatusOK, "1 result found.")
+		b.want(r, http.StatusOK, "Clementine Notreal")
+		b.want(b.post("/find", "words", "25-880135"), http.StatusOK, "1 result found.")
+		b.want(b.post("/find", "words", "notreal 1991"), http.StatusOK, "Nothing here has all of these words.")
+		b.want(b.post("/find", "words", " "), http.StatusUnprocessableEntity, "Write a part of")
+	})
+}
+
+// TestARuleForSomePractices leaves the others alone.
+func TestARuleForSomePractices(t *testing.T) {
+	each(t, func(t *testing.T, s *place) {
+		s.settings.Rules = []portal.Rule{{Name: "hiv", Codes: []string{"56888-1"}, Partners: []string{"northgate"}, Then: portal.Withhold}}
+		for _, of := range []string{"riverside", "northgate"} {
+			s.put(of, "25-hiv-screen.hl7")
+		}
+		kept, err := s.portal.Withheld(t.Context(), "", 10)
+		must(t, err)
+		if len(kept) != 1 || kept[0].Partner != "northgate" {
+			t.Fatal(kept)
+		}
+	})
+}
+
 func TestColleaguesCoverAndItEndsByItself(t *testing.T) {
 	each(t, func(t *testing.T, s *place) {
 		s.put("riverside", "01-bmp.hl7")
