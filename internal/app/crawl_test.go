@@ -159,6 +159,7 @@ var unlinked = map[string]string{
 	"GET /partners/{key}/keys/{id}/revoke":          state + "on a key that is not revoked",
 	"GET /portal/{key}":                             state + "on a partner that has a portal, and in the list of these",
 	"GET /portal/{key}/invite":                      state + "on the page of a practice with a portal",
+	"GET /portal/{key}/people/{id}/letter":          state + "on the page of a practice with a portal, beside each of its people",
 	"GET /routes/{name}/differences/{id}":           state + "on a difference to the old path",
 	"GET /results/{id}/deliveries/{number}/again":   state + "on a delivery that needs a person",
 	"GET /results/{id}/deliveries/{number}/proof":   state + "on a delivery that was accepted",

@@ -45,7 +45,8 @@ func TestResultTravelsIntoThePortal(t *testing.T) {
 		}
 		at := portalPort(t)
 		src := strings.Replace(s.source("  p: {name: Practice One, destination: {portal: {}}}\n", "p", "carry"), "  seals:",
-			"  portal: {listen: \""+at+"\", public_url: \"https://results.lab.example\"}\n  seals:", 1) + "portal: {phone: \"+1 555 0142\"}\n"
+			"  portal: {listen: \""+at+"\", public_url: \"https://results.lab.example\"}\n  seals:", 1) + "portal: {phone: \"+1 555 0142\"}\nsites: {hill: {name: Hill Street}}\n"
+		src = strings.Replace(src, "  lis:\n", "  lis:\n    site: hill\n", 1)
 		c := s.parse(src)
 		h := s.open()
 		must(stated(ctx, h, c))
@@ -103,8 +104,16 @@ func TestResultTravelsIntoThePortal(t *testing.T) {
 		if w.Code != http.StatusOK || path == "" || !strings.Contains(w.Body.String(), "JANE DOE") {
 			t.Fatal(w.Code, w.Body.String())
 		}
-		if w = get(path); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "70-99") || !strings.Contains(w.Body.String(), "+1 555 0142") {
+		if w = get(path); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "70-99") || !strings.Contains(w.Body.String(), "+1 555 0142") || !strings.Contains(w.Body.String(), "Hill Street, Test") {
 			t.Fatal(w.Code, w.Body.String())
+		}
+		// Sent again by a person: the newer copy of the same is the latest.
+		_, err = h.Results.Resend(ctx, state().Seq, results.By{Who: "tester", Reason: "a-test"})
+		must(err)
+		again := func() int { return strings.Count(get("/?show=all").Body.String(), `href="/results/`) }
+		eventually(t, "it is there twice", func() bool { return again() == 2 })
+		if n := strings.Count(get("/?show=all").Body.String(), "superseded by a later version, opened"); n != 1 {
+			t.Fatal(n, "are superseded: the older copy is")
 		}
 		// A held one does not exist there.
 		_, err = h.Results.PlaceStop(ctx, results.Stop{Kind: results.TransportStop, Scope: results.ScopePartner, Target: "p", Text: "a test"}, results.Named{By: results.By{Who: "tester", Reason: "a-test"}, Person: "Tester"})
@@ -114,8 +123,8 @@ func TestResultTravelsIntoThePortal(t *testing.T) {
 		if d := state(); d.State == results.Done {
 			t.Fatalf("%+v", d)
 		}
-		if n := strings.Count(get("/?show=all").Body.String(), `href="/results/`); n != 1 {
-			t.Fatal(n, "results in the portal, one of them is stopped")
+		if n := again(); n != 2 {
+			t.Fatal(n, "results in the portal, another is stopped")
 		}
 		// The site itself.
 		conn, err := tls.Dial("tcp", at, &tls.Config{InsecureSkipVerify: true, ServerName: "results.lab.example"}) // only its version and name are looked at

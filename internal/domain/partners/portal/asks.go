@@ -27,21 +27,21 @@ const (
 
 // Told is what a practice told the laboratory.
 type Told struct {
-	ID          event.ID
-	Kind        string
-	Partner     string
-	Item        event.ID // zero: a period
-	Message     event.ID
-	Name        string // who told it
+	ID      event.ID
+	Kind    string
+	Partner string
+	Item    event.ID // zero: a period
+	Message event.ID
+	Name    string // who told it
 	// Of one result: when it came, and who opened it first.
 	Placed, Opened time.Time
 	OpenedName     string
-	From, Until time.Time
-	Again       int // how many were made new
-	Fate        string
-	At, Done    time.Time
-	DoneBy      string
-	Outcome     string
+	From, Until    time.Time
+	Again          int // how many were made new
+	Fate           string
+	At, Done       time.Time
+	DoneBy         string
+	Outcome        string
 }
 
 func (s *Service) tell(ctx context.Context, tx *store.Tx, p *Person, t *Told) error {

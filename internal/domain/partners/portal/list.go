@@ -149,17 +149,22 @@ func (s *Service) List(ctx context.Context, p *Person, a Ask) (Page, error) {
 	if out.More = len(out.Items) > a.Limit; out.More {
 		out.Items = out.Items[:a.Limit]
 	}
+	return out, s.listed(ctx, p, out.Items)
+}
+
+// listed writes that items were shown in a list, before they are.
+func (s *Service) listed(ctx context.Context, p *Person, items []Item) error {
 	shown := map[string]int64{}
-	for i := range out.Items {
-		shown[out.Items[i].Partner]++
-		if err := s.genuine(ctx, s.DB, taggedItems, out.Items[i].ID[:]); err != nil {
-			return out, err
+	for i := range items {
+		shown[items[i].Partner]++
+		if err := s.genuine(ctx, s.DB, taggedItems, items[i].ID[:]); err != nil {
+			return err
 		}
 	}
 	if len(shown) == 0 {
-		return out, nil
+		return nil
 	}
-	err = s.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
+	err := s.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 		for partner, n := range shown {
 			if err := s.fact(ctx, tx, KindListed, ledger.Pairs{pair("person", p.ID), code("partner", partner)}, nil, ledger.Number{K: "results", N: n}); err != nil {
 				return err
@@ -168,9 +173,9 @@ func (s *Service) List(ctx context.Context, p *Person, a Ask) (Page, error) {
 		return nil
 	})
 	if err != nil {
-		return Page{}, fmt.Errorf("write that a list was shown: %w", err)
+		return fmt.Errorf("write that a list was shown: %w", err)
 	}
-	return out, nil
+	return nil
 }
 
 // forWhere narrows to what is for everybody of the practice, and for this ordering

@@ -58,12 +58,12 @@ func (f *flow) ask(r *http.Request) signin.Ask {
 
 // lead sends the browser on; where it came from rides along.
 func lead(w http.ResponseWriter, r *http.Request, path string) error {
-	http.Redirect(w, r, path+to(r), http.StatusSeeOther) //nolint:gosec // G710: the path is ours; where it came from rides along encoded
+	http.Redirect(w, r, path+to(r), http.StatusSeeOther)
 	return nil
 }
 
 func back(w http.ResponseWriter, r *http.Request) error {
-	http.Redirect(w, r, web.To(r), http.StatusSeeOther) //nolint:gosec // G710: web.To names pages of this site only
+	http.Redirect(w, r, web.To(r), http.StatusSeeOther)
 	return nil
 }
 

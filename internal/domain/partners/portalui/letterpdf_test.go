@@ -94,7 +94,7 @@ func TestLetterForAWindowEnvelope(t *testing.T) {
 			if pdf, err = base64.StdEncoding.DecodeString(out.PDF); err != nil || !bytes.HasPrefix(pdf, []byte("%PDF-")) || out.Code == "" {
 				t.Fatal(out, err)
 			}
-			r = l.want(l.post("/portal/riverside/invite", "name", "Łucja Żak"), http.StatusOK, "The PDF cannot write all letters")
+			l.want(l.post("/portal/riverside/invite", "name", "Łucja Żak"), http.StatusOK, "The PDF cannot write all letters")
 		})
 	}
 }

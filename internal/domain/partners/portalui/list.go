@@ -21,7 +21,7 @@ func (s *site) ownRoutes() []web.Route {
 	batch := own("POST /fetch", s.fetch)
 	batch.Stream = true
 	return append([]web.Route{
-		own("GET /{$}", s.list), batch,
+		own("GET /{$}", s.list), own("POST /find", s.find), batch,
 		own("GET /results/{id}", s.result), own("GET /results/{id}/pdf", s.pdf), own("GET /results/{id}/documents/{n}", s.document), own("GET /results/{id}/message", s.message),
 		own("POST /results/{id}/missing", s.missingOne), own("GET /results/{id}/wrong", s.wrongPage), own("POST /results/{id}/wrong", s.wrongSaid),
 		own("GET /missing", s.missingPage), own("POST /missing", s.missingSaid),
@@ -43,39 +43,17 @@ func (s *site) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	names, several := s.Portal.Settings().Partners, len(p.Partners()) > 1
+	several := len(p.Partners()) > 1
 	now := web.Now(r)
 	out := kit.Page{Title: "Results", Lead: freshWords(page.Fresh), Nav: "/"}
 	if a.All {
 		out.Rest = "Opened ones stand below."
 	}
-	t := kit.Table{Caption: "Results", Total: len(page.Items), Empty: "No new results. Everything the laboratory has sent you has been opened or fetched.", Columns: []kit.Column{
-		{Name: "Patient"}, {Name: "Tests"}, {Name: "Collected"}, {Name: "State"},
-	}}
+	empty := "No new results. Everything the laboratory has sent you has been opened or fetched."
 	if a.All {
-		t.Empty = "The laboratory has sent nothing here yet."
+		empty = "The laboratory has sent nothing here yet."
 	}
-	if several {
-		t.Columns = append(t.Columns, kit.Column{Name: "Practice"})
-	}
-	for i := range page.Items {
-		x := &page.Items[i]
-		sub := "born " + x.Label.Born
-		if x.Label.Born == "" {
-			sub = "birth date not given"
-		}
-		if x.Label.Patient == "" {
-			x.Label.Patient = "Patient not named"
-		}
-		tests := kit.Cell{Text: strings.Join(x.Label.Tests, ", "), Sub: strings.Join(x.Label.Orders, ", ")}
-		cells := []kit.Cell{
-			{Text: x.Label.Patient, Sub: sub, Href: "/results/" + x.ID.String()}, tests, kit.CMono(x.Label.Collected), itemState(x, now),
-		}
-		if several {
-			cells = append(cells, kit.C(names[x.Partner]))
-		}
-		t.Rows = append(t.Rows, kit.Row{Key: x.ID.String(), At: x.Fresh && x.Urgent, Cells: cells})
-	}
+	t := s.table(page.Items, several, empty, now)
 	link := func(show string, skip int) string {
 		v := "/?show=" + show
 		if a.Partner != "" {
@@ -102,6 +80,9 @@ func (s *site) list(w http.ResponseWriter, r *http.Request) error {
 	if several {
 		parts = append(parts, s.practices(p, a))
 	}
+	if a.All {
+		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "Find", Pad: true, Body: kit.Form(findForm("", nil))}))
+	}
 	parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "Results", Sub: "unopened first, the newest first", Body: kit.DataTable(t)}))
 	var more []kit.Action
 	if a.Skip > 0 {
@@ -115,6 +96,73 @@ func (s *site) list(w http.ResponseWriter, r *http.Request) error {
 	}
 	if page.Fresh > 0 {
 		parts = append(parts, s.fetchSheet(p, a.Partner))
+	}
+	out.Body = templ.Join(parts...)
+	return web.Render(w, r, out)
+}
+
+// table draws results as a list.
+func (s *site) table(items []portal.Item, several bool, empty string, now time.Time) kit.Table {
+	names := s.Portal.Settings().Partners
+	t := kit.Table{Caption: "Results", Total: len(items), Empty: empty, Columns: []kit.Column{{Name: "Patient"}, {Name: "Tests"}, {Name: "Collected"}, {Name: "State"}}}
+	if several {
+		t.Columns = append(t.Columns, kit.Column{Name: "Practice"})
+	}
+	for i := range items {
+		x := &items[i]
+		sub, patient := "born "+x.Label.Born, x.Label.Patient
+		if x.Label.Born == "" {
+			sub = "birth date not given"
+		}
+		if patient == "" {
+			patient = "Patient not named"
+		}
+		tests := kit.Cell{Text: strings.Join(x.Label.Tests, ", "), Sub: strings.Join(x.Label.Orders, ", ")}
+		if x.Label.Lab != "" {
+			tests.Sub = strings.TrimPrefix(tests.Sub+"; "+x.Label.Lab, "; ")
+		}
+		cells := []kit.Cell{{Text: patient, Sub: sub, Href: "/results/" + x.ID.String()}, tests, kit.CMono(x.Label.Collected), itemState(x, now)}
+		if several {
+			cells = append(cells, kit.C(names[x.Partner]))
+		}
+		t.Rows = append(t.Rows, kit.Row{Key: x.ID.String(), At: x.Fresh && x.Urgent, Cells: cells})
+	}
+	return t
+}
+
+func findForm(words string, bad *web.Error) kit.FormOpts {
+	o := kit.FormOpts{Action: "/find", Submit: "Find", Fields: []kit.Field{{
+		Name: "words", Label: "Patient, test or number", Hint: "A part of the name, the birth date as 1990-05-05, or a number of the order.", Value: words, Max: 200, Required: true, Autocomplete: "off",
+	}}}
+	if bad != nil {
+		o.Fields = kit.WithErrors(o.Fields, bad.Fields)
+	}
+	return o
+}
+
+// find is a POST, so that no patient stands in an address.
+func (s *site) find(w http.ResponseWriter, r *http.Request) error {
+	p, err := s.person(r)
+	if err != nil {
+		return err
+	}
+	words := r.FormValue("words")
+	items, whole, err := s.Portal.Find(r.Context(), p, words)
+	var bad *web.Error
+	if err != nil {
+		if bad, err = told(err); err != nil {
+			return err
+		}
+	}
+	out := kit.Page{Title: "Find", Lead: kit.Many(len(items), "result", "results") + " found.", Nav: "/", Crumbs: []kit.Crumb{{Name: "Results", Href: "/?show=all"}, {Name: "Find"}}}
+	if !whole {
+		out.Rest = "There may be more: write more of the name."
+	}
+	parts := []templ.Component{s.critical(), kit.Sheet(kit.SheetOpts{Title: "Find", Pad: true, Body: kit.Form(findForm(words, bad))})}
+	if bad != nil {
+		out.Lead, out.Status = "Find a result.", statusOf(bad)
+	} else {
+		parts = append(parts, kit.Sheet(kit.SheetOpts{Title: "Results", Sub: "the newest first", Body: kit.DataTable(s.table(items, len(p.Partners()) > 1, "Nothing here has all of these words.", web.Now(r)))}))
 	}
 	out.Body = templ.Join(parts...)
 	return web.Render(w, r, out)
@@ -150,12 +198,12 @@ func (s *site) practices(p *portal.Person, a portal.Ask) templ.Component {
 
 // itemState is how a result stands: what the LIS flagged, and who has seen it.
 func itemState(x *portal.Item, now time.Time) kit.Cell {
-	state, text := kit.Unknown, "opened"
+	state, word, text := kit.Unknown, "Opened", "opened"
 	switch {
 	case x.Fresh && x.Urgent:
-		state, text = kit.Stopped, "new, flagged critical by the laboratory's system"
+		state, word, text = kit.Stopped, "Critical", "new, flagged critical by the laboratory's system"
 	case x.Fresh:
-		state, text = kit.Warn, "new"
+		state, word, text = kit.Warn, "New", "new"
 	case !x.Fetched.IsZero() && x.Opened.IsZero():
 		text = "fetched as a file"
 	}
@@ -167,12 +215,12 @@ func itemState(x *portal.Item, now time.Time) kit.Cell {
 		sub = "by " + x.OpenedName
 	}
 	if x.Superseded != (event.ID{}) {
-		state, text = kit.Stopped, "superseded by a later version, "+text
+		word, text = "Superseded", "superseded by a later version, "+text
 	}
 	if x.Label.Status != "" && x.Label.Status != "final" {
 		text += ", " + x.Label.Status
 	}
-	return kit.Cell{State: &state, Word: text, Text: text, Sub: sub}
+	return kit.Cell{State: &state, Word: word, Text: text, Sub: sub}
 }
 
 // fetchSheet offers all new ones as one file.

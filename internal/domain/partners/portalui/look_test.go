@@ -89,6 +89,11 @@ func TestBarPagesOfThePortal(t *testing.T) {
 		list2 = append(list2, pages.Page{Name: "portal-result-" + name, Path: by[name], Narrow: true, Print: true, Expect: "About this page"})
 	}
 	pages.Look(t, pages.Plan{Base: s.url, Cookies: way, Pages: list2})
+	pages.Look(t, pages.Plan{Base: s.url, Cookies: way, First: 4 * 120 << 10, Later: 4 * 15 << 10, Pages: []pages.Page{ // two pages each
+		{Name: "portal-find", Path: "/?show=all", Narrow: true, Steps: []pages.Step{
+			{Do: "goto", Path: "/?show=all"}, {Do: "fill", At: "#f-words", Value: "ottilie"}, {Do: "click", At: "button:has-text('Find')"}, {Do: "see", Text: "results found"},
+		}},
+	}})
 }
 
 // TestBarPagesOfTheLaboratory: its side of the portal.

@@ -258,6 +258,6 @@ func (s *site) fetch(w http.ResponseWriter, r *http.Request) error {
 		kind, ext = "application/zip", ".zip"
 	}
 	download(w, name+ext, kind, false)
-	_, _ = w.Write(body) //nolint:gosec // G705: a file to save, of its own type, sandboxed; the reader may have gone
+	_, _ = w.Write(body) // a file to save, of its own type, sandboxed; the reader may have gone
 	return nil
 }
