@@ -16,7 +16,7 @@ done
 others() { # process ids of PostgreSQL main processes
 	local f
 	for f in /proc/[0-9]*/cmdline; do
-		if tr '\0' ' ' <"$f" 2>/dev/null | grep -qE '^[^ ]*/postgres .*-D '; then echo "$f"; fi
+		if { tr '\0' ' ' <"$f"; } 2>/dev/null | grep -qE '^[^ ]*/postgres .*-D '; then echo "$f"; fi
 	done
 }
 before=$(others)
