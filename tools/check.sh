@@ -16,7 +16,7 @@ done
 others() { # process ids of PostgreSQL main processes
 	local f
 	for f in /proc/[0-9]*/cmdline; do
-		if tr '\0' ' ' <"$f" 2>/dev/null | grep -qE '^[^ ]*/postgres .*-D '; then echo "$f"; fi
+		if { tr '\0' ' ' <"$f"; } 2>/dev/null | grep -qE '^[^ ]*/postgres .*-D '; then echo "$f"; fi
 	done
 }
 before=$(others)
@@ -63,6 +63,13 @@ shown=$(printf '%s\n' '=== RUN   TestA' '    a_test.go:9: no corpus here' '--- S
 	'=== RUN   TestB' '    b_test.go:3: got 1, want 2' '--- FAIL: TestB (0.00s)' 'FAIL' $'FAIL\tx/b\t0.1s' 'FAIL' | awk -f tools/test.awk)
 want=$'--- SKIP: TestA (0.00s)\t    a_test.go:9: no corpus here\nok  \tx/a\t0.1s\n    b_test.go:3: got 1, want 2\n--- FAIL: TestB (0.00s)\nFAIL\nFAIL\tx/b\t0.1s'
 [ "$shown" = "$want" ] || fail "test.awk shows: $shown"
+
+# Skips are told by their own reasons, and one that is not listed is found.
+skips=$(printf '%s\n' '=== RUN   TestA' '=== RUN   TestA/x' '    a_test.go:9: SKIPPED A BAR: slow' '=== RUN   TestA/y' '    a_test.go:7: thing is missing' \
+	'--- PASS: TestA (0.00s)' '    --- SKIP: TestA/x (0.00s)' '    --- SKIP: TestA/y (0.00s)' 'PASS' $'ok  \tx/a\t0.1s' | awk -f tools/skips.awk)
+[ "$skips" = $'TestA/x\tSKIPPED A BAR: slow\nTestA/y\tthing is missing' ] || fail "skips.awk: $skips"
+[ "$(tools/skipped.sh <<<"$skips")" = $'TestA/y\tthing is missing' ] || fail "skipped.sh does not find the one"
+if tools/skipped.sh <<<$'TestA/x\tSKIPPED A BAR: slow'; then fail "skipped.sh finds what is listed"; fi
 
 [[ $(tools/version.sh) =~ ^[0-9]+[0-9a-z.+~]*$ ]] || fail "version.sh: $(tools/version.sh) is no Debian version"
 echo "check: tools passed"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need from Debian, only what is missing.
-#   tools/setup.sh test      PostgreSQL 15 (programs only), openssl, gpg, clamd, jq, OpenSSH and ProFTPD (programs only), wireguard-go and wg, Chromium,
+#   tools/setup.sh test      PostgreSQL 15 (programs only), openssl, gpg, clamd, jq, OpenSSH and ProFTPD (programs only), swtpm, wireguard-go and wg, Chromium,
 #                            curl, lftp and Python as clients of the file servers
 #   tools/setup.sh ci        the above and what .ci/run needs besides
 #   tools/setup.sh browser   Chromium alone, for the tests of pages
@@ -31,6 +31,7 @@ for_test() {
 	need ssh-audit command -v ssh-audit
 	need proftpd-core test -x /usr/sbin/proftpd
 	need proftpd-mod-crypto test -e /usr/lib/proftpd/mod_tls.so
+	need swtpm command -v swtpm
 	need wireguard-go command -v wireguard-go
 	need wireguard-tools command -v wg
 	need iproute2 command -v ip

@@ -18,19 +18,31 @@ import (
 // was then not tried, or fails where must is set.
 func Install(t *testing.T, root, notTried string, must bool) (dir, node string) {
 	t.Helper()
+	return install(t, root, "npm", "npm", notTried, must)
+}
+
+// Validators is Install for those of e2e/fhir, which judge FHIR resources. It
+// fails without Node where CI is set.
+func Validators(t *testing.T, notTried string) (dir, node string) {
+	t.Helper()
+	return install(t, Root(t), "fhir", "fhir-validators", notTried, os.Getenv("CI") != "")
+}
+
+func install(t *testing.T, root, from, to, notTried string, must bool) (dir, node string) {
+	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil && must {
 		t.Fatal("node is missing: install Node 20 or later")
 	} else if err != nil {
 		t.Skip("SKIPPED: node is missing: " + notTried)
 	}
-	dir = filepath.Join(root, ".test", "npm")
+	dir = filepath.Join(root, ".test", to)
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		t.Fatal(err)
 	}
-	unlock := lock(t, filepath.Join(root, ".test", "npm.lock"))
+	unlock := lock(t, filepath.Join(root, ".test", to+".lock"))
 	defer unlock()
-	src := filepath.Join(root, "e2e", "npm")
+	src := filepath.Join(root, "e2e", from)
 	scripts, err := filepath.Glob(filepath.Join(src, "*.js"))
 	if err != nil {
 		t.Fatal(err)
@@ -40,11 +52,11 @@ func Install(t *testing.T, root, notTried string, must bool) (dir, node string) 
 		if err != nil {
 			t.Fatal(err)
 		}
-		to := filepath.Join(dir, filepath.Base(f))
-		if old, err := os.ReadFile(to); err == nil && bytes.Equal(old, b) {
+		at := filepath.Join(dir, filepath.Base(f))
+		if old, err := os.ReadFile(at); err == nil && bytes.Equal(old, b) {
 			continue // another test may be reading it
 		}
-		if err := os.WriteFile(to, b, 0o600); err != nil { //nolint:gosec // a file of this tree, copied within it
+		if err := os.WriteFile(at, b, 0o600); err != nil { //nolint:gosec // a file of this tree, copied within it
 			t.Fatal(err)
 		}
 	}

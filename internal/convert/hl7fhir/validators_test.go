@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/labwarden/labwarden/e2e/npm"
 	"github.com/labwarden/labwarden/internal/codec/fhir"
 	"github.com/labwarden/labwarden/internal/codec/hl7"
 )
@@ -103,49 +104,6 @@ func splitMessages(b []byte) [][]byte {
 	return out
 }
 
-// validators installs the npm side once per lock file and returns its folder.
-func validators(t *testing.T) string {
-	t.Helper()
-	npm, err := exec.LookPath("npm")
-	if err != nil {
-		t.Skip("SKIPPED: npm is missing, so no FHIR schema validator of others has seen these bundles")
-	}
-	root := repoRoot(t)
-	src := filepath.Join(root, "e2e", "fhir")
-	dir := filepath.Join(root, ".test", "fhir-validators")
-	lock, err := os.ReadFile(filepath.Join(src, "package-lock.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range []string{"package.json", "package-lock.json", "validate.js"} {
-		b, err := os.ReadFile(filepath.Join(src, f))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, f), b, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	mark := filepath.Join(dir, "installed.lock")
-	if have, err := os.ReadFile(mark); err == nil && bytes.Equal(have, lock) {
-		return dir
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts")
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("npm ci: %v\n%s", err, out)
-	}
-	if err := os.WriteFile(mark, lock, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
 type verdict struct {
 	Name     string   `json:"name"`
 	Errors   []string `json:"errors"`
@@ -153,7 +111,7 @@ type verdict struct {
 }
 
 // judge runs both validators over the resources.
-func judge(t *testing.T, dir string, named map[string]json.RawMessage) map[string]verdict {
+func judge(t *testing.T, dir, node string, named map[string]json.RawMessage) map[string]verdict {
 	t.Helper()
 	var in bytes.Buffer
 	for name, r := range named {
@@ -165,7 +123,7 @@ func judge(t *testing.T, dir string, named map[string]json.RawMessage) map[strin
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", "validate.js")
+	cmd := exec.CommandContext(ctx, node, "validate.js")
 	cmd.Dir, cmd.Stdin = dir, &in
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -187,7 +145,7 @@ func judge(t *testing.T, dir string, named map[string]json.RawMessage) map[strin
 }
 
 func TestValidatorsOnEveryBundle(t *testing.T) {
-	dir := validators(t)
+	dir, node := npm.Validators(t, "no FHIR schema validator of others has seen these bundles")
 	named := map[string]json.RawMessage{
 		// Both validators must be able to fail.
 		"planted bad status": json.RawMessage(`{"resourceType":"Bundle","type":"transaction","entry":[{"fullUrl":"urn:uuid:c757873d-ec9a-4326-a141-556f43239520","resource":{"resourceType":"Observation","status":"done","code":{"text":"x"}},"request":{"method":"POST","url":"Observation"}}]}`),
@@ -211,7 +169,7 @@ func TestValidatorsOnEveryBundle(t *testing.T) {
 		}
 		t.Logf("corpus: %d bundles, %d messages refused", len(bundles), len(refused))
 	}
-	verdicts := judge(t, dir, named)
+	verdicts := judge(t, dir, node, named)
 	if len(verdicts) != len(named) {
 		t.Fatalf("%d verdicts for %d bundles", len(verdicts), len(named))
 	}

@@ -169,6 +169,9 @@ const tagPage = 500
 // Audit holds every row of the table against its tag and every tag against its
 // row. It may run while rows change.
 func (t *Tags) Audit(ctx context.Context, q store.Queryer, d *Tagged, found func(row, what string)) error {
+	if done, err := t.auditSmall(ctx, q, d, found); done || err != nil {
+		return err
+	}
 	var last any
 	for {
 		where, args := "", []any{int64(tagPage)}
@@ -198,6 +201,77 @@ func (t *Tags) Audit(ctx context.Context, q store.Queryer, d *Tagged, found func
 		}
 	}
 	return t.AuditOrphans(ctx, q, d, found)
+}
+
+// auditSmall is Audit for a table of at most a page, which is not done if it is
+// larger: rows and tags are read at once, and what does not fit is looked at again
+// by itself.
+func (t *Tags) auditSmall(ctx context.Context, q store.Queryer, d *Tagged, found func(row, what string)) (done bool, err error) {
+	columns := strings.Join(d.Columns, ", ")
+	order := d.Key
+	if d.Many {
+		order += ", " + columns
+	}
+	var keys []any
+	rows := map[string][]any{}
+	n := 0
+	err = q.Query(ctx, "SELECT "+d.Key+", "+columns+" FROM "+d.Table+" ORDER BY "+order+" LIMIT $1", []any{int64(tagPage + 1)}, func(s store.Scanner) error {
+		n++
+		row := make([]any, 1+len(d.Columns))
+		if err := s.Scan(pointers(row)...); err != nil {
+			return err
+		}
+		name := rowName(row[0])
+		if rows[name] == nil {
+			keys = append(keys, row[0])
+		}
+		rows[name] = append(rows[name], row[1:]...)
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("audit %s: %w", d.Table, err)
+	}
+	if n > tagPage {
+		return false, nil
+	}
+	var names []string
+	tags := map[string][]byte{}
+	err = q.Query(ctx, "SELECT row, tag FROM row_tags WHERE tbl = $1 ORDER BY row LIMIT $2", []any{d.Table, int64(tagPage + 1)}, func(s store.Scanner) error {
+		var name string
+		var tag []byte
+		err := s.Scan(&name, &tag)
+		names, tags[name] = append(names, name), tag
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("audit tags of %s: %w", d.Table, err)
+	}
+	if len(names) > tagPage {
+		return false, nil
+	}
+	for _, key := range keys {
+		name := rowName(key)
+		tag, tagged := tags[name]
+		if tagged && t.Fits(d, key, rows[name], tag) || !tagged && d.Fresh != nil && d.Fresh(rows[name]) {
+			continue
+		}
+		if err := t.Row(ctx, q, d, key, found); err != nil {
+			return false, err
+		}
+	}
+	for _, name := range names {
+		if rows[name] != nil {
+			continue
+		}
+		gone, err := t.gone(ctx, q, d, name)
+		if err != nil {
+			return false, err
+		}
+		if gone {
+			found(name, "it is missing: its tag is there")
+		}
+	}
+	return true, nil
 }
 
 // Row holds one row against its tag. It looks up to three times: row and tag

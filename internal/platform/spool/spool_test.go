@@ -346,7 +346,7 @@ func FuzzPieces(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte) {
 		d, err := os.CreateTemp(t.TempDir(), "f")
 		if err != nil {
-			t.Skip()
+			t.Skip("SKIPPED: no temporary file")
 		}
 		defer func() { _ = d.Close() }()
 		w, key, _ := spool.NewWriter(d, spool.ID{}, 1<<22)

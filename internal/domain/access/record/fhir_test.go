@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/labwarden/labwarden/e2e/npm"
 	"github.com/labwarden/labwarden/internal/domain/access/record"
 	"github.com/labwarden/labwarden/internal/platform/store/storetest"
 )
@@ -123,21 +122,10 @@ func (e *auditEvent) balp(t *testing.T, name string) {
 	}
 }
 
-// validate runs the validators that internal/convert/hl7fhir installs.
+// validate runs the validators of e2e/fhir.
 func validate(t *testing.T, lines []json.RawMessage) {
 	t.Helper()
-	dir, err := os.Getwd()
-	check(t, err)
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
-		}
-		dir = filepath.Dir(dir)
-	}
-	dir = filepath.Join(dir, ".test", "fhir-validators")
-	if _, err := os.Stat(filepath.Join(dir, "installed.lock")); err != nil {
-		t.Skip("SKIPPED: the FHIR validators are not installed; the tests of internal/convert/hl7fhir install them")
-	}
+	dir, node := npm.Validators(t, "no FHIR schema validator of others has seen these events")
 	var in bytes.Buffer
 	for i, l := range lines {
 		b, err := json.Marshal(map[string]any{"name": i, "resource": l})
@@ -146,7 +134,7 @@ func validate(t *testing.T, lines []json.RawMessage) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", "validate.js")
+	cmd := exec.CommandContext(ctx, node, "validate.js")
 	cmd.Dir, cmd.Stdin = dir, &in
 	out, err := cmd.Output()
 	check(t, err)
