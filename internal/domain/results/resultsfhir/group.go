@@ -13,8 +13,8 @@ func (s *Service) groupRoutes(closed func(string, func(http.ResponseWriter, *ask
 	closed("POST /fhir/Group/{id}/$export", s.groupExport)
 }
 
-func (a *asked) group() object {
-	return object{"resourceType": "Group", "id": groupID, "active": true, "type": "person", "actual": true, "name": "Patients of " + a.client.Name}
+func (c *Client) group() object {
+	return object{"resourceType": "Group", "id": groupID, "active": true, "type": "person", "actual": true, "name": "Patients of " + c.Name}
 }
 
 func (s *Service) groupRead(w http.ResponseWriter, a *asked) error {
@@ -24,7 +24,7 @@ func (s *Service) groupRead(w http.ResponseWriter, a *asked) error {
 	case a.PathValue("id") != groupID:
 		return notFound()
 	}
-	s.answer(w, http.StatusOK, a.group())
+	s.answer(w, http.StatusOK, a.client.group())
 	return nil
 }
 
@@ -37,7 +37,7 @@ func (s *Service) groups(w http.ResponseWriter, a *asked) error {
 	}
 	s.answer(w, http.StatusOK, object{
 		"resourceType": "Bundle", "type": "searchset", "total": 1, "link": []object{{"relation": "self", "url": a.base + "/Group"}},
-		"entry": []object{{"fullUrl": a.base + "/Group/" + groupID, "resource": a.group(), "search": object{"mode": "match"}}},
+		"entry": []object{{"fullUrl": a.base + "/Group/" + groupID, "resource": a.client.group(), "search": object{"mode": "match"}}},
 	})
 	return nil
 }
