@@ -95,10 +95,8 @@ func (h *Hub) files(ctx context.Context, link *frontlink.Conn, c *frontlink.Call
 // one does what concerns one place of a box.
 func (h *Hub) one(ctx context.Context, t *ticket, c *frontlink.Call, w frontlink.At) (frontlink.Reply, error) {
 	p := channel.BoxPath{Folder: w.Folder, File: w.File}
-	if p.Folder == channel.BoxReceipts && !p.IsDir() {
-		if err := h.Boxes.Receipts(ctx, t.how.Partner); err != nil {
-			return frontlink.Reply{}, err
-		}
+	if err := h.receipts(ctx, t, p); err != nil {
+		return frontlink.Reply{}, err
 	}
 	switch c.Verb {
 	case frontlink.VerbStat:
@@ -125,6 +123,14 @@ func (h *Hub) one(ctx context.Context, t *ticket, c *frontlink.Call, w frontlink
 	default:
 		return frontlink.Reply{}, h.Boxes.Remove(ctx, t.how.Partner, p.Folder, p.File, "partner")
 	}
+}
+
+// receipts has the receipts made that are not there yet, before one is looked for.
+func (h *Hub) receipts(ctx context.Context, t *ticket, p channel.BoxPath) error {
+	if p.Folder != channel.BoxReceipts || p.IsDir() {
+		return nil
+	}
+	return h.Boxes.Receipts(ctx, t.how.Partner)
 }
 
 func (h *Hub) stat(ctx context.Context, t *ticket, p channel.BoxPath) (frontlink.Entry, error) {

@@ -91,6 +91,8 @@ type Hub struct {
 	keeper *spool.Keeper
 	ssh    *sftp.Server
 	web    *webDoor
+	// carrier carries the streams of SFTP.
+	carrier sftp.Carrier
 
 	mu      sync.Mutex
 	tickets map[string]*ticket
@@ -107,6 +109,7 @@ func (h *Hub) Serve(ctx context.Context, ln *net.UnixListener) error {
 	}
 	h.tickets, h.fronts, h.from = map[string]*ticket{}, map[*frontlink.Conn]struct{}{}, map[netip.Addr]int{}
 	h.ssh = &sftp.Server{HostKeys: h.HostKeys, Door: door{h}, Stream: h.stream, Log: h.Log}
+	h.carrier = sftp.Carrier{Rooms: new(sftp.Rooms), Log: h.Log}
 	h.web = newWebDoor(h.Web, h.Log)
 	defer h.web.close()
 	stop := context.AfterFunc(ctx, func() { _ = ln.Close() })

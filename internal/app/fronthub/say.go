@@ -20,6 +20,8 @@ const (
 // speaker says a sentence on a session's second stream, which OpenSSH's programs
 // show where they show nothing of the status of SFTP.
 type speaker struct {
+	to    io.Writer
+	begun sync.Once // most say nothing ever
 	lines chan line
 	once  sync.Once
 	over  chan struct{}
@@ -35,7 +37,7 @@ type line struct {
 
 // speak gives the stream a number under which the front may say something.
 func (t *ticket) speak(to io.Writer) (n uint64, end func()) {
-	s := &speaker{lines: make(chan line), over: make(chan struct{})}
+	s := &speaker{to: to, lines: make(chan line), over: make(chan struct{})}
 	t.mu.Lock()
 	t.streams++
 	n = t.streams
@@ -44,7 +46,6 @@ func (t *ticket) speak(to io.Writer) (n uint64, end func()) {
 	}
 	t.speakers[n] = s
 	t.mu.Unlock()
-	go s.run(to)
 	return n, func() {
 		t.mu.Lock()
 		delete(t.speakers, n)
@@ -53,12 +54,12 @@ func (t *ticket) speak(to io.Writer) (n uint64, end func()) {
 	}
 }
 
-func (s *speaker) run(to io.Writer) {
+func (s *speaker) run() {
 	defer s.end()
 	for range maxSaid {
 		select {
 		case l := <-s.lines:
-			_, err := io.WriteString(to, l.text)
+			_, err := io.WriteString(s.to, l.text)
 			close(l.done)
 			if err != nil {
 				return
@@ -78,6 +79,7 @@ func (t *ticket) say(w frontlink.Said) {
 	if s == nil {
 		return
 	}
+	s.begun.Do(func() { go s.run() })
 	l := line{plainLine(w.Text), make(chan struct{})}
 	timer := time.NewTimer(sayTime)
 	defer timer.Stop()

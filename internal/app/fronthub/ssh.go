@@ -11,6 +11,7 @@ import (
 	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/channel/frontlink"
 	"github.com/labwarden/labwarden/internal/channel/sftp"
+	"github.com/labwarden/labwarden/internal/domain/partners/boxes"
 )
 
 // door lets SSH in by what Who says.
@@ -53,63 +54,97 @@ func (h *Hub) stream(ctx context.Context, g sftp.Guest, addr string, ch gossh.Ch
 	if !ok {
 		return channel.ErrBoxClosed
 	}
-	theirs, ours, err := pairOf()
+	var ours net.Conn
+	var err error
+	n, silent := t.speak(ch.Stderr())
+	defer silent()
+	made := make(chan struct{})
+	go func() { // whose stack does not stay
+		defer close(made)
+		ours, err = h.begin(ctx, t, n, addr)
+	}()
+	<-made
 	if err != nil {
 		return err
 	}
 	defer func() { _ = ours.Close() }()
-	n, silent := t.speak(ch.Stderr())
-	defer silent()
-	words := frontlink.Streamed{Ticket: t.name, Stream: n, Partner: t.how.Partner, Addr: addr}
-	_, _, err = t.link.Ask(ctx, frontlink.VerbServe, words, nil, theirs, nil)
-	_ = theirs.Close()
-	if err != nil {
-		return err
-	}
-	in := make(chan error, 1)
 	go func() {
-		err := carry(ours, ch)
+		if err := h.carrier.Asked(ours, ch); err != nil {
+			h.Log.Debug("sftp stream ended", "err", err)
+		}
 		if u, ok := ours.(*net.UnixConn); ok {
 			_ = u.CloseWrite()
 		}
-		in <- err
 	}()
-	err = carry(ch, ours)
+	err = h.carrier.Answered(ch, ours, holder{t, ctx, n})
 	_ = ours.Close()
 	_ = ch.CloseWrite()
 	// The other direction ends with the channel, which the caller closes.
 	return err
 }
 
-// Sizes of what is carried at a time: a session that waits keeps little.
-const (
-	idleBuffer = 4 << 10
-	busyBuffer = 64 << 10
-)
-
-// carry copies until the source ends. It begins with a small buffer and takes a
-// large one while that is filled.
-func carry(to io.Writer, from io.Reader) error {
-	small := make([]byte, idleBuffer)
-	buf := small
-	for {
-		n, err := from.Read(buf)
-		if n > 0 {
-			if _, werr := to.Write(buf[:n]); werr != nil {
-				return werr
-			}
-		}
-		if err != nil {
-			if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
-				return nil
-			}
-			return err
-		}
-		switch {
-		case n == len(buf) && len(buf) == idleBuffer:
-			buf = make([]byte, busyBuffer)
-		case n < idleBuffer && len(buf) == busyBuffer:
-			buf = small
-		}
+// begin hands the front its end of a stream, and returns ours.
+func (h *Hub) begin(ctx context.Context, t *ticket, stream uint64, addr string) (net.Conn, error) {
+	theirs, ours, err := pairOf()
+	if err != nil {
+		return nil, err
 	}
+	words := frontlink.Streamed{Ticket: t.name, Stream: stream, Partner: t.how.Partner, Addr: addr}
+	_, _, err = t.link.Ask(ctx, frontlink.VerbServe, words, nil, theirs, nil)
+	_ = theirs.Close()
+	if err != nil {
+		_ = ours.Close()
+		return nil, err
+	}
+	return ours, nil
+}
+
+// holder answers for the box of a ticket on its stream of SFTP.
+type holder struct {
+	*ticket
+	ctx    context.Context //nolint:containedctx // the stream's
+	stream uint64
+}
+
+// Tell implements sftp.Teller.
+func (o holder) Tell(text string) {
+	o.say(frontlink.Said{Ticket: o.name, Stream: o.stream, Text: text})
+}
+
+// ReadOpen implements sftp.Holder.
+func (o holder) ReadOpen(file uint64, p []byte, off int64) (int, error) {
+	r, err := fileOf[*boxes.Reader](o.ticket, file, false)
+	if err != nil {
+		return 0, err
+	}
+	n, err := r.ReadAt(p, off)
+	if err != nil && !errors.Is(err, io.EOF) {
+		o.hub.Log.Error("file of a box not read", "err", err)
+	}
+	return n, err
+}
+
+// ShutOpen implements sftp.Holder.
+func (o holder) ShutOpen(file uint64) error { return o.shut(context.WithoutCancel(o.ctx), file) }
+
+// Stat implements sftp.Holder.
+func (o holder) Stat(p channel.BoxPath) (channel.BoxEntry, error) {
+	if o.stay.Err() != nil {
+		return channel.BoxEntry{}, channel.ErrBoxClosed
+	}
+	ctx := context.WithoutCancel(o.ctx)
+	if err := o.hub.receipts(ctx, o.ticket, p); err != nil {
+		return channel.BoxEntry{}, err
+	}
+	e, err := o.hub.stat(ctx, o.ticket, p)
+	return channel.BoxEntry(e), err
+}
+
+// Put implements sftp.Holder. Whether the file came is settled even when the
+// client does not wait for it.
+func (o holder) Put(name string, body []byte) error {
+	if o.stay.Err() != nil {
+		return channel.ErrBoxClosed
+	}
+	return o.hub.Boxes.Put(context.WithoutCancel(o.ctx), o.how.Partner, name, o.how.via(), body)
 }

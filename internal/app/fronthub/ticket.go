@@ -20,7 +20,9 @@ type ticket struct {
 	how  How
 
 	once sync.Once
-	done chan struct{}
+	// stay ends with leave.
+	stay  context.Context //nolint:containedctx // the ticket's life
+	leave func()
 
 	mu    sync.Mutex
 	next  uint64
@@ -35,7 +37,8 @@ func (h *Hub) enter(link *frontlink.Conn, how How) (*ticket, error) {
 	b := make([]byte, 16)
 	_, _ = rand.Read(b) // never fails (crypto/rand)
 	how.Since = h.Now()
-	t := &ticket{hub: h, link: link, name: hex.EncodeToString(b), how: how, done: make(chan struct{}), files: map[uint64]any{}}
+	t := &ticket{hub: h, link: link, name: hex.EncodeToString(b), how: how, files: map[uint64]any{}}
+	t.stay, t.leave = context.WithCancel(context.Background())
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.tickets) >= maxTickets {
@@ -61,8 +64,8 @@ func (h *Hub) ticket(name string, link *frontlink.Conn) *ticket {
 	return nil
 }
 
-// Done implements sftp.Guest.
-func (t *ticket) Done() <-chan struct{} { return t.done }
+// Stay implements sftp.Guest.
+func (t *ticket) Stay() context.Context { return t.stay }
 
 // Close implements sftp.Guest: the connection is over.
 func (t *ticket) Close() error {
@@ -77,7 +80,7 @@ func (t *ticket) end() {
 		t.hub.mu.Lock()
 		delete(t.hub.tickets, t.name)
 		t.hub.mu.Unlock()
-		close(t.done)
+		t.leave()
 		t.mu.Lock()
 		files := t.files
 		t.files = nil

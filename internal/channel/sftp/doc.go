@@ -5,6 +5,9 @@
 // subsystem "sftp": no shell, no command, no forwarding, no environment. The
 // stream of that subsystem is handed on; ServeFiles reads it, in the front, and
 // knows only a channel.Box. See docs/develop/decisions/ssh-ends-in-the-hub.md.
+// What a client reads the front does not see: it says which piece of which open
+// file stands where in the stream, and Carrier, in the hub, puts it in. See
+// docs/develop/decisions/pieces-by-the-hub.md.
 //
 // Algorithms are listed by hand in algorithms.go.
 package sftp

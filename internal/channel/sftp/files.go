@@ -1,304 +1,296 @@
 package sftp
 
 import (
-	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
-	"io/fs"
-	"log/slog"
-	"os"
-	"strings"
-	"sync"
 	"time"
-
-	"github.com/pkg/sftp"
 
 	"github.com/labwarden/labwarden/internal/channel"
 )
 
-// ServeFiles speaks SFTP version 3 (draft-ietf-secsh-filexfer-02) on the stream
-// for one box, until the stream ends. Files that were not closed by then are
-// forgotten.
-func ServeFiles(stream io.ReadWriteCloser, box channel.Box, log *slog.Logger) error {
-	f := &files{box: box, log: log}
-	f.teller, _ = box.(Teller)
-	h := sftp.Handlers{FileGet: f, FilePut: f, FileCmd: f, FileList: f}
-	srv := sftp.NewRequestServer(buffered{bufio.NewReaderSize(stream, 4<<10), stream}, h, sftp.WithRSMaxTxPacket(channelRead))
-	err := srv.Serve()
-	_ = srv.Close()
-	if errors.Is(err, io.EOF) {
-		return nil
+// Flags of an opening (section 6.3).
+const (
+	openRead   = 0x01
+	openWrite  = 0x02
+	openAppend = 0x04
+	openCreate = 0x08
+	openTrunc  = 0x10
+)
+
+// attrSize is the flag of attributes that hold a size (section 5).
+const attrSize = 0x01
+
+// at is the place that the next field names.
+func (s *session) at(f *fields) (channel.BoxPath, error) {
+	s.anew()
+	p := f.string()
+	if f.bad {
+		return channel.BoxPath{}, errBadMessage
 	}
-	return err
+	return channel.ParseBoxPath(channel.BoxPath{}, p)
 }
 
-// Teller is a box that can have its client told something beside the stream:
-// OpenSSH's programs say "Failure" and show nothing of the text that comes with it.
-type Teller interface{ Tell(text string) }
-
-// channelRead is the longest answer to one read. (Its data and head still fit
-// what OpenSSH takes, 256 KiB.)
-const channelRead = 128 << 10
-
-// buffered spares two system calls for each packet.
-type buffered struct {
-	*bufio.Reader
-	io.WriteCloser
+// fileAt is the file that the next field names.
+func (s *session) fileAt(f *fields, ifFolder string) (channel.BoxPath, error) {
+	p, err := s.at(f)
+	if err == nil && p.IsDir() {
+		err = channel.Refuse(ifFolder)
+	}
+	return p, err
 }
 
-func (b buffered) Read(p []byte) (int, error) { return b.Reader.Read(p) }
+const folderStays = "folders here stay as they are"
 
-// files answers what pkg/sftp read.
-type files struct {
-	box    channel.Box
-	log    *slog.Logger
-	teller Teller // nil: none
-
-	mu   sync.Mutex
-	told string // last
-}
-
-// said turns an error of a box into one whose text and code the client gets.
-func (f *files) said(err error) error {
-	var no *channel.Refusal
+func (s *session) openFile(id uint32, f *fields) error {
+	p, err := s.fileAt(f, "this is a folder")
+	if err != nil {
+		return err
+	}
+	flags := f.u32()
+	if f.bad {
+		return errBadMessage
+	}
+	if len(s.open) >= maxOpen {
+		return channel.Refuse("too many files are open at once")
+	}
+	o := &open{at: p}
 	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, channel.ErrNoFile):
-		return os.ErrNotExist
-	case errors.Is(err, channel.ErrFileExists), errors.Is(err, channel.ErrBoxClosed):
-		return f.tell(err.Error())
-	case errors.As(err, &no):
-		return f.tell(no.Reason)
-	case errors.Is(err, io.EOF):
-		return io.EOF
+	case flags&openAppend != 0:
+		return channel.Refuse("files here are written new and whole: send the file from its begin")
+	case flags&(openWrite|openCreate|openTrunc) != 0:
+		w, err := s.box.Create(s.ctx, p)
+		if err != nil {
+			return err
+		}
+		o.w = &upload{w: w}
+	case flags&openRead != 0:
+		if err := s.out.flush(); err != nil {
+			return err
+		}
+		if o.r, err = s.box.Open(s.ctx, p); err != nil {
+			return err
+		}
+	default:
+		return errBadMessage
 	}
-	f.log.Warn("box failed", "err", err)
-	return f.tell("the laboratory's system could not do it now; try again")
-}
-
-// tell is the text as an error, which is told beside the stream too; not again
-// and again when each of many writes fails by the same.
-func (f *files) tell(text string) error {
-	f.mu.Lock()
-	again := f.told == text
-	f.told = text
-	f.mu.Unlock()
-	if f.teller != nil && !again {
-		f.teller.Tell(text)
-	}
-	return errors.New(text)
-}
-
-// at reads a path. pkg/sftp has cleaned it; ParseBoxPath does not count on that.
-// It begins something new, which may fail for the reason of what was before.
-func (f *files) at(r *sftp.Request) (channel.BoxPath, error) {
-	f.mu.Lock()
-	f.told = ""
-	f.mu.Unlock()
-	return channel.ParseBoxPath(channel.BoxPath{}, r.Filepath)
-}
-
-// Fileread opens for reading.
-func (f *files) Fileread(r *sftp.Request) (io.ReaderAt, error) {
-	p, err := f.at(r)
-	if err == nil && p.IsDir() {
-		err = channel.Refuse("this is a folder")
-	}
-	if err != nil {
-		return nil, f.said(err)
-	}
-	rd, err := f.box.Open(r.Context(), p)
-	if err != nil {
-		return nil, f.said(err)
-	}
-	return &download{rd, f}, nil
-}
-
-type download struct {
-	channel.BoxReader
-	f *files
-}
-
-func (d *download) ReadAt(p []byte, off int64) (int, error) {
-	n, err := d.BoxReader.ReadAt(p, off)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return n, d.f.said(err)
-	}
-	return n, err
-}
-
-// Filewrite begins an upload.
-func (f *files) Filewrite(r *sftp.Request) (io.WriterAt, error) {
-	p, err := f.at(r)
-	if err == nil && p.IsDir() {
-		err = channel.Refuse("this is a folder")
-	}
-	if err == nil && r.Pflags().Append {
-		err = channel.Refuse("files here are written new and whole: send the file from its begin")
-	}
-	if err != nil {
-		return nil, f.said(err)
-	}
-	w, err := f.box.Create(r.Context(), p)
-	if err != nil {
-		return nil, f.said(err)
-	}
-	return &upload{w: w, f: f}, nil
+	return s.keep(id, o)
 }
 
 // upload is committed by the client's close and by nothing else.
 type upload struct {
-	w channel.BoxWriter
-	f *files
-
-	mu     sync.Mutex
+	w      channel.BoxWriter
+	size   int64
 	failed error
 }
 
-func (u *upload) WriteAt(p []byte, off int64) (int, error) {
-	n, err := u.w.WriteAt(p, off)
-	if err != nil {
-		err = u.f.said(err)
-		u.TransferError(err)
-	}
-	return n, err
-}
-
-// TransferError is told when the connection ended with the file open, before Close.
-func (u *upload) TransferError(err error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.failed == nil {
+func (u *upload) write(p []byte, off int64) error {
+	_, err := u.w.WriteAt(p, off)
+	if err != nil && u.failed == nil {
 		u.failed = err
 	}
-}
-
-// Close is the client's close, or follows TransferError.
-func (u *upload) Close() error {
-	u.mu.Lock()
-	failed := u.failed
-	u.mu.Unlock()
-	if failed != nil {
-		_ = u.w.Abort()
-		return failed
-	}
-	// Not the request's context: pkg/sftp ends that with the close itself.
-	ctx, cancel := context.WithTimeout(context.Background(), commitTime)
-	defer cancel()
-	return u.f.said(u.w.Commit(ctx))
+	u.size = max(u.size, off+int64(len(p)))
+	return err
 }
 
 // commitTime is how long the hub may take to look into a file that arrived.
 const commitTime = 10 * time.Minute
 
-// Filecmd renames, removes, and lets pass what clients set out of habit.
-func (f *files) Filecmd(r *sftp.Request) error {
-	p, err := f.at(r)
+func (u *upload) close() error {
+	if u.failed != nil {
+		_ = u.w.Abort()
+		return u.failed
+	}
+	// Not the session's context: whether the file came is settled even when the
+	// client does not wait for it.
+	ctx, cancel := context.WithTimeout(context.Background(), commitTime)
+	defer cancel()
+	return u.w.Commit(ctx)
+}
+
+func (s *session) close(id uint32, f *fields) error {
+	n, o := s.handle(f)
+	if o == nil {
+		return errHandle
+	}
+	delete(s.open, n)
+	if file, ok := s.farReader(o); ok { // behind the pieces that are on their way
+		s.out.shut(id, file)
+		return errAnswered
+	}
+	if s.far != nil && o.w != nil && o.w.failed == nil {
+		if body, ok := s.far.FarWriter(o.w.w); ok {
+			s.out.put(id, o.at.File, body)
+			return errAnswered
+		}
+	}
+	if err := s.out.flush(); err != nil {
+		return err
+	}
+	switch {
+	case o.r != nil:
+		return o.r.Close()
+	case o.w != nil:
+		return o.w.close()
+	}
+	return nil
+}
+
+func (s *session) stat(id uint32, kind byte, f *fields) error {
+	var p channel.BoxPath
+	var err error
+	if kind == fxFstat {
+		_, o := s.handle(f)
+		if o == nil {
+			return errHandle
+		}
+		if p = o.at; o.w != nil { // it has no name yet
+			s.out.attrsOf(id, channel.BoxEntry{Name: p.File, Size: o.w.size})
+			return errAnswered
+		}
+	} else if p, err = s.at(f); err != nil { // there are no links: lstat is stat
+		return err
+	}
+	if s.far != nil {
+		s.out.stat(id, p.Folder, p.File)
+		return errAnswered
+	}
+	e, err := s.box.Stat(s.ctx, p)
 	if err != nil {
-		return f.said(err)
+		return err
 	}
-	switch r.Method {
-	case "Setstat":
-		// Times and modes of a sender's disk say nothing here; a client that sets
-		// them after a good upload must not report a failure.
-		if r.AttrFlags().Size {
-			return f.said(channel.Refuse("a file here keeps the length it was sent with"))
-		}
-		return nil
-	case "Rename", "PosixRename":
-		to, err := channel.ParseBoxPath(channel.BoxPath{}, r.Target)
-		if err == nil && (p.IsDir() || to.IsDir()) {
-			err = channel.Refuse("folders here stay as they are")
-		}
-		if err != nil {
-			return f.said(err)
-		}
-		return f.said(f.box.Rename(r.Context(), p, to))
-	case "Remove":
-		if p.IsDir() {
-			return f.said(channel.Refuse("folders here stay as they are"))
-		}
-		return f.said(f.box.Remove(r.Context(), p))
-	}
-	return sftp.ErrSSHFxOpUnsupported // Mkdir, Rmdir, Link, Symlink: there is nothing of the kind
+	s.out.attrsOf(id, e)
+	return errAnswered
 }
 
-// Filelist lists, or describes one.
-func (f *files) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
-	p, err := f.at(r)
+func (o *outgoing) attrsOf(id uint32, e channel.BoxEntry) {
+	at := o.begin(fxAttrs, id)
+	o.attrs(e)
+	o.end(at)
+}
+
+// setstat lets pass what clients set out of habit: times and modes of a sender's
+// disk say nothing here, but a client that sets them after a good upload must not
+// report a failure.
+func (s *session) setstat(kind byte, f *fields) error {
+	if kind == fxFsetstat {
+		if _, o := s.handle(f); o == nil {
+			return errHandle
+		}
+	} else if _, err := s.at(f); err != nil {
+		return err
+	}
+	if flags := f.u32(); f.bad {
+		return errBadMessage
+	} else if flags&attrSize != 0 {
+		return channel.Refuse("a file here keeps the length it was sent with")
+	}
+	return nil
+}
+
+func (s *session) opendir(id uint32, f *fields) error {
+	p, err := s.at(f)
 	if err != nil {
-		return nil, f.said(err)
+		return err
 	}
-	switch r.Method {
-	case "List":
-		all, err := f.box.List(r.Context(), p)
-		if err != nil {
-			return nil, f.said(err)
-		}
-		out := make(listing, len(all))
-		for i, e := range all {
-			out[i] = info{e}
-		}
-		return out, nil
-	case "Stat":
-		e, err := f.box.Stat(r.Context(), p)
-		if err != nil {
-			return nil, f.said(err)
-		}
-		return listing{info{e}}, nil
+	if len(s.open) >= maxOpen {
+		return channel.Refuse("too many files are open at once")
 	}
-	return nil, sftp.ErrSSHFxOpUnsupported // Readlink
-}
-
-// RealPath implements RealPathFileLister: where no file of a box can be, there
-// is no real path.
-func (f *files) RealPath(raw string) (string, error) {
-	p, err := channel.ParseBoxPath(channel.BoxPath{}, raw)
+	if err := s.out.flush(); err != nil {
+		return err
+	}
+	all, err := s.box.List(s.ctx, p)
 	if err != nil {
-		return "", f.said(err)
+		return err
 	}
-	return p.String(), nil
+	return s.keep(id, &open{at: p, list: all})
 }
 
-// Lstat implements LstatFileLister: there are no links.
-func (f *files) Lstat(r *sftp.Request) (sftp.ListerAt, error) {
-	r = r.WithContext(r.Context())
-	r.Method = "Stat"
-	return f.Filelist(r)
+func (s *session) readdir(id uint32, f *fields) error {
+	_, o := s.handle(f)
+	if o == nil || o.r != nil || o.w != nil {
+		return errHandle
+	}
+	if len(o.list) == 0 {
+		return io.EOF
+	}
+	n := min(len(o.list), listed)
+	now := time.Now()
+	at := s.out.begin(fxName, id)
+	s.out.u32(uint32(n))
+	for _, e := range o.list[:n] {
+		s.out.strings(e.Name, longName(e, now))
+		s.out.attrs(e)
+	}
+	s.out.end(at)
+	o.list = o.list[n:]
+	return errAnswered
 }
 
-type listing []os.FileInfo
-
-func (l listing) ListAt(into []os.FileInfo, off int64) (int, error) {
-	if off >= int64(len(l)) {
-		return 0, io.EOF
+// realpath: where no file of a box can be, there is no real path.
+func (s *session) realpath(id uint32, f *fields) error {
+	p, err := s.at(f)
+	if err != nil {
+		return err
 	}
-	n := copy(into, l[off:])
-	if n < len(into) {
-		return n, io.EOF
-	}
-	return n, nil
+	at := s.out.begin(fxName, id)
+	s.out.u32(1)
+	s.out.strings(p.String(), p.String())
+	s.out.u32(0) // no attributes (section 6.11)
+	s.out.end(at)
+	return errAnswered
 }
 
-// info is an entry as SFTP shows it.
-type info struct{ channel.BoxEntry }
-
-func (i info) Name() string {
-	if i.BoxEntry.Name == "" {
-		return "/"
+func (s *session) remove(f *fields) error {
+	p, err := s.fileAt(f, folderStays)
+	if err != nil {
+		return err
 	}
-	return strings.Clone(i.BoxEntry.Name)
+	return errors.Join(s.out.flush(), s.box.Remove(s.ctx, p))
 }
-func (i info) Size() int64        { return i.BoxEntry.Size }
-func (i info) ModTime() time.Time { return i.Modified }
-func (i info) IsDir() bool        { return i.Dir }
-func (i info) Sys() any           { return nil }
 
-func (i info) Mode() fs.FileMode {
-	if i.Dir {
-		return fs.ModeDir | 0o700
+func (s *session) rename(f *fields) error {
+	from, err := s.fileAt(f, folderStays)
+	if err != nil {
+		return err
 	}
-	return 0o600
+	to, err := s.fileAt(f, folderStays)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.out.flush(), s.box.Rename(s.ctx, from, to))
+}
+
+// modeOf is the mode of POSIX that clients show.
+func modeOf(e channel.BoxEntry) uint32 {
+	if e.Dir {
+		return 0o040700
+	}
+	return 0o100600
+}
+
+// attrs are size, permissions and times (section 5).
+func (o *outgoing) attrs(e channel.BoxEntry) {
+	o.u32(attrSize | 0x04 | 0x08)
+	o.u64(uint64(e.Size))
+	o.u32(modeOf(e))
+	t := uint32(0)
+	if !e.Modified.IsZero() {
+		t = uint32(e.Modified.Unix())
+	}
+	o.u32(t)
+	o.u32(t)
+}
+
+// longName is a line as "ls -l" writes it (section 7 recommends it).
+func longName(e channel.BoxEntry, now time.Time) string {
+	mode, when := "-rw-------", "Jan _2 15:04"
+	if e.Dir {
+		mode = "drwx------"
+	}
+	if age := now.Sub(e.Modified); age > 180*24*time.Hour || age < -24*time.Hour {
+		when = "Jan _2  2006"
+	}
+	return fmt.Sprintf("%s    1 0        0        %8d %s %s", mode, e.Size, e.Modified.UTC().Format(when), e.Name)
 }

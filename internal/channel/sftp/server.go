@@ -31,8 +31,8 @@ type Entry struct {
 
 // Guest is somebody who came in.
 type Guest interface {
-	// Done is closed when the access ended: the connection is cut at once.
-	Done() <-chan struct{}
+	// Stay ends when the access ended: the connection is cut at once.
+	Stay() context.Context
 	Close() error
 }
 
@@ -93,38 +93,52 @@ func (s *Server) Serve(ctx context.Context, nc net.Conn, came time.Time) (err er
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { _ = nc.Close() })
 	defer stop()
-	var guest Guest
-	conn, chans, reqs, err := func() (*ssh.ServerConn, <-chan ssh.NewChannel, <-chan *ssh.Request, error) {
-		defer leave()
-		if err := nc.SetDeadline(time.Now().Add(or(s.Limits.SignIn, 30*time.Second))); err != nil {
-			return nil, nil, nil, fmt.Errorf("set deadline: %w", err)
-		}
-		return ssh.NewServerConn(nc, s.config(ctx, &guest))
-	}()
-	if guest != nil {
-		defer func() { _ = guest.Close() }()
-	}
-	if err != nil {
-		return fmt.Errorf("sign in: %w", err)
-	}
-	if guest == nil {
-		return errors.New("signed in without a guest")
-	}
-	if err := nc.SetDeadline(time.Time{}); err != nil {
-		return fmt.Errorf("lift deadline: %w", err)
-	}
-	go ssh.DiscardRequests(reqs)
-	over := make(chan struct{})
-	defer close(over)
+	// Signing in needs a deep stack, which would stay as large for as long as the
+	// partner does: it has a goroutine of its own, which ends.
+	in := make(chan signedIn)
 	go func() {
-		select {
-		case <-guest.Done():
-			_ = nc.Close()
-		case <-over:
+		who := s.signIn(ctx, nc)
+		leave()
+		in <- who
+	}()
+	who := <-in
+	if who.guest != nil {
+		defer func() { _ = who.guest.Close() }()
+	}
+	if who.err != nil {
+		return fmt.Errorf("sign in: %w", who.err)
+	}
+	defer context.AfterFunc(who.guest.Stay(), func() { _ = nc.Close() })()
+	s.sessions(ctx, who.guest, nc.RemoteAddr().String(), who.chans, who.reqs)
+	return nil
+}
+
+// signedIn is a connection after its handshake.
+type signedIn struct {
+	guest Guest
+	chans <-chan ssh.NewChannel
+	reqs  <-chan *ssh.Request
+	err   error
+}
+
+func (s *Server) signIn(ctx context.Context, nc net.Conn) (in signedIn) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.Log.Error("ssh handshake panicked", "stack", string(debug.Stack()))
+			in.err = fmt.Errorf("panic: %v", v)
 		}
 	}()
-	s.sessions(ctx, guest, conn.RemoteAddr().String(), chans)
-	return nil
+	if in.err = nc.SetDeadline(time.Now().Add(or(s.Limits.SignIn, 30*time.Second))); in.err != nil {
+		return in
+	}
+	_, in.chans, in.reqs, in.err = ssh.NewServerConn(nc, s.config(ctx, &in.guest))
+	if in.err == nil && in.guest == nil {
+		in.err = errors.New("signed in without a guest")
+	}
+	if in.err == nil {
+		in.err = nc.SetDeadline(time.Time{})
+	}
+	return in
 }
 
 func or[T comparable](v, otherwise T) T {
@@ -209,64 +223,104 @@ func securedOf(m ssh.ConnMetadata) string {
 	return "SSH " + n.KeyExchange + " " + n.Read.Cipher
 }
 
-// sessions lets the signed-in side open sessions until it goes.
-func (s *Server) sessions(ctx context.Context, g Guest, addr string, chans <-chan ssh.NewChannel) {
+// sessions lets the signed-in side open sessions until it goes. It costs no
+// goroutine more than it must: there may be many who only wait.
+func (s *Server) sessions(ctx context.Context, g Guest, addr string, chans <-chan ssh.NewChannel, reqs <-chan *ssh.Request) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	room := make(chan struct{}, or(s.Limits.Sessions, 4))
-	for n := range chans {
-		if n.ChannelType() != "session" { // RFC 4254 6.1; no forwarding (7)
-			_ = n.Reject(ssh.UnknownChannelType, "only sessions for file transfer are opened here")
-			continue
-		}
+	for {
 		select {
-		case room <- struct{}{}:
-		default:
-			_ = n.Reject(ssh.ResourceShortage, "too many sessions at once on this connection")
-			continue
+		case n, ok := <-chans:
+			if !ok {
+				return
+			}
+			s.newSession(ctx, g, addr, n, room, &wg)
+		case r, ok := <-reqs:
+			if !ok {
+				reqs = nil // the channels end with it
+				continue
+			}
+			refuse(r)
 		}
-		ch, reqs, err := n.Accept()
-		if err != nil {
-			<-room
-			continue
-		}
-		wg.Go(func() {
-			defer func() { <-room }()
-			defer func() {
-				if v := recover(); v != nil {
-					s.Log.Error("ssh session panicked", "stack", string(debug.Stack()))
-				}
-			}()
-			s.session(ctx, g, addr, ch, reqs)
-		})
 	}
 }
 
-// session waits for the request of the subsystem and serves it.
-func (s *Server) session(ctx context.Context, g Guest, addr string, ch ssh.Channel, reqs <-chan *ssh.Request) {
-	defer func() { _ = ch.Close() }()
+func refuse(r *ssh.Request) {
+	if r.WantReply {
+		_ = r.Reply(false, nil)
+	}
+}
+
+func (s *Server) newSession(ctx context.Context, g Guest, addr string, n ssh.NewChannel, room chan struct{}, wg *sync.WaitGroup) {
+	if n.ChannelType() != "session" { // RFC 4254 6.1; no forwarding (7)
+		_ = n.Reject(ssh.UnknownChannelType, "only sessions for file transfer are opened here")
+		return
+	}
+	select {
+	case room <- struct{}{}:
+	default:
+		_ = n.Reject(ssh.ResourceShortage, "too many sessions at once on this connection")
+		return
+	}
+	ch, reqs, err := n.Accept()
+	if err != nil {
+		<-room
+		return
+	}
+	wg.Go(func() {
+		var stream sync.WaitGroup
+		defer func() { stream.Wait(); <-room }()
+		defer s.caught()
+		s.session(ch, reqs, func() {
+			stream.Go(func() {
+				defer s.caught()
+				s.stream(ctx, g, addr, ch)
+			})
+		})
+	})
+}
+
+// caught keeps a panic of one session from the others.
+func (s *Server) caught() {
+	if v := recover(); v != nil {
+		s.Log.Error("ssh session panicked", "stack", string(debug.Stack()))
+	}
+}
+
+// session waits for the request of the subsystem, begins it, and refuses what is
+// asked besides until the session ends.
+func (s *Server) session(ch ssh.Channel, reqs <-chan *ssh.Request, begin func()) {
+	begun := false
 	for r := range reqs {
 		var sub struct{ Name string }
-		if r.Type != "subsystem" || ssh.Unmarshal(r.Payload, &sub) != nil || sub.Name != "sftp" { // RFC 4254 6.5
-			if r.WantReply {
-				_ = r.Reply(false, nil)
-			}
-			if r.Type == "exec" || r.Type == "shell" { // the client would wait for ever
+		if begun || r.Type != "subsystem" || ssh.Unmarshal(r.Payload, &sub) != nil || sub.Name != "sftp" { // RFC 4254 6.5
+			refuse(r)
+			if !begun && (r.Type == "exec" || r.Type == "shell") { // the client would wait for ever
 				_, _ = ch.Stderr().Write([]byte("This is a door for files only: use sftp, or scp without -O.\r\n"))
-				return
+				break
 			}
 			continue
 		}
 		if r.WantReply {
 			_ = r.Reply(true, nil)
 		}
-		go ssh.DiscardRequests(reqs)
-		status := uint32(0)
-		if err := s.Stream(ctx, g, addr, ch); err != nil {
-			s.Log.Info("sftp session ended", "err", err)
-			status = 1
-		}
-		_, _ = ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{status})) // RFC 4254 6.10
-		return
+		begun = true
+		begin()
 	}
+	if !begun {
+		_ = ch.Close()
+		ssh.DiscardRequests(reqs)
+	}
+}
+
+// stream has the session's stream served.
+func (s *Server) stream(ctx context.Context, g Guest, addr string, ch ssh.Channel) {
+	defer func() { _ = ch.Close() }()
+	status := uint32(0)
+	if err := s.Stream(ctx, g, addr, ch); err != nil {
+		s.Log.Info("sftp session ended", "err", err)
+		status = 1
+	}
+	_, _ = ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{status})) // RFC 4254 6.10
 }

@@ -4,7 +4,8 @@
 //
 // It holds no database, no host or TLS key, no key that opens a stored file, and
 // no folder it could read or write (Landlock forbids it where the kernel can).
-// Whoever runs code in it sees what passes while partners are connected, and can
+// Whoever runs code in it sees what passes while partners are connected (of SFTP
+// only what they send: what they fetch the hub puts into their stream), and can
 // ask the hub for the boxes of those partners alone, for as long as they stay.
 //
 // An SSH connection it hands to the hub as it comes; the hub proves itself,

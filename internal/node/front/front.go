@@ -24,6 +24,8 @@ type Front struct {
 	// Confine is called once the hub has said what to do and all is open; it takes
 	// from the process what it needs no more. Nil for none.
 	Confine func() error
+
+	rooms sftp.Rooms
 }
 
 // again is how long the front waits before it looks for the hub again.
@@ -100,7 +102,7 @@ func (h *hub) endAll() {
 	h.sessions = map[string]*session{}
 	h.mu.Unlock()
 	for _, s := range all {
-		s.once.Do(func() { close(s.done) })
+		s.over()
 	}
 }
 
@@ -146,16 +148,10 @@ func (f *Front) files(s *session, stream uint64, conn net.Conn) {
 			f.Log.Error("sftp stream panicked", "panic", v)
 		}
 	}()
-	over := make(chan struct{})
-	go func() {
-		select {
-		case <-s.done:
-		case <-over:
-		}
-		_ = conn.Close()
-	}()
-	err := sftp.ServeFiles(conn, told{s, stream}, f.Log)
-	close(over)
+	defer func() { _ = conn.Close() }()
+	stop := context.AfterFunc(s.ctx, func() { _ = conn.Close() })
+	defer stop()
+	err := sftp.ServeFiles(s.ctx, conn, told{s, stream}, &f.rooms, f.Log)
 	s.end() // the ticket stays the hub's: it ends with the SSH connection
 	if err != nil {
 		f.Log.Debug("sftp stream ended", "err", err)

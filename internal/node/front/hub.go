@@ -52,7 +52,8 @@ func (h *hub) SignIn(ctx context.Context, s channel.SignIn) (channel.BoxSession,
 }
 
 func (h *hub) session(ticket, partner string) *session {
-	s := &session{hub: h, ticket: ticket, partner: partner, done: make(chan struct{})}
+	s := &session{hub: h, ticket: ticket, partner: partner}
+	s.ctx, s.over = context.WithCancel(context.Background())
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.sessions[ticket] = s

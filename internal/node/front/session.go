@@ -2,7 +2,6 @@ package front
 
 import (
 	"context"
-	"sync"
 
 	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/channel/frontlink"
@@ -12,12 +11,12 @@ import (
 type session struct {
 	hub             *hub
 	ticket, partner string
-	once            sync.Once
-	done            chan struct{}
+	ctx             context.Context //nolint:containedctx // its life
+	over            func()
 }
 
 func (s *session) Partner() string       { return s.partner }
-func (s *session) Done() <-chan struct{} { return s.done }
+func (s *session) Done() <-chan struct{} { return s.ctx.Done() }
 
 // told is a session's box whose client can be told something beside the stream.
 type told struct {
@@ -31,12 +30,12 @@ func (t told) Tell(text string) {
 }
 
 func (s *session) end() {
-	s.once.Do(func() {
-		close(s.done)
-		s.hub.mu.Lock()
+	s.over()
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	if s.hub.sessions[s.ticket] == s {
 		delete(s.hub.sessions, s.ticket)
-		s.hub.mu.Unlock()
-	})
+	}
 }
 
 // Close tells the hub that the partner left.
@@ -88,6 +87,24 @@ func (s *session) Create(_ context.Context, p channel.BoxPath) (channel.BoxWrite
 		return nil, channel.Refuse("files for the laboratory go into /inbox")
 	}
 	return &writer{s: s, at: s.at(p)}, nil
+}
+
+// FarReader implements sftp.FarBox: over SFTP the hub puts the bytes in itself.
+func (s *session) FarReader(r channel.BoxReader) (uint64, bool) {
+	own, ok := r.(*reader)
+	if !ok {
+		return 0, false
+	}
+	return own.file.Handle, true
+}
+
+// FarWriter implements sftp.FarBox: a small file goes to the hub in the stream.
+func (s *session) FarWriter(w channel.BoxWriter) ([]byte, bool) {
+	own, ok := w.(*writer)
+	if !ok {
+		return nil, false
+	}
+	return own.takeSmall()
 }
 
 func (s *session) Rename(ctx context.Context, from, to channel.BoxPath) error {

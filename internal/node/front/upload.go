@@ -159,6 +159,19 @@ func (w *writer) Commit(ctx context.Context) error {
 	return w.s.hub.ask(ctx, frontlink.VerbCommit, frontlink.Finished{OpenFile: l.open, Size: size, Key: wrapped}, nil)
 }
 
+// takeSmall ends a file that is whole in memory; false when it is not.
+func (w *writer) takeSmall() ([]byte, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.over || w.err != nil || w.large != nil {
+		return nil, false
+	}
+	w.over = true
+	body := w.small
+	w.small = nil
+	return body, true
+}
+
 func (w *writer) Abort() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

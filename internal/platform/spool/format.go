@@ -79,8 +79,9 @@ type rooms struct {
 	plain [ChunkSize]byte
 }
 
-// openSlot reads chunk i of n bytes and opens it. What it returns lies in r.
-func openSlot(f io.ReaderAt, aead cipher.AEAD, id *ID, i int64, n int, r *rooms) (plain []byte, err error) {
+// openSlot reads chunk i of n bytes and opens it behind into, which is r's room for
+// it or another one that is long enough.
+func openSlot(f io.ReaderAt, aead cipher.AEAD, id *ID, i int64, n int, r *rooms, into []byte) (plain []byte, err error) {
 	slot := r.slot[:markSize+n]
 	if _, err := f.ReadAt(slot, i*SlotSize); err != nil {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
@@ -90,7 +91,7 @@ func openSlot(f io.ReaderAt, aead cipher.AEAD, id *ID, i int64, n int, r *rooms)
 	}
 	ad := place(id, i)
 	// Not in place: the caller may compare nonce and tag.
-	plain, err = aead.Open(r.plain[:0], nil, slot, ad[:])
+	plain, err = aead.Open(into, nil, slot, ad[:])
 	if err != nil {
 		return nil, ErrDamaged
 	}

@@ -27,7 +27,7 @@ func Close(d Disk, id ID, k *Key, size int64, sum io.Writer) (Seal, error) {
 	marks := make([]byte, 0, chunks(size)*markSize)
 	for i := range chunks(size) {
 		n := chunkLen(size, i)
-		plain, err := openSlot(d, aead, &id, i, n, room)
+		plain, err := openSlot(d, aead, &id, i, n, room, room.plain[:0])
 		if err != nil {
 			return Seal{}, err
 		}
@@ -65,7 +65,8 @@ type Reader struct {
 	// does not open it for each.
 	mu    sync.Mutex
 	last  int64 // -1 for none
-	chunk []byte
+	chunk *rooms
+	long  int
 }
 
 // Open opens a closed file. One that is not as it was closed is ErrDamaged, here
@@ -93,32 +94,38 @@ func Open(f io.ReaderAt, id ID, k *Key, size int64, seal Seal) (*Reader, error) 
 // Size is the file's.
 func (r *Reader) Size() int64 { return r.size }
 
-// ReadAt implements io.ReaderAt.
+// ReadAt implements io.ReaderAt. A chunk that is wanted whole is opened in p
+// itself.
 func (r *Reader) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, errors.New("read before the file's begin")
 	}
 	room := r.rooms.Get().(*rooms)
-	defer r.rooms.Put(room)
+	defer func() { r.rooms.Put(room) }()
 	done := 0
 	for done < len(p) && off < r.size {
 		i := off / ChunkSize
-		if n := r.cached(p[done:], i, off-i*ChunkSize); n > 0 {
-			done += n
-			off += int64(n)
-			continue
-		}
-		long := chunkLen(r.size, i)
-		plain, err := openSlot(r.f, r.aead, &r.id, i, long, room)
-		if err != nil {
-			return done, err
-		}
-		if m := room.mark(long); !bytes.Equal(m[:], r.marks[i*markSize:(i+1)*markSize]) {
-			return done, ErrDamaged
-		}
-		n := copy(p[done:], plain[off-i*ChunkSize:])
-		if int(off-i*ChunkSize)+n < long {
-			r.keep(i, plain)
+		at := off - i*ChunkSize
+		n := r.cached(p[done:], i, at)
+		if n == 0 {
+			long := chunkLen(r.size, i)
+			whole := at == 0 && len(p)-done >= long
+			into := room.plain[:0]
+			if whole {
+				into = p[done:done:len(p)]
+			}
+			plain, err := openSlot(r.f, r.aead, &r.id, i, long, room, into)
+			if err != nil {
+				return done, err
+			}
+			if m := room.mark(long); !bytes.Equal(m[:], r.marks[i*markSize:(i+1)*markSize]) {
+				return done, ErrDamaged
+			}
+			if n = long; !whole {
+				if n = copy(p[done:], plain[at:]); int(at)+n < long {
+					room = r.keep(i, room, long)
+				}
+			}
 		}
 		done += n
 		off += int64(n)
@@ -136,13 +143,18 @@ func (r *Reader) cached(p []byte, i, from int64) int {
 	if r.last != i {
 		return 0
 	}
-	return copy(p, r.chunk[from:])
+	return copy(p, r.chunk.plain[from:r.long])
 }
 
-// keep remembers a chunk of which more will be read.
-func (r *Reader) keep(i int64, plain []byte) {
+// keep remembers the chunk in room, of which more will be read, and gives another
+// room for it.
+func (r *Reader) keep(i int64, room *rooms, long int) *rooms {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.chunk = append(r.chunk[:0], plain...)
-	r.last = i
+	old := r.chunk
+	r.last, r.chunk, r.long = i, room, long
+	if old == nil {
+		old = new(rooms)
+	}
+	return old
 }

@@ -148,7 +148,7 @@ func (w *Writer) chunk(i int64) ([]byte, error) {
 		if w.back == nil {
 			w.back = new(rooms)
 		}
-		plain, err := openSlot(w.disk, w.aead, &w.id, i, ChunkSize, w.back)
+		plain, err := openSlot(w.disk, w.aead, &w.id, i, ChunkSize, w.back, w.back.plain[:0])
 		if err != nil {
 			return nil, fmt.Errorf("take chunk back: %w", err)
 		}
