@@ -74,7 +74,7 @@ func (h *Hub) openFront(ctx context.Context, c *config.Config, sites *frontSites
 	}
 	settings := func() frontlink.Settings { return h.frontSettings(h.current(c), sites) }
 	d := &frontDoor{ln: ln, settings: settings, hub: &fronthub.Hub{
-		Boxes: h.rooms.boxes, Who: partnersWho{h}, HostKeys: keys, Settings: settings, Signers: h.frontSigner(c, sites), Web: sites, UID: uids,
+		Boxes: h.rooms.boxes, Who: partnersWho{h}, HostKeys: keys, Settings: settings, Signers: h.frontSigner(c, sites), Challenge: sites.challenge, Web: sites, UID: uids,
 		Entered: h.entered, Now: h.now, Log: h.slog.With("door", "front"),
 	}}
 	h.rooms.certificates.OnRevoked(func(all []certificates.Revoked) {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/labwarden/labwarden/internal/domain/access"
@@ -27,6 +28,7 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/event"
+	"github.com/labwarden/labwarden/internal/platform/publiccert"
 	"github.com/labwarden/labwarden/internal/platform/signin"
 )
 
@@ -48,6 +50,8 @@ type rooms struct {
 	tunnels      *tunnelRoom
 	vpns         *vpnRoom
 	sightings    *sightings
+	publicStore  *publiccert.Storage
+	public       atomic.Pointer[publicCerts] // nil: no site has a public certificate
 
 	portal     *portal.Service
 	portalDoor *signin.Service // of practices' people
@@ -83,6 +87,7 @@ func (h *Hub) furnish() {
 	h.Results.AlsoErase(h.rooms.fhir.EraseMessage)
 	h.rooms.vpns = &vpnRoom{h: h, dial: (&net.Dialer{}).DialContext, seen: map[string]vpnSeen{}}
 	h.rooms.tunnels = &tunnelRoom{h: h, book: tunnels.New(h.DB, h.Vault, h.now)}
+	h.rooms.publicStore = publiccert.NewStorage(h.DB, h.Vault, h.node, h.now)
 	h.furnishPortal()
 	h.rooms.record = record.New(h.DB, h.Vault, h.Log, patientMessages{h}, h.now, h.slog)
 }

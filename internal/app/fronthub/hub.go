@@ -75,6 +75,9 @@ type Hub struct {
 	HostKeys []gossh.Signer
 	// Signers are the TLS keys the front may have signatures of, by name.
 	Signers func(name string) (crypto.Signer, bool)
+	// Challenge is what answers an authority that asks for a host by TLS-ALPN-01;
+	// nil where no site has a public certificate.
+	Challenge func(host string) (frontlink.Site, error)
 	// Web takes the requests that came through the front.
 	Web http.Handler
 	// Settings is what the front shall do.
@@ -209,6 +212,13 @@ func (h *Hub) Changed(ctx context.Context) {
 	}
 }
 
+// Fronts is how many fronts are there.
+func (h *Hub) Fronts() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.fronts)
+}
+
 // Sessions are who is there now.
 func (h *Hub) Sessions() []How {
 	h.mu.Lock()
@@ -254,6 +264,14 @@ func (h *Hub) answer(ctx context.Context, link *frontlink.Conn, c *frontlink.Cal
 		return h.takeSSH(ctx, link, c)
 	case frontlink.VerbSign:
 		return asked(c, h.sign)
+	case frontlink.VerbChallenge:
+		return asked(c, func(w frontlink.Named) (frontlink.Reply, error) {
+			if h.Challenge == nil {
+				return frontlink.Reply{}, channel.ErrNoFile
+			}
+			site, err := h.Challenge(w.Host)
+			return frontlink.Reply{Words: site}, err
+		})
 	case frontlink.VerbWeb:
 		f, err := h.web.open(ctx)
 		return frontlink.Reply{File: f}, err
