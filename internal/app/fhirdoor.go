@@ -110,7 +110,7 @@ func (h *Hub) openFHIR(ctx context.Context, c *config.Config) (*fhirDoor, error)
 	}
 	d := &fhirDoor{cert: get}
 	d.http = &http.Server{
-		Handler: h.rooms.fhir.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
+		Handler: h.rooms.trials.over("the FHIR server", h.rooms.fhir.Handler()), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: pagesHeaders, TLSConfig: conf,
 		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: pagesStreams},
 		ErrorLog: slog.NewLogLogger(h.slog.Handler(), slog.LevelDebug), // scanners fill it

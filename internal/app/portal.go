@@ -214,7 +214,7 @@ func (h *Hub) openPortal(ctx context.Context, c *config.Config) (*portalSite, er
 	s := portalui.Site(h.portalDeps(c))
 	p := &portalSite{web: s, cert: conf.GetCertificate}
 	p.http = &http.Server{
-		Handler: h.noticingWeb(wayPortal, s.Handler()), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
+		Handler: h.rooms.trials.over("the portal", h.noticingWeb(wayPortal, s.Handler())), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: pagesHeaders, TLSConfig: conf,
 		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: pagesStreams},
 		ErrorLog: slog.NewLogLogger(h.slog.Handler(), slog.LevelDebug), // scanners fill it

@@ -88,6 +88,7 @@ func (h *Hub) openSide(ctx context.Context, c *config.Config) (*sideDoors, error
 	h.front.Store(s.front)
 	s.control.Boxes = boxConsole{h}
 	s.control.Tunnels, s.control.Posture = h.rooms.tunnels, h.Posture
+	s.control.Trials = &h.rooms.trials
 	if fault := h.rooms.tunnels.trouble(); fault != "" {
 		faults = append(faults, fault)
 	}

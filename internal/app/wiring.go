@@ -50,6 +50,7 @@ type rooms struct {
 	tunnels      *tunnelRoom
 	vpns         *vpnRoom
 	sightings    *sightings
+	trials       trials
 	publicStore  *publiccert.Storage
 	public       atomic.Pointer[publicCerts] // nil: no site has a public certificate
 
@@ -60,6 +61,7 @@ type rooms struct {
 // furnish makes them. h has its store, vault, ledger, results and people.
 func (h *Hub) furnish() {
 	h.rooms.sightings = newSightings(h.DB, bus.NewTags(h.Vault), h.now)
+	h.rooms.trials.h = h
 	h.rooms.signin = signin.New(signin.Options{
 		DB: h.DB, Vault: h.Vault, People: accessui.SignInPeople(h.Access, h.now), Hasher: signin.NewHasher(signin.HasherOptions{}), Now: h.now, Log: h.slog,
 		Provider: h.openID, Outside: accessui.SignInOutside(h.Access, h.now), Tell: accessui.SignInTeller(h.Access), Raise: h.Alarms,

@@ -78,6 +78,9 @@ func (h *Hub) files(ctx context.Context, link *frontlink.Conn, c *frontlink.Call
 			if w.Folder != channel.BoxInbox {
 				return frontlink.Reply{}, channel.ErrNoFile
 			}
+			if t.trial != nil {
+				return frontlink.Reply{}, t.trial.rename(w.File, w.To)
+			}
 			return frontlink.Reply{}, h.Boxes.Rename(ctx, t.how.Partner, w.File, w.To)
 		})
 	case frontlink.VerbStat, frontlink.VerbOpen, frontlink.VerbCreate, frontlink.VerbPut, frontlink.VerbRemove:
@@ -95,6 +98,9 @@ func (h *Hub) files(ctx context.Context, link *frontlink.Conn, c *frontlink.Call
 // one does what concerns one place of a box.
 func (h *Hub) one(ctx context.Context, t *ticket, c *frontlink.Call, w frontlink.At) (frontlink.Reply, error) {
 	p := channel.BoxPath{Folder: w.Folder, File: w.File}
+	if t.trial != nil {
+		return h.try(t, c, p)
+	}
 	if p.Folder == channel.BoxReceipts && !p.IsDir() {
 		if err := h.Boxes.Receipts(ctx, t.how.Partner); err != nil {
 			return frontlink.Reply{}, err
@@ -156,6 +162,10 @@ func (h *Hub) list(ctx context.Context, t *ticket, w frontlink.From) (frontlink.
 		}
 		return l, nil
 	}
+	if t.trial != nil {
+		l.Entries = t.trial.list(w.Folder)
+		return l, nil
+	}
 	var after event.ID
 	if w.Next != "" {
 		var err error
@@ -181,7 +191,7 @@ func (h *Hub) list(ctx context.Context, t *ticket, w frontlink.From) (frontlink.
 }
 
 func (t *ticket) read(w frontlink.Piece) (frontlink.Reply, error) {
-	r, err := fileOf[*boxes.Reader](t, w.Handle, false)
+	r, err := fileOf[io.ReaderAt](t, w.Handle, false)
 	if err != nil {
 		return frontlink.Reply{}, err
 	}
@@ -206,6 +216,8 @@ func (t *ticket) shut(ctx context.Context, n uint64) error {
 		return f.Close(ctx)
 	case *boxes.Upload:
 		f.Abort()
+	case *trialUpload:
+		f.close()
 	}
 	return nil
 }
@@ -233,6 +245,9 @@ func (h *Hub) create(ctx context.Context, t *ticket, p channel.BoxPath) (frontli
 }
 
 func (h *Hub) commit(ctx context.Context, t *ticket, w frontlink.Finished) error {
+	if t.trial != nil {
+		return h.tryCommit(ctx, t, w)
+	}
 	u, err := fileOf[*boxes.Upload](t, w.Handle, true)
 	if err != nil {
 		return err

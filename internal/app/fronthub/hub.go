@@ -82,6 +82,9 @@ type Hub struct {
 	Web http.Handler
 	// Settings is what the front shall do.
 	Settings func() frontlink.Settings
+	// Trial is the box of a trial, by the name that Who gave for a partner's; is says
+	// that it is one, also when it has ended.
+	Trial func(partner string) (x *Trial, is bool)
 	// Entered and Left are told of each session, for the record.
 	Entered func(h How)
 	UID     []int // users that may be at the other end of the socket
