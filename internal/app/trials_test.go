@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/labwarden/labwarden/internal/domain/partners/boxes"
 	"github.com/labwarden/labwarden/internal/node/front"
 	"github.com/labwarden/labwarden/internal/platform/posture"
 )
@@ -77,7 +78,7 @@ func TestAClientTriesItself(t *testing.T) {
 	if len(m.Ways) != 3 || m.Ends.Sub(m.Made) != time.Hour {
 		t.Fatalf("%+v", m)
 	}
-	_, err = h.rooms.boxes.Deliver(ctx, "p", "partners.hl7", 1, []byte("MSH|"))
+	_, _, err = h.rooms.boxes.Deliver(ctx, "p", "partners.hl7", boxes.Delivery{Number: 1, Body: []byte("MSH|")})
 	must(err)
 
 	ask := filepath.Join(s.dir, "ask")

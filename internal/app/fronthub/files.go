@@ -43,6 +43,9 @@ func (h *Hub) files(ctx context.Context, link *frontlink.Conn, c *frontlink.Call
 			if err != nil {
 				return frontlink.Reply{}, err
 			}
+			if t.trial != nil {
+				return frontlink.Reply{}, t.shut(ctx, w.Handle)
+			}
 			u, err := fileOf[*boxes.Upload](t, w.Handle, true)
 			if err != nil {
 				return frontlink.Reply{}, err
