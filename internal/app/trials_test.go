@@ -83,7 +83,7 @@ func TestAClientTriesItself(t *testing.T) {
 
 	ask := filepath.Join(s.dir, "ask")
 	writeFile(t, ask, "#!/bin/sh\ncase \"$1\" in *assword*) echo "+m.Code+";; *) echo;; esac\n")
-	must(os.Chmod(ask, 0o700)) //nolint:gosec // a program
+	must(os.Chmod(ask, 0o700))
 	do := func(dir, in, name string, args ...string) (string, error) {
 		cmd := exec.CommandContext(ctx, name, args...)
 		cmd.Dir, cmd.Stdin = dir, strings.NewReader(in)
