@@ -24,6 +24,7 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
+	"github.com/labwarden/labwarden/internal/platform/publiccert"
 	"github.com/labwarden/labwarden/internal/platform/signin"
 	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/vault"
@@ -103,7 +104,7 @@ func (h *Hub) auditOwn(ctx context.Context, found func(table, row, what string))
 		h.rooms.boxes.Audit, h.rooms.entry.Audit,
 		h.rooms.keys.Audit, h.rooms.certificates.Audit, h.rooms.fhir.Audit,
 		h.rooms.tunnels.book.Audit,
-		h.rooms.portal.Audit,
+		h.rooms.portal.Audit, h.rooms.publicStore.Audit,
 	} {
 		if err := room(ctx, found); err != nil {
 			return err
@@ -113,7 +114,7 @@ func (h *Hub) auditOwn(ctx context.Context, found func(table, row, what string))
 		bus.TaggedTables(), results.TaggedTables(), alarm.TaggedTables(), access.TaggedTables(),
 		signin.TaggedTables(), accounts.TaggedTables(), record.TaggedTables(), approval.TaggedTables(), setup.TaggedTables(),
 		boxes.TaggedTables(), entry.TaggedTables(), keys.TaggedTables(), certificates.TaggedTables(), resultsfhir.TaggedTables(),
-		tunnels.TaggedTables(), portal.TaggedTables())
+		tunnels.TaggedTables(), portal.TaggedTables(), publiccert.TaggedTables())
 	if err := tags.AuditStrays(ctx, h.DB, tables, in("row_tags")); err != nil {
 		return err
 	}

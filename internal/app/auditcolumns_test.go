@@ -39,7 +39,7 @@ var elsewhere = map[string]string{
 	"record_": "internal/domain/access/record", "approval_": "internal/platform/approval", "setup_": "internal/domain/setup",
 	"partners_portal_": "internal/domain/partners/portalui", "partners_keys": "internal/domain/partners/keys", "certificates_": "internal/domain/certificates",
 	"results_fhir_": "internal/domain/results/resultsfhir",
-	"tunnels_":      "internal/domain/tunnels",
+	"tunnels_":      "internal/domain/tunnels", "acme_": "internal/platform/publiccert",
 }
 
 func triedElsewhere(table string) bool {

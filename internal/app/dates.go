@@ -234,6 +234,7 @@ func (h *Hub) endings(c *config.Config, now time.Time) []control.Date {
 		out = append(out, control.Date{Of: of, Kind: control.DateException, Ends: x.Until, Owner: e.Owner, What: x.Allows() + " (" + e.Reason + ")"})
 	}
 	out = append(out, h.ownEndings(now)...)
+	out = append(out, h.publicEndings(now)...)
 	pinned := h.pinnedEndings(c)
 	out = append(out, pinned...)
 	for key, v := range c.VPNs {

@@ -87,17 +87,30 @@ func (h *Hub) openFHIR(ctx context.Context, c *config.Config) (*fhirDoor, error)
 	if files == nil {
 		files = c.Node.TLS
 	}
-	if files == nil {
+	var get func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	switch {
+	case files != nil:
+		get = (&ownCertificate{files: *files, now: h.now}).get
+	case f.ACME:
+		made, err := h.madeFor(c, f.PublicURL)
+		if err != nil {
+			return nil, err
+		}
+		get = made.get
+	default:
 		return nil, errors.New("there is no certificate for the FHIR server")
 	}
-	own := &ownCertificate{files: *files, now: h.now}
-	if _, err := own.get(nil); err != nil {
+	if _, err := get(nil); err != nil {
 		return nil, err
 	}
-	conf := &tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: own.get}
-	d := &fhirDoor{cert: own.get}
+	get = h.shown(f.ACME, f.PublicURL, get)
+	conf := &tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: get}
+	if f.ACME {
+		conf.GetConfigForClient = h.challenged
+	}
+	d := &fhirDoor{cert: get}
 	d.http = &http.Server{
-		Handler: h.rooms.fhir.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
+		Handler: h.rooms.trials.over("the FHIR server", h.rooms.fhir.Handler()), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: pagesHeaders, TLSConfig: conf,
 		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: pagesStreams},
 		ErrorLog: slog.NewLogLogger(h.slog.Handler(), slog.LevelDebug), // scanners fill it

@@ -74,7 +74,7 @@ func (h *Hub) openFront(ctx context.Context, c *config.Config, sites *frontSites
 	}
 	settings := func() frontlink.Settings { return h.frontSettings(h.current(c), sites) }
 	d := &frontDoor{ln: ln, settings: settings, hub: &fronthub.Hub{
-		Boxes: h.rooms.boxes, Who: partnersWho{h}, HostKeys: keys, Settings: settings, Signers: h.frontSigner(c, sites), Web: sites, UID: uids,
+		Boxes: h.rooms.boxes, Who: partnersWho{h}, HostKeys: keys, Settings: settings, Signers: h.frontSigner(c, sites), Challenge: sites.challenge, Trial: h.rooms.trials.box, Web: sites, UID: uids,
 		Entered: h.entered, Now: h.now, Log: h.slog.With("door", "front"),
 	}}
 	h.rooms.certificates.OnRevoked(func(all []certificates.Revoked) {
@@ -227,8 +227,10 @@ func (d *frontDoor) serve(ctx context.Context) error {
 // entered writes that a partner came in to the log; what it reads and writes
 // stands in the ledger.
 func (h *Hub) entered(w fronthub.How) {
-	h.rooms.sightings.saw(wayBox(w.Partner, w.Protocol), w.Secured)
-	h.letIn(w.Partner)
+	if !h.rooms.trials.entered(w) {
+		h.rooms.sightings.saw(wayBox(w.Partner, w.Protocol), w.Secured)
+		h.letIn(w.Partner)
+	}
 	h.slog.Info("a partner signed in", "partner", w.Partner, "protocol", w.Protocol, "address", w.Addr, "secured", w.Secured)
 }
 
@@ -265,6 +267,9 @@ func fromAllowed(from []config.Network, addr string) bool {
 }
 
 func (p partnersWho) Key(ctx context.Context, user string, key ssh.PublicKey, addr string) (string, error) {
+	if isTrial(user) {
+		return p.h.rooms.trials.key(user, key)
+	}
 	b, err := p.box(user, addr)
 	if err != nil {
 		return "", err
@@ -293,6 +298,9 @@ func (p partnersWho) Key(ctx context.Context, user string, key ssh.PublicKey, ad
 }
 
 func (p partnersWho) HasPassword(_ context.Context, user string) bool {
+	if isTrial(user) {
+		return true
+	}
 	c := p.h.inForce()
 	if c == nil {
 		return false
@@ -304,6 +312,9 @@ func (p partnersWho) HasPassword(_ context.Context, user string) bool {
 }
 
 func (p partnersWho) Password(ctx context.Context, user, password, code, addr string) (string, error) {
+	if isTrial(user) { // its code is typed in the place of the password
+		return p.h.rooms.trials.code(user, password+code)
+	}
 	b, err := p.box(user, addr)
 	if err == nil && !b.Password {
 		err = channel.ErrSignIn
@@ -320,6 +331,9 @@ func (p partnersWho) Password(ctx context.Context, user, password, code, addr st
 }
 
 func (p partnersWho) Still(ctx context.Context, how fronthub.How) bool {
+	if isTrial(how.User) {
+		return p.h.rooms.trials.still(how.User)
+	}
 	if how.Key != nil {
 		got, err := p.Key(ctx, how.User, how.Key, how.Addr)
 		return err == nil && got == how.Partner

@@ -6,12 +6,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
 
+	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/channel/frontlink"
 	"github.com/labwarden/labwarden/internal/platform/config"
 )
@@ -21,8 +23,11 @@ import (
 type frontSites struct {
 	all []*frontSite
 
+	public *publicCerts // nil: no site has a public certificate
+
 	mu   sync.Mutex
 	keys map[string]crypto.Signer // by the name that the front was told
+	asks []string                 // names of keys of challenges, the oldest first
 }
 
 type frontSite struct {
@@ -86,6 +91,40 @@ func (s *frontSites) told() ([]frontlink.Site, error) {
 		out = append(out, frontlink.Site{Host: x.host, Key: x.is, Chain: pair.Certificate})
 	}
 	return out, nil
+}
+
+// maxAsks keys of challenges are kept: an authority asks from several places at
+// once, and another node makes each of its answers anew.
+const maxAsks = 32
+
+// challenge is what answers an authority that asks for the host.
+func (s *frontSites) challenge(host string) (frontlink.Site, error) {
+	if s.public == nil {
+		return frontlink.Site{}, channel.ErrNoFile
+	}
+	pair, err := s.public.keeper.Challenge(host)
+	if err != nil {
+		return frontlink.Site{}, err
+	}
+	key, ok := pair.PrivateKey.(crypto.Signer)
+	if !ok {
+		return frontlink.Site{}, errors.New("the key of a challenge cannot sign")
+	}
+	sum := sha256.Sum256(pair.Certificate[0])
+	name := "challenge-" + hex.EncodeToString(sum[:8])
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.keys == nil {
+		s.keys = map[string]crypto.Signer{}
+	}
+	if _, known := s.keys[name]; !known {
+		s.keys[name], s.asks = key, append(s.asks, name)
+	}
+	for len(s.asks) > maxAsks {
+		delete(s.keys, s.asks[0])
+		s.asks = s.asks[1:]
+	}
+	return frontlink.Site{Host: host, Key: name, Chain: pair.Certificate}, nil
 }
 
 // signer is the key of that name, of a site.

@@ -71,7 +71,7 @@ func (l *lookout) look(ctx context.Context) {
 		return
 	}
 	for _, at := range []func(context.Context, *config.Config) ([]string, []alarm.Alarm, error){
-		l.store, l.machine, l.deliveries, l.calls, l.fetched, l.told, l.unreached, l.quarantine, l.index, l.ledger, l.partnerKeys, l.dates, l.accounts, l.scanner, l.tunnels,
+		l.store, l.machine, l.deliveries, l.calls, l.fetched, l.told, l.unreached, l.quarantine, l.index, l.ledger, l.partnerKeys, l.dates, l.publicCertificates, l.accounts, l.scanner, l.tunnels,
 	} {
 		limited, cancel := context.WithTimeout(ctx, lookLimit)
 		kinds, found, err := at(limited, conf)

@@ -31,7 +31,7 @@ func (l *lookout) dates(_ context.Context, c *config.Config) ([]string, []alarm.
 			key.Kind, key.About = kindKeyEnds, key.About+", "+e.What
 		case control.DateVPN:
 			key.Kind = kindVPNEnds
-		case control.DateTheirs, control.DateAuthority, control.DateOwn, control.DateIssued:
+		case control.DateTheirs, control.DateAuthority, control.DateOwn, control.DateIssued, control.DatePublic:
 			key.About += ", " + e.Kind + " " + e.What
 		}
 		grade := map[int]int64{30: 1, 14: 2, 7: 3, 1: 4, 0: 5}[days]

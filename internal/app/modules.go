@@ -127,7 +127,7 @@ func (h *Hub) modules(c *config.Config) []Module {
 			{Name: "Certificates", Href: "/certificates", Icon: "key", Needs: authz.CertificatesSee},
 		}},
 		h.portalModule(c),
-		{Name: "posture", Routes: postureui.Routes(postureui.Deps{Lines: h.Posture, FIPS: fipsOnly()}), Menu: []MenuItem{
+		{Name: "posture", Routes: postureui.Routes(postureui.Deps{Lines: h.Posture, FIPS: fipsOnly(), Trials: &h.rooms.trials, Partners: h.partnerNames}), Menu: []MenuItem{
 			{Name: "Posture", Href: "/posture", Icon: "shield-check", Needs: authz.PartnersSee},
 		}},
 		{

@@ -33,6 +33,7 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/lease"
+	"github.com/labwarden/labwarden/internal/platform/publiccert"
 	"github.com/labwarden/labwarden/internal/platform/signin"
 	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/vault"
@@ -55,7 +56,7 @@ func migrations() []store.Migrations {
 		keys.Migrations(), certificates.Migrations(),
 		keys.Migrations(),
 		tunnels.Migrations(),
-		certificates.Migrations(), portal.Migrations(),
+		certificates.Migrations(), portal.Migrations(), publiccert.Migrations(),
 	}
 }
 

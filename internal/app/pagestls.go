@@ -170,7 +170,10 @@ func (h *Hub) pagesTLS(ctx context.Context, c *config.Config) (*tls.Config, erro
 	if _, err := made.get(nil); err != nil {
 		return nil, err
 	}
-	out.GetCertificate = made.get
+	out.GetCertificate = h.shown(w.ACME, w.PublicURL, made.get)
+	if w.ACME {
+		out.GetConfigForClient = h.challenged
+	}
 	return out, nil
 }
 

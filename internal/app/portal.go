@@ -214,7 +214,7 @@ func (h *Hub) openPortal(ctx context.Context, c *config.Config) (*portalSite, er
 	s := portalui.Site(h.portalDeps(c))
 	p := &portalSite{web: s, cert: conf.GetCertificate}
 	p.http = &http.Server{
-		Handler: h.noticingWeb(wayPortal, s.Handler()), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
+		Handler: h.rooms.trials.over("the portal", h.noticingWeb(wayPortal, s.Handler())), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: pagesHeaders, TLSConfig: conf,
 		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: pagesStreams},
 		ErrorLog: slog.NewLogLogger(h.slog.Handler(), slog.LevelDebug), // scanners fill it
@@ -245,9 +245,25 @@ func (h *Hub) portalTLS(c *config.Config) (*tls.Config, error) {
 		out.GetCertificate = own.get
 		return out, nil
 	}
-	u, err := url.Parse(string(w.PublicURL))
+	made, err := h.madeFor(c, w.PublicURL)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := made.get(nil); err != nil {
+		return nil, err
+	}
+	out.GetCertificate = h.shown(w.ACME, w.PublicURL, made.get)
+	if w.ACME {
+		out.GetConfigForClient = h.challenged
+	}
+	return out, nil
+}
+
+// madeFor makes certificates for a site, of an authority that ends with the process.
+func (h *Hub) madeFor(c *config.Config, site config.URL) (*madeCertificate, error) {
+	u, err := url.Parse(string(site))
 	if err != nil || u.Hostname() == "" {
-		return nil, errors.New("read node.portal.public_url: it has no host")
+		return nil, errors.New("read the site's public_url: it has no host")
 	}
 	hosts := []string{u.Hostname()}
 	for _, own := range []string{"localhost", "127.0.0.1"} {
@@ -257,14 +273,9 @@ func (h *Hub) portalTLS(c *config.Config) (*tls.Config, error) {
 	}
 	root, err := pki.NewFor(pki.Options{Name: c.Lab.Name, Now: h.now(), Life: pagesRootLife, Rand: rand.Reader}, hosts...)
 	if err != nil {
-		return nil, fmt.Errorf("make a certificate for the portal: %w", err)
+		return nil, fmt.Errorf("make a certificate for %s: %w", u.Hostname(), err)
 	}
-	made := &madeCertificate{root: root, hosts: hosts, now: h.now}
-	if _, err := made.get(nil); err != nil {
-		return nil, err
-	}
-	out.GetCertificate = made.get
-	return out, nil
+	return &madeCertificate{root: root, hosts: hosts, now: h.now}, nil
 }
 
 // serve answers until ctx ends.

@@ -18,6 +18,7 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/tunnels"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
+	"github.com/labwarden/labwarden/internal/platform/publiccert"
 	"github.com/labwarden/labwarden/internal/platform/rewrap"
 	"github.com/labwarden/labwarden/internal/platform/signin"
 	"github.com/labwarden/labwarden/internal/platform/store"
@@ -41,7 +42,7 @@ const (
 // sealedColumns are all columns that hold sealed values. One that is missing
 // here keeps its old key for ever (rewrap.InUse finds it), it is never lost.
 func sealedColumns() []rewrap.Column {
-	all := append(slices.Concat(results.SealedColumns(), signin.SealedColumns(), setup.SealedColumns(), tunnels.SealedColumns(), boxes.SealedColumns(), entry.SealedColumns(), certificates.SealedColumns(), resultsfhir.SealedColumns(), portal.SealedColumns()),
+	all := append(slices.Concat(results.SealedColumns(), signin.SealedColumns(), setup.SealedColumns(), tunnels.SealedColumns(), boxes.SealedColumns(), entry.SealedColumns(), certificates.SealedColumns(), resultsfhir.SealedColumns(), portal.SealedColumns(), publiccert.SealedColumns()),
 		rewrap.Column{
 			Purpose: vault.PurposeSecrets, Table: "hub_secrets", Key: "name", Name: "value", Row: "name",
 			Place: func(row any) []byte { s, _ := row.(string); return []byte(s) },

@@ -25,6 +25,7 @@ type sideDoors struct {
 	enrol     *enrolDoor   // nil likewise
 	fhir      *fhirDoor    // nil likewise
 	portal    *portalSite  // nil likewise
+	public    *publicCerts // nil likewise
 }
 
 // openSide opens them. Without the socket nobody could hold or release a
@@ -60,6 +61,11 @@ func (h *Hub) openSide(ctx context.Context, c *config.Config) (*sideDoors, error
 		h.slog.Error("no certificates can be fetched or renewed; results flow all the same", "error", err)
 		faults = append(faults, "Certificates can be neither fetched nor renewed: "+string(c.Node.Enrol.Listen)+" could not be opened. Change node.enrol.listen or free the port, then restart.")
 	}
+	if s.public, err = h.openPublic(ctx, c); err != nil {
+		h.slog.Error("public certificates are neither obtained nor renewed; results flow all the same", "error", err)
+		faults = append(faults, "Public certificates are neither obtained nor renewed: the address of challenges could not be opened, or node.acme.ca not be read. Mend node.acme, then restart; the log says more.")
+	}
+	h.rooms.public.Store(s.public)
 	if s.pages, err = h.openPages(ctx, c); err != nil {
 		h.slog.Error("the pages are not served; results flow all the same", "error", err)
 		faults = append(faults, "The pages are not served: "+string(c.Node.Web.Listen)+" could not be opened, or their certificate could not be used. Mend node.web, then restart; the log says more.")
@@ -82,6 +88,7 @@ func (h *Hub) openSide(ctx context.Context, c *config.Config) (*sideDoors, error
 	h.front.Store(s.front)
 	s.control.Boxes = boxConsole{h}
 	s.control.Tunnels, s.control.Posture = h.rooms.tunnels, h.Posture
+	s.control.Trials = &h.rooms.trials
 	if fault := h.rooms.tunnels.trouble(); fault != "" {
 		faults = append(faults, fault)
 	}
@@ -90,7 +97,7 @@ func (h *Hub) openSide(ctx context.Context, c *config.Config) (*sideDoors, error
 
 // behind are the sites that the front's web door leads to.
 func (s *sideDoors) behind(c *config.Config) *frontSites {
-	out := &frontSites{}
+	out := &frontSites{public: s.public}
 	if s.portal != nil {
 		out.add("portal", c.Node.Portal.PublicURL, s.portal.http.Handler, s.portal.cert)
 	}
@@ -122,6 +129,9 @@ func (s *sideDoors) serve(ctx context.Context) error {
 	}
 	if s.portal != nil {
 		g.Go(func() error { return s.portal.serve(ctx) })
+	}
+	if s.public != nil {
+		g.Go(func() error { return s.public.serve(ctx) })
 	}
 	if s.pages != nil {
 		g.Go(func() error { return s.pages.serve(ctx) })

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/labwarden/labwarden/internal/domain/access"
@@ -27,6 +28,7 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/bus"
 	"github.com/labwarden/labwarden/internal/platform/event"
+	"github.com/labwarden/labwarden/internal/platform/publiccert"
 	"github.com/labwarden/labwarden/internal/platform/signin"
 )
 
@@ -48,6 +50,9 @@ type rooms struct {
 	tunnels      *tunnelRoom
 	vpns         *vpnRoom
 	sightings    *sightings
+	trials       trials
+	publicStore  *publiccert.Storage
+	public       atomic.Pointer[publicCerts] // nil: no site has a public certificate
 
 	portal     *portal.Service
 	portalDoor *signin.Service // of practices' people
@@ -56,6 +61,7 @@ type rooms struct {
 // furnish makes them. h has its store, vault, ledger, results and people.
 func (h *Hub) furnish() {
 	h.rooms.sightings = newSightings(h.DB, bus.NewTags(h.Vault), h.now)
+	h.rooms.trials.h = h
 	h.rooms.signin = signin.New(signin.Options{
 		DB: h.DB, Vault: h.Vault, People: accessui.SignInPeople(h.Access, h.now), Hasher: signin.NewHasher(signin.HasherOptions{}), Now: h.now, Log: h.slog,
 		Provider: h.openID, Outside: accessui.SignInOutside(h.Access, h.now), Tell: accessui.SignInTeller(h.Access), Raise: h.Alarms,
@@ -83,6 +89,7 @@ func (h *Hub) furnish() {
 	h.Results.AlsoErase(h.rooms.fhir.EraseMessage)
 	h.rooms.vpns = &vpnRoom{h: h, dial: (&net.Dialer{}).DialContext, seen: map[string]vpnSeen{}}
 	h.rooms.tunnels = &tunnelRoom{h: h, book: tunnels.New(h.DB, h.Vault, h.now)}
+	h.rooms.publicStore = publiccert.NewStorage(h.DB, h.Vault, h.node, h.now)
 	h.furnishPortal()
 	h.rooms.record = record.New(h.DB, h.Vault, h.Log, patientMessages{h}, h.now, h.slog)
 }

@@ -65,6 +65,9 @@ var table = []rule{
 		"golang.org/x/mod", "golang.org/x/crypto", "github.com/klauspost/compress", // compress: a group's events are one packed row
 	}},
 	{layer: "internal/platform/proof", ours: onPlatform, modules: []string{"golang.org/x/mod", "golang.org/x/crypto"}},
+	{layer: "internal/platform/publiccert", ours: onPlatform, modules: []string{
+		"github.com/caddyserver/certmagic", "go.uber.org/zap", // zap: certmagic wants a logger of it, and gets one that is silent
+	}},
 	{layer: "internal/platform/receipt", ours: onPlatform, modules: []string{"golang.org/x/mod"}},
 	{layer: "internal/platform/bus", ours: onPlatform, modules: []string{"golang.org/x/mod"}},
 	{layer: "internal/platform/event", ours: onPlatform, modules: []string{"github.com/google/uuid"}},

@@ -20,6 +20,7 @@ whether it meets the guidance of HHS on patient data that is secured in motion, 
 the reason. What was not seen is said to be not seen; it never counts as good.`,
 		Example: "  labwarden posture\n  labwarden posture --json",
 	}
+	c.AddCommand(postureTryCommand(), postureTriedCommand())
 	f := addHubFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		client, err := f.client(c)

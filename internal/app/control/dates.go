@@ -20,6 +20,8 @@ const (
 	DateOwn    = "own authority"
 	DateIssued = "issued certificate"
 	DateVPN    = "vpn"
+	// DatePublic is a certificate of a public authority.
+	DatePublic = "public certificate"
 )
 
 // Date is an end that somebody must see to. Results do not stop at it by
@@ -36,6 +38,8 @@ type Date struct {
 	What string `json:"what,omitempty"`
 	// Refused: their certificate is past its end, and they are not let in.
 	Refused bool `json:"refused,omitempty"`
+	// Renews: it renews itself, and is not late in doing so.
+	Renews bool `json:"renews,omitempty"`
 	// OnDisk is when the certificate ends that lies on disk and is not in use yet.
 	OnDisk time.Time `json:"on_disk,omitzero"`
 	// Extended is a person's decision that is in force.
@@ -61,6 +65,9 @@ func (d Date) Threshold(now time.Time) (days int, due bool) {
 	left := d.End().Sub(now)
 	if left <= 0 {
 		return 0, true
+	}
+	if d.Renews {
+		return 0, false
 	}
 	if (d.Kind == DateException || d.Kind == DateVPN) && d.Extended == nil {
 		left -= 24 * time.Hour // they name their last day
@@ -91,6 +98,10 @@ func (d Date) Advice() string {
 		return "Renew it with the offline root: labwarden ca request tells how."
 	case d.Kind == DateIssued:
 		return "See why it is not renewed over there; if it has ended, make a token: labwarden ca token."
+	case d.Kind == DatePublic && d.Renews:
+		return "It renews itself."
+	case d.Kind == DatePublic:
+		return "See why the public authority does not renew it: the alarm of that name and the log say what it answered. A certificate of your own (tls in the place of acme) is the way round."
 	case d.Kind == DateException:
 		return "Mend its cause, or apply a later date with its reason."
 	case d.Kind == DateVPN:
@@ -148,6 +159,14 @@ func (d Date) Words(now time.Time) string {
 		s = fmt.Sprintf("The certificate that we issued to %s ends on %s, in %s, and has not renewed itself.", d.Of, day(d.Ends), left)
 		if past {
 			s = fmt.Sprintf("The certificate that we issued to %s ended on %s; it no longer gets in.", d.Of, day(d.Ends))
+		}
+	case DatePublic:
+		s = fmt.Sprintf("The public certificate of %s ends on %s, in %s.", d.Of, day(d.Ends), left)
+		switch {
+		case past:
+			s = fmt.Sprintf("The public certificate of %s ended on %s; browsers and partners refuse the site.", d.Of, day(d.Ends))
+		case !d.Renews:
+			s += " It should have been renewed by now."
 		}
 	case DateAuthority:
 		s = fmt.Sprintf("The authority for the certificates of %s (%s) ends on %s, in %s.", d.Of, d.What, day(d.Ends), left)

@@ -34,6 +34,14 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Message }
 
+// Wrong is what a person can mend in a form; empty for other errors.
+func (e *Error) Wrong() string {
+	if e.Kind == Invalid {
+		return e.Message
+	}
+	return ""
+}
+
 // kindOf maps what the domains return. An error it does not know is Internal
 // and its text stays in the hub's log: it was not written for a caller.
 func kindOf(err error) Kind {

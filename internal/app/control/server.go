@@ -106,6 +106,8 @@ type Server struct {
 	Tunnels Tunnels
 	// Posture is how well each way is protected; nil for none.
 	Posture func(ctx context.Context) ([]posture.Line, error)
+	// Trials are the boxes in which clients try themselves; nil for none.
+	Trials Trials
 	// Adoption moves routes between their stages; nil is not offered.
 	Adoption Adoption
 	// PartnerKeys is the register of partners' keys; nil offers none.

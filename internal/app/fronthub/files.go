@@ -43,6 +43,9 @@ func (h *Hub) files(ctx context.Context, link *frontlink.Conn, c *frontlink.Call
 			if err != nil {
 				return frontlink.Reply{}, err
 			}
+			if t.trial != nil {
+				return frontlink.Reply{}, t.shut(ctx, w.Handle)
+			}
 			u, err := fileOf[*boxes.Upload](t, w.Handle, true)
 			if err != nil {
 				return frontlink.Reply{}, err
@@ -78,6 +81,9 @@ func (h *Hub) files(ctx context.Context, link *frontlink.Conn, c *frontlink.Call
 			if w.Folder != channel.BoxInbox {
 				return frontlink.Reply{}, channel.ErrNoFile
 			}
+			if t.trial != nil {
+				return frontlink.Reply{}, t.trial.rename(w.File, w.To)
+			}
 			return frontlink.Reply{}, h.Boxes.Rename(ctx, t.how.Partner, w.File, w.To)
 		})
 	case frontlink.VerbStat, frontlink.VerbOpen, frontlink.VerbCreate, frontlink.VerbPut, frontlink.VerbRemove:
@@ -95,13 +101,23 @@ func (h *Hub) files(ctx context.Context, link *frontlink.Conn, c *frontlink.Call
 // one does what concerns one place of a box.
 func (h *Hub) one(ctx context.Context, t *ticket, c *frontlink.Call, w frontlink.At) (frontlink.Reply, error) {
 	p := channel.BoxPath{Folder: w.Folder, File: w.File}
+	if c.Verb == frontlink.VerbStat {
+		e, err := h.place(ctx, t, p)
+		return frontlink.Reply{Words: e}, err
+	}
+	if c.Verb == frontlink.VerbPut {
+		if p.Folder != channel.BoxInbox {
+			return frontlink.Reply{}, channel.ErrNoFile
+		}
+		return frontlink.Reply{}, h.put(ctx, t, p.File, c.Body)
+	}
+	if t.trial != nil {
+		return h.try(t, c, p)
+	}
 	if err := h.receipts(ctx, t, p); err != nil {
 		return frontlink.Reply{}, err
 	}
 	switch c.Verb {
-	case frontlink.VerbStat:
-		e, err := h.stat(ctx, t, p)
-		return frontlink.Reply{Words: e}, err
 	case frontlink.VerbOpen:
 		r, err := h.Boxes.Open(ctx, t.how.Partner, p.Folder, p.File, t.how.via())
 		if err != nil {
@@ -115,11 +131,6 @@ func (h *Hub) one(ctx context.Context, t *ticket, c *frontlink.Call, w frontlink
 		return frontlink.Reply{Words: frontlink.Opened{Handle: n, Size: r.Size()}}, nil
 	case frontlink.VerbCreate:
 		return h.create(ctx, t, p)
-	case frontlink.VerbPut:
-		if p.Folder != channel.BoxInbox {
-			return frontlink.Reply{}, channel.ErrNoFile
-		}
-		return frontlink.Reply{}, h.Boxes.Put(ctx, t.how.Partner, p.File, t.how.via(), c.Body)
 	default:
 		return frontlink.Reply{}, h.Boxes.Remove(ctx, t.how.Partner, p.Folder, p.File, "partner")
 	}
@@ -133,15 +144,33 @@ func (h *Hub) receipts(ctx context.Context, t *ticket, p channel.BoxPath) error 
 	return h.Boxes.Receipts(ctx, t.how.Partner)
 }
 
-func (h *Hub) stat(ctx context.Context, t *ticket, p channel.BoxPath) (frontlink.Entry, error) {
+// place says what there is at a place of a box, or of a trial.
+func (h *Hub) place(ctx context.Context, t *ticket, p channel.BoxPath) (frontlink.Entry, error) {
 	if p.IsDir() {
 		return frontlink.Entry{Name: p.Folder, Dir: true, Modified: t.how.Since}, nil
+	}
+	if t.trial != nil {
+		return t.trial.find(p.Folder, p.File)
+	}
+	if err := h.receipts(ctx, t, p); err != nil {
+		return frontlink.Entry{}, err
 	}
 	f, err := h.Boxes.Find(ctx, t.how.Partner, p.Folder, p.File)
 	if err != nil {
 		return frontlink.Entry{}, err
 	}
 	return entryOf(f), nil
+}
+
+// put takes a small file into the inbox, in one piece.
+func (h *Hub) put(ctx context.Context, t *ticket, name string, body []byte) error {
+	if t.trial == nil {
+		return h.Boxes.Put(ctx, t.how.Partner, name, t.how.via(), body)
+	}
+	if err := t.trial.mayPut(channel.BoxInbox, name); err != nil {
+		return err
+	}
+	return t.trial.took(name, int64(len(body)), h.Now())
 }
 
 func entryOf(f boxes.File) frontlink.Entry {
@@ -160,6 +189,10 @@ func (h *Hub) list(ctx context.Context, t *ticket, w frontlink.From) (frontlink.
 		for _, name := range channel.BoxFolders {
 			l.Entries = append(l.Entries, frontlink.Entry{Name: name, Dir: true, Modified: t.how.Since})
 		}
+		return l, nil
+	}
+	if t.trial != nil {
+		l.Entries = t.trial.list(w.Folder)
 		return l, nil
 	}
 	var after event.ID
@@ -187,7 +220,7 @@ func (h *Hub) list(ctx context.Context, t *ticket, w frontlink.From) (frontlink.
 }
 
 func (t *ticket) read(w frontlink.Piece) (frontlink.Reply, error) {
-	r, err := fileOf[*boxes.Reader](t, w.Handle, false)
+	r, err := fileOf[io.ReaderAt](t, w.Handle, false)
 	if err != nil {
 		return frontlink.Reply{}, err
 	}
@@ -212,6 +245,8 @@ func (t *ticket) shut(ctx context.Context, n uint64) error {
 		return f.Close(ctx)
 	case *boxes.Upload:
 		f.Abort()
+	case *trialUpload:
+		f.close()
 	}
 	return nil
 }
@@ -239,6 +274,9 @@ func (h *Hub) create(ctx context.Context, t *ticket, p channel.BoxPath) (frontli
 }
 
 func (h *Hub) commit(ctx context.Context, t *ticket, w frontlink.Finished) error {
+	if t.trial != nil {
+		return h.tryCommit(ctx, t, w)
+	}
 	u, err := fileOf[*boxes.Upload](t, w.Handle, true)
 	if err != nil {
 		return err

@@ -75,10 +75,16 @@ type Hub struct {
 	HostKeys []gossh.Signer
 	// Signers are the TLS keys the front may have signatures of, by name.
 	Signers func(name string) (crypto.Signer, bool)
+	// Challenge is what answers an authority that asks for a host by TLS-ALPN-01;
+	// nil where no site has a public certificate.
+	Challenge func(host string) (frontlink.Site, error)
 	// Web takes the requests that came through the front.
 	Web http.Handler
 	// Settings is what the front shall do.
 	Settings func() frontlink.Settings
+	// Trial is the box of a trial, by the name that Who gave for a partner's; is says
+	// that it is one, also when it has ended.
+	Trial func(partner string) (x *Trial, is bool)
 	// Entered and Left are told of each session, for the record.
 	Entered func(h How)
 	UID     []int // users that may be at the other end of the socket
@@ -212,6 +218,13 @@ func (h *Hub) Changed(ctx context.Context) {
 	}
 }
 
+// Fronts is how many fronts are there.
+func (h *Hub) Fronts() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.fronts)
+}
+
 // Sessions are who is there now.
 func (h *Hub) Sessions() []How {
 	h.mu.Lock()
@@ -257,6 +270,14 @@ func (h *Hub) answer(ctx context.Context, link *frontlink.Conn, c *frontlink.Cal
 		return h.takeSSH(ctx, link, c)
 	case frontlink.VerbSign:
 		return asked(c, h.sign)
+	case frontlink.VerbChallenge:
+		return asked(c, func(w frontlink.Named) (frontlink.Reply, error) {
+			if h.Challenge == nil {
+				return frontlink.Reply{}, channel.ErrNoFile
+			}
+			site, err := h.Challenge(w.Host)
+			return frontlink.Reply{Words: site}, err
+		})
 	case frontlink.VerbWeb:
 		f, err := h.web.open(ctx)
 		return frontlink.Reply{File: f}, err

@@ -11,7 +11,6 @@ import (
 	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/channel/frontlink"
 	"github.com/labwarden/labwarden/internal/channel/sftp"
-	"github.com/labwarden/labwarden/internal/domain/partners/boxes"
 )
 
 // door lets SSH in by what Who says.
@@ -113,7 +112,7 @@ func (o holder) Tell(text string) {
 
 // ReadOpen implements sftp.Holder.
 func (o holder) ReadOpen(file uint64, p []byte, off int64) (int, error) {
-	r, err := fileOf[*boxes.Reader](o.ticket, file, false)
+	r, err := fileOf[io.ReaderAt](o.ticket, file, false)
 	if err != nil {
 		return 0, err
 	}
@@ -132,11 +131,7 @@ func (o holder) Stat(p channel.BoxPath) (channel.BoxEntry, error) {
 	if o.stay.Err() != nil {
 		return channel.BoxEntry{}, channel.ErrBoxClosed
 	}
-	ctx := context.WithoutCancel(o.ctx)
-	if err := o.hub.receipts(ctx, o.ticket, p); err != nil {
-		return channel.BoxEntry{}, err
-	}
-	e, err := o.hub.stat(ctx, o.ticket, p)
+	e, err := o.hub.place(context.WithoutCancel(o.ctx), o.ticket, p)
 	return channel.BoxEntry(e), err
 }
 
@@ -146,5 +141,5 @@ func (o holder) Put(name string, body []byte) error {
 	if o.stay.Err() != nil {
 		return channel.ErrBoxClosed
 	}
-	return o.hub.Boxes.Put(context.WithoutCancel(o.ctx), o.how.Partner, name, o.how.via(), body)
+	return o.hub.put(context.WithoutCancel(o.ctx), o.ticket, name, body)
 }

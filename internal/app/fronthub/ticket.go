@@ -18,6 +18,8 @@ type ticket struct {
 	link *frontlink.Conn
 	name string
 	how  How
+	// trial is what it sees in the place of a box; nil for a partner's own.
+	trial *trialBox
 
 	once sync.Once
 	// stay ends with leave.
@@ -47,10 +49,19 @@ func (h *Hub) enter(link *frontlink.Conn, how How) (*ticket, error) {
 	if _, there := h.fronts[link]; !there {
 		return nil, channel.ErrBoxClosed
 	}
-	h.tickets[t.name] = t
 	if h.Entered != nil {
 		h.Entered(how)
 	}
+	if h.Trial != nil {
+		x, is := h.Trial(how.Partner)
+		if is && x == nil { // it has just ended
+			return nil, channel.ErrSignIn
+		}
+		if is {
+			t.trial = &trialBox{Trial: x, report: []byte(x.Report()), since: how.Since}
+		}
+	}
+	h.tickets[t.name] = t
 	return t, nil
 }
 
@@ -93,6 +104,8 @@ func (t *ticket) end() {
 				}
 			case *boxes.Upload:
 				f.Abort()
+			case *trialUpload:
+				f.close()
 			}
 		}
 		go func() {

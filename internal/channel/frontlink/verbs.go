@@ -37,6 +37,8 @@ const (
 	VerbWeb
 	// Say has a client told something beside its stream: Said.
 	VerbSay
+	// Challenge: Named -> Site that answers an authority's TLS-ALPN-01 challenge.
+	VerbChallenge
 )
 
 // What the hub asks the front.
@@ -52,7 +54,7 @@ const (
 var verbNames = map[Verb]string{
 	VerbHello: "hello", VerbSignIn: "sign in", VerbLeave: "leave", VerbList: "list", VerbStat: "stat", VerbOpen: "open", VerbRead: "read",
 	VerbShut: "shut", VerbCreate: "create", VerbCommit: "commit", VerbAbort: "abort", VerbPut: "put", VerbRename: "rename", VerbRemove: "remove",
-	VerbSSH: "ssh", VerbSign: "sign", VerbWeb: "web", VerbSay: "say", VerbServe: "serve", VerbEnded: "ended", VerbSettings: "settings",
+	VerbSSH: "ssh", VerbSign: "sign", VerbWeb: "web", VerbSay: "say", VerbChallenge: "challenge", VerbServe: "serve", VerbEnded: "ended", VerbSettings: "settings",
 }
 
 func (v Verb) String() string {
@@ -140,6 +142,11 @@ type SignIn struct {
 type Ticket struct {
 	Ticket  string `json:"ticket"`
 	Partner string `json:"partner"`
+}
+
+// Named is a host that somebody asks for.
+type Named struct {
+	Host string `json:"host"`
 }
 
 // Of names a ticket.

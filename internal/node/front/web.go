@@ -43,7 +43,7 @@ func serveWeb(h *hub, w frontlink.Web, out *slog.Logger) (serving, error) {
 		Handler: ownHost(http.MaxBytesHandler(passOn(pass, out), maxRequest)), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader, ErrorLog: log.New(io.Discard, "", 0), // what clients sent stays out of the log
 		HTTP2:     &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
-		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: pick},
+		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: pick, GetConfigForClient: h.challenged},
 	}
 	f := newFeed()
 	go func() {
@@ -81,6 +81,26 @@ func certificates(h *hub, sites []frontlink.Site) (func(*tls.ClientHelloInfo) (*
 	}, nil
 }
 
+// challenged answers an authority that asks by TLS-ALPN-01 (RFC 8737) whether the
+// host is ours, with what the hub has for it; everybody else is none of its.
+func (h *hub) challenged(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	const asks = "acme-tls/1"
+	if len(hello.SupportedProtos) != 1 || hello.SupportedProtos[0] != asks || hello.ServerName == "" {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(hello.Context(), signTime)
+	defer cancel()
+	var site frontlink.Site
+	if err := h.ask(ctx, frontlink.VerbChallenge, frontlink.Named{Host: hello.ServerName}, &site); err != nil {
+		return nil, err
+	}
+	key, err := newSigner(h, site.Key, site.Chain)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{asks}, Certificates: []tls.Certificate{{Certificate: site.Chain, PrivateKey: key}}}, nil
+}
+
 // ownHost refuses a request for another host than the handshake was for (RFC 9110
 // 15.5.20).
 func ownHost(next http.Handler) http.Handler {
@@ -89,7 +109,7 @@ func ownHost(next http.Handler) http.Handler {
 		if name, _, err := net.SplitHostPort(host); err == nil {
 			host = name
 		}
-		if r.TLS == nil || r.TLS.ServerName != "" && !strings.EqualFold(r.TLS.ServerName, host) {
+		if r.TLS == nil || r.TLS.NegotiatedProtocol == "acme-tls/1" || r.TLS.ServerName != "" && !strings.EqualFold(r.TLS.ServerName, host) {
 			http.Error(w, "This address does not answer for that host.", http.StatusMisdirectedRequest)
 			return
 		}

@@ -27,6 +27,7 @@ func (d *decoder) check(c *Config) {
 	d.checkFHIR(&c.Node, taken)
 	d.checkTunnels(c, taken)
 	d.checkPortal(c, taken)
+	d.checkACME(&c.Node, taken)
 	for _, name := range sorted(c.Sources) {
 		d.checkSource(c, name, taken)
 	}
@@ -111,7 +112,7 @@ func (d *decoder) checkFHIR(n *Node, taken map[Listen]string) {
 	switch {
 	case f.TLS != nil:
 		d.pair("node.fhir.tls", f.TLS.Certificate, f.TLS.Key)
-	case n.TLS == nil && !d.bad("node.tls"):
+	case n.TLS == nil && !f.ACME && !d.bad("node.tls"):
 		d.addKey("node.fhir", Error, "write tls: with certificate and key here, or node.tls", "the FHIR server has no certificate")
 	}
 }

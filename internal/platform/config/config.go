@@ -62,6 +62,7 @@ type Node struct {
 	Front    *Front            `yaml:"front" sample:"off" doc:"The partner front, a process of its own that partners reach: docs/operate/front.md. Without this section there is none."`
 	Enrol    *Enrol            `yaml:"enrol" sample:"off" doc:"Where devices, partners and services fetch and renew certificates of the laboratory's own authority: docs/operate/certificates.md."`
 	FHIR     *FHIR             `yaml:"fhir" sample:"off" doc:"The FHIR R4 server for partners that fetch their results (destination fhir_pull). Without this section there is none."`
+	ACME     *ACME             `yaml:"acme" sample:"off" doc:"The public authority that certificates come from by ACME, for the sites with acme: true: docs/operate/certificates.md. Without this section nobody outside is asked for one."`
 	Tunnels  *Tunnels          `yaml:"tunnels" sample:"off" doc:"Tunnels to partners: docs/use/tunnels.md. Without this section there are none, and no port for them."`
 	Portal   *PortalSite       `yaml:"portal" sample:"off" doc:"The provider portal's own site, apart from the laboratory's pages. Without this section partners with a portal destination get nothing to open."`
 	Bypass   Bypass            `yaml:"bypass" doc:"The way round a hub that does not run: docs/operate/bypass.md."`
@@ -99,6 +100,7 @@ type Web struct {
 	Listen    Listen   `yaml:"listen" default:"127.0.0.1:8443" doc:"IP:PORT of the pages. The default answers this machine only; give an address of the laboratory's network to let others in."`
 	PublicURL URL      `yaml:"public_url" default:"https://localhost:8443" doc:"How people's browsers reach the pages. Passkeys are tied to its host: choose it once."`
 	TLS       *KeyPair `yaml:"tls" doc:"Certificate of the pages. Without it the hub makes one with a small authority of its own, whose root labwarden access root prints for your browsers."`
+	ACME      bool     `yaml:"acme" sample:"off" doc:"Whether the pages show a certificate of the public authority of node.acme, for the host of public_url. In the place of tls; until it is there, the hub's own is shown."`
 	ClientCA  Path     `yaml:"client_ca" rule:"file" sample:"off" ex:"./tls/services-ca.pem" doc:"PEM file with the authorities whose certificates service accounts may sign in with. A browser that holds such a certificate is asked for it."`
 	Pace      int      `yaml:"requests_per_minute" default:"3000" rule:"min=600,max=1000000" doc:"Requests of one account in a minute, over all its sessions or tokens; a fifth of them may come at once, and an export counts as 60. More are answered with 429 and when to come back. Each node counts for itself."`
 }
@@ -115,6 +117,7 @@ type FHIR struct {
 	Listen    Listen   `yaml:"listen" default:"127.0.0.1:8444" doc:"IP:PORT of the FHIR server. The default answers this machine only; with node.front.web there is none unless it is written here."`
 	PublicURL URL      `yaml:"public_url" rule:"required" ex:"https://fhir.millbrook.example" doc:"How partners reach it, without a path; the server stands at /fhir below it. Tokens are only given to who names it."`
 	TLS       *KeyPair `yaml:"tls" sample:"off" doc:"Its certificate; that of node.tls when absent. TLS 1.3 only."`
+	ACME      bool     `yaml:"acme" sample:"off" doc:"Whether it shows a certificate of the public authority of node.acme, for the host of public_url. In the place of tls; until it is there, that of node.tls is shown, or one that nobody believes."`
 }
 
 // Bypass is what the way round a dead hub needs.

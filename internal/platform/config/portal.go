@@ -11,6 +11,7 @@ type PortalSite struct {
 	Listen    Listen   `yaml:"listen" default:"127.0.0.1:8444" doc:"IP:PORT of the portal. The default answers this machine only; with node.front.web there is none unless it is written here."`
 	PublicURL URL      `yaml:"public_url" default:"https://localhost:8444" doc:"How the practices' browsers reach it; it stands on every letter. Passkeys are tied to its host: choose it once, and another host than that of the pages."`
 	TLS       *KeyPair `yaml:"tls" doc:"Certificate of the portal. Without it the hub makes one with its own small authority, which browsers outside do not know."`
+	ACME      bool     `yaml:"acme" sample:"off" doc:"Whether the portal shows a certificate of the public authority of node.acme, for the host of public_url. In the place of tls; until it is there, the hub's own is shown."`
 }
 
 // Portal is what the provider portal says and shows.

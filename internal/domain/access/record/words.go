@@ -204,6 +204,8 @@ var said = map[string]string{
 	"certificates.revoked":             "Revoked a certificate",
 	"certificates.pinned":              "Pinned a certificate",
 	"certificates.unpinned":            "Took a pinned certificate out",
+	"posture.trial_made":               "Made a trial box for a client",
+	"public_certificate.obtained":      "A public authority gave a certificate for one of our names",
 	"pages.root_made":                  "The certificate authority of the pages was made",
 	"support.bundle_made":              "Made a support bundle",
 	"support.bundle_refused":           "A support bundle was refused",

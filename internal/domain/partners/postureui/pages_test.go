@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -52,12 +53,90 @@ func lab(t *testing.T, role authz.Role, partners ...string) *httptest.Server {
 		},
 		SignIn: "/sign-in", StepUp: "/step-up", Live: web.NewLive(), Now: func() time.Time { return at }, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
-	s.Add(postureui.Routes(postureui.Deps{Lines: lines})...)
+	s.Add(postureui.Routes(postureui.Deps{Lines: lines, Trials: new(trials), Partners: func() map[string]string {
+		return map[string]string{"riverside": "Riverside Family Practice", "northgate": "Northgate Clinic"}
+	}})...)
 	srv := httptest.NewUnstartedServer(s.Handler())
 	srv.EnableHTTP2 = true
 	srv.StartTLS()
 	t.Cleanup(func() { s.Close(); srv.Close() })
 	return srv
+}
+
+// trials are two, of which one was used.
+type trials struct{ made []posture.NewTrial }
+
+func (s *trials) Make(_ context.Context, q posture.NewTrial, who string) (posture.MadeTrial, error) {
+	if q.Minutes > 1440 {
+		return posture.MadeTrial{}, wrong("a trial lasts from 1 to 1440 minutes")
+	}
+	s.made = append(s.made, q)
+	return posture.MadeTrial{
+		Trial: posture.Trial{Name: "try.k7m2p4q6rs", Partner: q.Partner, Made: at, By: who, Ends: at.Add(time.Hour)}, Code: "jbswy3dpehpk3pxpjbswy3dpeh",
+		Ways: []posture.TrialWay{{What: "SFTP", Line: "sftp -P 22 try.k7m2p4q6rs@lab.example"}, {What: "the portal", Line: "https://results.lab.example/try/try.k7m2p4q6rs"}},
+	}, nil
+}
+
+func (s *trials) List(context.Context) ([]posture.Trial, error) {
+	return []posture.Trial{
+		{Name: "try.aaaaaaaaaa", Partner: "northgate", Made: at, Ends: at.Add(time.Hour), Tried: []posture.Tried{{At: at, Protocol: "SFTP", Secured: "SSH curve25519-sha256 aes128-gcm@openssh.com", Client: "OpenSSH_9.2p1", Proof: "password"}}, Did: []string{"A file of 12 bytes was put into /inbox and came whole; it is not kept."}},
+		{Name: "try.bbbbbbbbbb", Made: at, Ends: at.Add(time.Hour)},
+	}, nil
+}
+
+func (s *trials) Report(t *posture.Trial) string { return t.Report("Millbrook Laboratory", false) }
+
+type wrong string
+
+func (w wrong) Error() string { return string(w) }
+func (w wrong) Wrong() string { return string(w) }
+
+func post(t *testing.T, srv *httptest.Server, path string, form url.Values) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.URL+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Sec-Fetch-Site", "same-origin")
+	res, err := srv.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(b)
+}
+
+// A trial is made by who may test partners, told once, and its report is on the page.
+func TestTrialPage(t *testing.T) {
+	srv := lab(t, authz.Administrator)
+	if page := get(t, srv, "/posture"); !strings.Contains(page, "/posture/trials") {
+		t.Error("the posture does not lead to the trial")
+	}
+	if page := get(t, lab(t, authz.Auditor), "/posture"); strings.Contains(page, "/posture/trials") {
+		t.Error("who may not make a trial is led there")
+	}
+	page := get(t, srv, "/posture/trials")
+	for _, want := range []string{"Riverside Family Practice", "Nobody in particular", "OpenSSH_9.2p1", "No connection came yet", "OpenSSH from 9.9"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if code, page := post(t, srv, "/posture/trials", url.Values{"partner": {"riverside"}, "minutes": {"60"}}); code != http.StatusOK || !strings.Contains(page, "jbswy3dpehpk3pxpjbswy3dpeh") || !strings.Contains(page, "sftp -P 22") {
+		t.Error(code, page)
+	}
+	for _, minutes := range []string{"", "x", "0", "9999"} {
+		if code, page := post(t, srv, "/posture/trials", url.Values{"minutes": {minutes}}); code != http.StatusUnprocessableEntity || !strings.Contains(page, "minutes") {
+			t.Error(minutes, code)
+		}
+	}
+	if api := get(t, srv, "/api/v1/posture/trials"); strings.Count(api, `"report"`) != 2 {
+		t.Error(api)
+	}
 }
 
 func get(t *testing.T, srv *httptest.Server, path string) string {
@@ -102,8 +181,8 @@ func TestPosturePage(t *testing.T) {
 
 // The page with a browser: both themes, wide and narrow, axe-core, no script.
 func TestPostureInABrowser(t *testing.T) {
-	plan := pages.Plan{Base: lab(t, authz.SecurityOfficer).URL, Pages: []pages.Page{{Name: "posture", Path: "/posture", Narrow: true, Print: true}}}
-	if r := pages.Look(t, plan); len(r.Measured) != 1 {
+	plan := pages.Plan{Base: lab(t, authz.Administrator).URL, Pages: []pages.Page{{Name: "posture", Path: "/posture", Narrow: true, Print: true}, {Name: "try", Path: "/posture/trials", Narrow: true}}}
+	if r := pages.Look(t, plan); len(r.Measured) != 2 {
 		t.Error("the page was not looked at")
 	}
 }

@@ -19,6 +19,10 @@ type Deps struct {
 	Lines func(ctx context.Context) ([]posture.Line, error)
 	// FIPS says whether this build's cryptography is the validated module.
 	FIPS bool
+	// Trials are where clients try themselves; nil for none. Partners are the
+	// partners' names by their keys.
+	Trials   Trials
+	Partners func() map[string]string
 }
 
 // Answer is the posture for programs.
@@ -29,7 +33,7 @@ type Answer struct {
 
 // Routes are the page and the operation.
 func Routes(d Deps) []web.Route {
-	return []web.Route{
+	return append(d.trialRoutes(), []web.Route{
 		{Pattern: "GET /posture", Needs: authz.PartnersSee, Handle: d.page},
 		web.Op[struct{}, Answer]{
 			Pattern: "GET /api/v1/posture", Needs: authz.PartnersSee, Tag: "Posture", Summary: "How well each way is protected, as last negotiated",
@@ -38,7 +42,7 @@ func Routes(d Deps) []web.Route {
 				return Answer{d.FIPS, all}, err
 			},
 		}.Route(),
-	}
+	}...)
 }
 
 // seen are the lines that the caller may see: whoever sees some partners only has
@@ -105,9 +109,13 @@ func (d Deps) page(w http.ResponseWriter, r *http.Request) error {
 		notes = append(notes, kit.Check{State: state(l), Word: "Meets the guidance: " + l.Guidance, Title: l.Name + ": " + l.Way, Text: strings.Join(text, " ")})
 	}
 	first, rest := lead(all)
+	tools := []templ.Component{kit.PrintButton("Print")}
+	if d.Trials != nil && !web.Scope(r, authz.PartnersTest).Empty() {
+		tools = append([]templ.Component{kit.Buttons(kit.Action{Text: "Try a client", Href: tryPage})}, tools...)
+	}
 	body := []templ.Component{kit.Sheet(kit.SheetOpts{Title: "Each way", Sub: "as last negotiated", Body: kit.DataTable(t)})}
 	body = append(body, kit.Sheet(kit.SheetOpts{Title: "Why, and until when", Body: kit.Checks(notes)}))
-	return web.Render(w, r, kit.Page{Title: "Posture", Lead: first, Rest: rest, Nav: "/posture", Tools: kit.PrintButton("Print"), Body: templ.Join(body...)})
+	return web.Render(w, r, kit.Page{Title: "Posture", Lead: first, Rest: rest, Nav: "/posture", Tools: templ.Join(tools...), Body: templ.Join(body...)})
 }
 
 // file is the table for a spreadsheet.
