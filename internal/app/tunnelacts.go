@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -54,11 +55,12 @@ func (t *tunnelRoom) settings() (*config.Tunnels, *tunnel.Hub, error) {
 func (t *tunnelRoom) checked(l control.TunnelList, standard bool) ([]string, []tunnels.Offer, error) {
 	reach, offers := []string{}, []tunnels.Offer{}
 	for _, a := range l.Allow {
-		x, err := tunnel.Address(a)
+		x, err := tunnel.Line(a)
 		if err != nil {
-			return nil, nil, tunnelRefusal(control.Invalid, "%s: write HOST:PORT of one machine at the far side", err)
+			return nil, nil, tunnelRefusal(control.Invalid, "%s: write HOST:PORT of one machine at the far side, or HOST:FIRST-LAST", err)
 		}
-		if ap, err := netip.ParseAddrPort(x); standard && (err != nil || !ap.Addr().Is4()) {
+		host, _, _ := net.SplitHostPort(x)
+		if ip, err := netip.ParseAddr(host); standard && (err != nil || !ip.Is4()) {
 			return nil, nil, tunnelRefusal(control.Invalid, "%s: a device that speaks WireGuard itself is reached by its IPv4 address", x)
 		}
 		if !slices.Contains(reach, x) {
