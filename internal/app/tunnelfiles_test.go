@@ -127,7 +127,7 @@ func TestFileServersThroughATunnel(t *testing.T) {
 	}
 	s.serve(h, c)
 	room := h.rooms.tunnels
-	in, err := room.Add(t.Context(), control.NewTunnel{Name: "far", Kind: "tls", TunnelList: control.TunnelList{Allow: []string{sftpAt, ftpsAt}}}, "tester")
+	in, err := room.Add(t.Context(), control.NewTunnel{Name: "far", Kind: "tls", Allowed: control.TunnelList{Allow: []string{sftpAt, ftpsAt}}}, "tester")
 	if err != nil {
 		t.Fatal(err)
 	}

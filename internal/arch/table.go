@@ -41,7 +41,6 @@ var table = []rule{
 	}},
 	{layer: "internal/cli", ours: []string{"all"}, modules: []string{
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term", "github.com/mattn/go-isatty",
-		"github.com/boombuler/barcode", // the QR code of a device's WireGuard configuration
 	}},
 	{layer: "internal/arch"},
 

@@ -204,7 +204,7 @@ prints its configuration.`,
 			return err
 		}
 		defer client.Close()
-		in, err := client.AddTunnel(c.Context(), control.NewTunnel{Name: args[0], Kind: *kind, Standard: *standard, TunnelList: l, Reason: *reason})
+		in, err := client.AddTunnel(c.Context(), control.NewTunnel{Name: args[0], Kind: *kind, Standard: *standard, Allowed: l, Reason: *reason})
 		if err != nil {
 			return err
 		}
