@@ -130,7 +130,7 @@ func (t *tunnelRoom) tell(x tunnels.Tunnel) control.Tunnel {
 	out.State, out.Words, out.Since, out.Handshake = string(s.State), s.Words, s.Since, s.Handshake
 	out.Missing, out.In, out.Out, out.InRate, out.OutRate, out.Connections, out.From = s.Missing, s.In, s.Out, s.InRate, s.OutRate, s.Streams, s.From
 	if x.Standard && x.Epoch == 0 {
-		out.State, out.Words = "waiting", "It has no keys yet: labwarden tunnel export "+x.Name+" makes the device's configuration."
+		out.State, out.Words = "waiting", "It has no keys yet: the device's configuration is still to be made."
 	}
 	return out
 }
