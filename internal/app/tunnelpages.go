@@ -1,8 +1,6 @@
 package app
 
 import (
-	"time"
-
 	"github.com/labwarden/labwarden/internal/app/control"
 	"github.com/labwarden/labwarden/internal/domain/tunnels/tunnelsui"
 	"github.com/labwarden/labwarden/internal/platform/authz"
@@ -14,7 +12,7 @@ import (
 func (h *Hub) tunnelModule(c *config.Config) Module {
 	t := h.rooms.tunnels
 	d := tunnelsui.Deps{
-		Reader: t, Keeper: t, Secrets: t, FIPS: fipsMode(), Zone: time.Local,
+		Reader: t, Keeper: t, Secrets: t, FIPS: fipsMode(),
 		Closed: func() string {
 			switch {
 			case t.running() != nil:

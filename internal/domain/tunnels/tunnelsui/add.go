@@ -20,7 +20,8 @@ func (d Deps) kinds() []kit.Option {
 		return []kit.Option{tls}
 	}
 	return []kit.Option{
-		{Value: "wireguard", Text: "WireGuard", Hint: "Labwarden's own program at the far side. Keys renew themselves daily, post-quantum."}, tls,
+		{Value: "wireguard", Text: "WireGuard", Hint: "Labwarden's own program at the far side. Keys renew themselves daily, post-quantum."},
+		tls,
 		{Value: device, Text: "A device that speaks WireGuard itself", Hint: "It gets a file or a QR code from here. Its keys change when you make another."},
 	}
 }
@@ -134,9 +135,9 @@ func sentence(v string) string {
 
 // token shows a token, once.
 func (d Deps) token(w http.ResponseWriter, r *http.Request, in tunnels.Invitation) error {
-	now := d.clock(r)
+	now := clock(r)
 	return web.Render(w, r, kit.Page{
-		Title: "The token", Lead: "Copy the token now: it is not shown again.", Rest: "It works once, until " + kit.Clock(in.Until.In(now.Location()), now) + ".", Nav: home, Crumbs: ofOne(in.Tunnel.Name, "The token"),
+		Title: "The token", Lead: "Copy the token now: it is not shown again.", Rest: "It works once, until " + kit.Clock(in.Until, now) + ".", Nav: home, Crumbs: ofOne(in.Tunnel.Name, "The token"),
 		Body: kit.Sheet(kit.SheetOpts{Title: "To join tunnel " + in.Tunnel.Name, Pad: true, Body: templ.Join(
 			kit.Pre("What to run at the far side", []kit.Part{{Text: "labwarden tunnel join " + in.Token}}),
 			kit.Prose("Run it on a machine at the partner, with the same program and without root. It shows there what this laboratory asks for, and forwards it only after a yes; labwarden tunnel run then keeps the tunnel up. Whoever has the token can join: hand it over by a way that others do not read."),

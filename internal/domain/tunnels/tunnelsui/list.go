@@ -11,7 +11,7 @@ import (
 )
 
 func (d Deps) list(w http.ResponseWriter, r *http.Request) error {
-	now := d.clock(r)
+	now := clock(r)
 	all, err := d.Reader.List(r.Context())
 	if err != nil {
 		return err
@@ -30,8 +30,9 @@ func (d Deps) list(w http.ResponseWriter, r *http.Request) error {
 	for i := range all {
 		x := &all[i]
 		s, word := state(x, now)
-		t.Rows = append(t.Rows, kit.Row{Key: x.Name, At: s == kit.Stopped || s == kit.Warn, Cells: []kit.Cell{
-			{Text: x.Name, Sub: kindWords(x), Href: at(x.Name)}, {State: &s, Text: word, Sub: x.Words},
+		t.Rows = append(t.Rows, kit.Row{Key: x.Name, At: s == kit.Stopped, Cells: []kit.Cell{
+			{Text: x.Name, Sub: kindWords(x), Href: at(x.Name)},
+			{State: &s, Text: word, Sub: why(x.Words, now)},
 			kit.C(moves(x)), kit.C(moment(x.Handshake, now, "never")), kit.C(users(x)),
 		}})
 	}
@@ -41,14 +42,14 @@ func (d Deps) list(w http.ResponseWriter, r *http.Request) error {
 	}
 	main = append(main, kit.Sheet(kit.SheetOpts{Title: "Our tunnels", Sub: "throughput over the last minute", Body: kit.DataTable(t)}))
 	if len(vpns) > 0 {
-		main = append(main, vpnSheet(r, d, vpns))
+		main = append(main, vpnSheet(r, vpns))
 	}
 	p.Body = templ.Join(main...)
 	return web.Render(w, r, p)
 }
 
-func vpnSheet(r *http.Request, d Deps, vpns []tunnels.VPN) templ.Component {
-	now := d.clock(r)
+func vpnSheet(r *http.Request, vpns []tunnels.VPN) templ.Component {
+	now := clock(r)
 	t := kit.Table{
 		Caption: "VPNs that partners keep", Total: len(vpns), View: kit.ReadView(r.URL, 500),
 		Columns: []kit.Column{{Name: "VPN"}, {Name: "How it is"}, {Name: "Cipher, as told"}, {Name: "Ends"}, {Name: "Owner", Wide: true}},
@@ -57,7 +58,7 @@ func vpnSheet(r *http.Request, d Deps, vpns []tunnels.VPN) templ.Component {
 		v := &vpns[i]
 		s, word := vpnState(v)
 		t.Rows = append(t.Rows, kit.Row{Key: "vpn " + v.Name, At: s == kit.Stopped, Cells: []kit.Cell{
-			{Text: v.Name, Sub: v.Peer}, {State: &s, Text: word, Sub: v.Words}, kit.C(v.Cipher), ends(v, now), kit.C(v.Owner),
+			{Text: v.Name, Sub: v.Peer}, {State: &s, Text: word, Sub: why(v.Words, now)}, kit.C(v.Cipher), ends(v, now), kit.C(v.Owner),
 		}})
 	}
 	return kit.Sheet(kit.SheetOpts{Title: "VPNs that partners keep", Sub: "watched from here: an address behind each is tried", ID: "vpns", Body: kit.DataTable(t)})

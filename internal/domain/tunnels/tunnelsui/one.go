@@ -18,12 +18,12 @@ func (d Deps) one(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	now := d.clock(r)
+	now := clock(r)
 	s, word := state(&t, now)
 	return web.Render(w, r, kit.Page{
 		Title: "Tunnel " + t.Name, Lead: title(&t, s), Rest: used(&t), Nav: home, Crumbs: crumbs(kit.Crumb{Name: t.Name}), Live: []string{"tunnels", "alarms"},
 		Body: templ.Join(
-			kit.Verdict(s, word+since(&t, now)+".", t.Words, d.next(r, &t, now)),
+			kit.Verdict(s, word+since(&t, now)+".", why(t.Words, now), d.next(r, &t, now)),
 			kit.Columns(templ.Join(passes(r, &t), line(&t, now)), d.keys(r, &t, now)),
 		),
 	})
@@ -60,7 +60,7 @@ func since(t *tunnels.Seen, now time.Time) string {
 	if t.Since.IsZero() {
 		return ""
 	}
-	return " since " + kit.Clock(t.Since.In(now.Location()), now)
+	return " since " + kit.Clock(t.Since, now)
 }
 
 // next is the one thing to do about a tunnel.
@@ -135,16 +135,16 @@ func orNot(v, otherwise string) string {
 
 // keys is what proves the two ends to each other, with what can be done.
 func (d Deps) keys(r *http.Request, t *tunnels.Seen, now time.Time) templ.Component {
-	facts := []kit.KV{{Key: "Added", Value: kit.Stamp(t.MadeAt.In(now.Location())) + ", by " + t.MadeBy}}
+	facts := []kit.KV{{Key: "Added", Value: kit.Stamp(t.MadeAt) + ", by " + t.MadeBy}}
 	add := func(key, value string) { facts = append(facts, kit.KV{Key: key, Value: value}) }
 	if !t.JoinedAt.IsZero() {
-		add("Joined", kit.Stamp(t.JoinedAt.In(now.Location())))
+		add("Joined", kit.Stamp(t.JoinedAt))
 	}
 	if !t.InvitedUntil.IsZero() {
-		add("Token", "good until "+kit.Clock(t.InvitedUntil.In(now.Location()), now))
+		add("Token", "good until "+kit.Clock(t.InvitedUntil, now))
 	}
 	if t.KeyNumber > 0 {
-		add("Keys", "number "+strconv.FormatInt(t.KeyNumber, 10)+", made "+kit.Clock(t.KeysAt.In(now.Location()), now))
+		add("Keys", "number "+strconv.FormatInt(t.KeyNumber, 10)+", made "+kit.Clock(t.KeysAt, now))
 		quantum := "no: the key in its file is random"
 		if t.PostQuantum {
 			quantum = "yes: ML-KEM"
@@ -155,17 +155,20 @@ func (d Deps) keys(r *http.Request, t *tunnels.Seen, now time.Time) templ.Compon
 		facts = append(facts, kit.KV{Key: "Its certificate", Value: grouped(c), Mono: true})
 	}
 	body := []templ.Component{kit.KeyValues(facts)}
-	if mayChange(r) && d.Closed() == "" {
-		body = append(body, kit.Buttons(acts(t)...))
+	if mayChange(r) {
+		body = append(body, kit.Buttons(d.acts(t)...))
 	}
 	return kit.Sheet(kit.SheetOpts{Title: "Keys and far end", Pad: true, Body: templ.Join(body...)})
 }
 
-func acts(t *tunnels.Seen) []kit.Action {
+// acts are what can be done; removing also where tunnels are not served.
+func (d Deps) acts(t *tunnels.Seen) []kit.Action {
 	var out []kit.Action
-	if t.Standard {
+	switch {
+	case d.Closed() != "":
+	case t.Standard:
 		out = append(out, kit.Action{Text: "Make a configuration", Href: at(t.Name) + "/export", Icon: "download"})
-	} else {
+	default:
 		if !t.JoinedAt.IsZero() && t.State != "waiting" {
 			out = append(out, kit.Action{Text: "Renew the keys now", Href: at(t.Name) + "/rotate", Post: true, Icon: "again"})
 		}

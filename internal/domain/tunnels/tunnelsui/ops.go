@@ -48,8 +48,8 @@ type exportIn struct {
 	Public string `json:"public" doc:"the device's own public key; empty: one is made for it"`
 }
 
-// why is a reason that must be there.
-func why(text string) (string, error) {
+// given is a reason that must be there.
+func given(text string) (string, error) {
 	if text = strings.TrimSpace(text); text == "" {
 		return "", web.Invalid("reason: " + sayWhy)
 	}
@@ -74,7 +74,7 @@ func (d Deps) ops() []web.Route {
 			return d.Keeper.Add(r.Context(), tunnels.Ask{Name: in.Name, Kind: in.Kind, Standard: in.Standard, Allowed: tunnels.Allowed{Allow: in.Allow, Offers: in.Offers}, Reason: strings.TrimSpace(in.Reason)}, who(r))
 		}}.Route(),
 		web.Op[allowIn, tunnels.Seen]{Pattern: "POST " + of + "/allow", Needs: change, Tag: tag, Summary: "Replace what may pass", Do: func(r *http.Request, in allowIn) (tunnels.Seen, error) {
-			reason, err := why(in.Reason)
+			reason, err := given(in.Reason)
 			if err != nil {
 				return tunnels.Seen{}, err
 			}
@@ -84,7 +84,7 @@ func (d Deps) ops() []web.Route {
 		web.Op[reasonIn, tunnels.Invitation]{
 			Pattern: "POST " + of + "/invite", Needs: change, Tag: tag, Summary: "Make another token; the far end that joined before is cut", Detail: "The token in the answer is never given out again.",
 			Do: func(r *http.Request, in reasonIn) (tunnels.Invitation, error) {
-				reason, err := why(in.Reason)
+				reason, err := given(in.Reason)
 				if err != nil {
 					return tunnels.Invitation{}, err
 				}
@@ -104,7 +104,7 @@ func (d Deps) ops() []web.Route {
 			},
 		}.Route(),
 		web.Op[reasonIn, Done]{Pattern: "POST " + of + "/remove", Needs: change, Tag: tag, Summary: "Cut a tunnel and forget its keys", Do: func(r *http.Request, in reasonIn) (Done, error) {
-			reason, err := why(in.Reason)
+			reason, err := given(in.Reason)
 			if err != nil {
 				return Done{}, err
 			}

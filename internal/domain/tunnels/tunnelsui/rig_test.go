@@ -166,7 +166,7 @@ func newLab(t *testing.T, m *room) *lab {
 	t.Helper()
 	l := &lab{t: t, room: m, who: authz.Administrator}
 	l.deps = tunnelsui.Deps{
-		Reader: m, Keeper: m, Secrets: m, Closed: func() string { return l.closed }, Sources: func() []string { return []string{"lis"} }, Zone: time.UTC,
+		Reader: m, Keeper: m, Secrets: m, Closed: func() string { return l.closed }, Sources: func() []string { return []string{"lis"} },
 		Wrong: func(err error) (string, bool) { return err.Error(), errors.Is(err, errWrong) },
 	}
 	s := &web.Server{

@@ -47,8 +47,6 @@ type Deps struct {
 	FIPS bool
 	// Wrong says what of an error a person can mend in a form.
 	Wrong func(err error) (text string, ok bool)
-	// Zone is the laboratory's time zone; nil is the zone of the server's clock.
-	Zone *time.Location
 }
 
 const home = "/tunnels"
@@ -73,12 +71,7 @@ func Routes(d Deps) []web.Route {
 	}...)
 }
 
-func (d Deps) clock(r *http.Request) time.Time {
-	if d.Zone != nil {
-		return web.Now(r).In(d.Zone)
-	}
-	return web.Now(r).Local()
-}
+func clock(r *http.Request) time.Time { return web.Now(r).Local() }
 
 func who(r *http.Request) string { return web.Who(r).Account }
 

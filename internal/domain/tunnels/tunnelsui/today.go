@@ -39,7 +39,7 @@ func (d Deps) Today() today.Source {
 			}
 			out = append(out, today.Item{
 				State: kit.Unknown, Rank: today.RankUnknown, Since: v.At, Needs: authz.TunnelsSee, Title: "Nothing is known of VPN " + v.Name,
-				Text: v.Words + " Whether results get through it, their deliveries say.", Action: kit.Action{Text: "See VPNs", Href: home + "#vpns"},
+				Text: kit.Here(v.Words, now) + " Whether results get through it, their deliveries say.", Action: kit.Action{Text: "See VPNs", Href: home + "#vpns"},
 			})
 		}
 		return out, nil

@@ -117,7 +117,17 @@ func moment(t, now time.Time, never string) string {
 	if t.IsZero() {
 		return never
 	}
-	return kit.Second(t.In(now.Location()), now)
+	return kit.Second(t, now)
+}
+
+// why is the state's sentence behind its word, which stands in front of it.
+func why(words string, now time.Time) string {
+	for _, word := range []string{"Up: ", "Down: ", "Half up: "} {
+		if rest, ok := strings.CutPrefix(words, word); ok {
+			words = strings.ToUpper(rest[:1]) + rest[1:]
+		}
+	}
+	return kit.Here(words, now)
 }
 
 // users says whose way it is.
