@@ -83,11 +83,14 @@ func destinationKind(d config.Destination) string {
 		return "fhir_pull"
 	case d.HTTP != nil:
 		return "http"
-	}
-	if d.Portal != nil {
+	case d.SFTP != nil:
+		return "sftp"
+	case d.FTPS != nil:
+		return "ftps"
+	case d.Portal != nil:
 		return "portal"
 	}
-	return "folder"
+	return "folder" // a box is one of ours
 }
 
 func (p setupPort) peopleFacts(ctx context.Context, f *setup.Facts) error {

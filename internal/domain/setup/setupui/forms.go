@@ -31,6 +31,12 @@ var kinds = []struct{ key, name, text, icon string }{
 	{"mllp", "HL7 over TLS", "To a listener of theirs (MLLP). The usual way to a practice's or hospital's system.", "partners"},
 	{"fhir", "FHIR", "As R4 transaction bundles over HTTPS.", "api"},
 	{"http", "HTTPS post", "Each message as the body of a request.", "upload"},
+	{setup.WaySFTP, "Their SFTP server", "We put a file for each message on a server of theirs.", "upload"},
+	{setup.WayFTPS, "Their FTPS server", "Likewise, by FTP with TLS.", "upload"},
+	{setup.WaySFTPBox, "SFTP box here", "They fetch from a box of their own on this laboratory's server, with an SSH key or a password and a code.", "inbox"},
+	{setup.WayFTPSBox, "FTPS box here", "Likewise, by FTP with TLS, with a password and a code.", "inbox"},
+	{setup.WayFHIRPull, "FHIR, fetched by them", "Their program reads its results from our FHIR R4 server.", "api"},
+	{setup.WayPortal, "Portal", "They look with a browser; for a practice that has nothing else.", "people"},
 	{"folder", "Folder", "One file per message, for somebody who fetches it.", "download"},
 }
 
@@ -82,14 +88,21 @@ func (d Deps) drawPartner(w http.ResponseWriter, r *http.Request, p setup.NewPar
 	if err != nil {
 		return err
 	}
+	if len(way) > 0 {
+		way = append([]kit.Field{{Kind: kit.GroupField, Label: "How results get there"}}, way...)
+	}
 	fields := slices.Concat(
-		[]kit.Field{{Kind: kit.GroupField, Label: "Who it is"}}, whoFields(p),
-		[]kit.Field{{Kind: kit.GroupField, Label: "How results get there"}}, way,
+		[]kit.Field{{Kind: kit.GroupField, Label: "Who it is"}}, whoFields(p), way,
 		[]kit.Field{{Kind: kit.GroupField, Label: "Which results"}}, routeFields(p, f),
 	)
 	page.Body = kit.Columns(kit.Sheet(kit.SheetOpts{Title: "The partner", Sub: "nothing is applied yet", Pad: true, Body: kit.Form(kit.FormOpts{
 		Action: "/setup/partner/" + p.Kind, Submit: "Show what becomes different", Cancel: "/settings", Fields: kit.WithErrors(fields, wrong), Wrong: wrong[""],
-	})}), nextSheet("A test message to the partner says whether the line works."))
+	})}), nextSheet(lastStep(p.Kind)))
+	if d.Missing != nil {
+		if text := d.Missing(p.Kind); text != "" {
+			page.Body = templ.Join(kit.Verdict(kit.Warn, "The partner can be added; its door is not open yet.", text, nil), page.Body)
+		}
+	}
 	return web.Render(w, r, page)
 }
 
@@ -170,6 +183,9 @@ func (d Deps) wayFields(r *http.Request, p setup.NewPartner) ([]kit.Field, error
 		finger.Optional, finger.Hint = true, "Only where the system's own authorities do not vouch for it."
 		return []kit.Field{url, secret, finger, authority}, nil
 	}
+	if way, ok := fileWay(p, secret, finger, authority); ok {
+		return way, nil
+	}
 	return []kit.Field{{Name: "path", Label: "Folder", Value: p.Path, Mono: true, Required: true, Hint: "It must be there, and the hub must be allowed to write in it."}}, nil
 }
 
@@ -196,6 +212,7 @@ func readPartner(r *http.Request) setup.NewPartner {
 		Name: v("name"), Key: v("key"), Providers: v("providers"), Accounts: v("accounts"), ContactName: v("contact-name"), Contact: v("contact"),
 		Kind: r.PathValue("kind"), Address: v("address"), URL: v("url"), CA: v("ca"), Fingerprint: v("fingerprint"), ServerName: v("server-name"),
 		Token: v("token"), TokenURL: v("token-url"), ClientID: v("client-id"), Path: v("path"), Source: v("source"), When: v("when"), OldPath: v("old-path"),
+		User: v("user"), HostKeys: v("host-keys"), Dir: v("dir"), Password: v("password") != "", SSHKeys: v("ssh-keys"), From: v("from"), JWKS: v("jwks"),
 	}
 }
 
