@@ -49,7 +49,7 @@ type Heard struct {
 // answers says whether something of the partner's takes what is sent; a folder, a
 // box and the portal are ours.
 func (h Heard) answers() bool {
-	return h.Kind != "folder" && h.Kind != "portal" && h.Kind != "fhir_pull"
+	return h.Kind != "folder" && h.Kind != "box" && h.Kind != "portal"
 }
 
 // Stand is how a step of the set-up stands.

@@ -27,23 +27,24 @@ func (d Deps) formRoutes() []web.Route {
 	}
 }
 
-var kinds = []struct{ key, name, text, icon string }{
-	{"mllp", "HL7 over TLS", "To a listener of theirs (MLLP). The usual way to a practice's or hospital's system.", "partners"},
-	{"fhir", "FHIR", "As R4 transaction bundles over HTTPS.", "api"},
-	{"http", "HTTPS post", "Each message as the body of a request.", "upload"},
-	{setup.WaySFTP, "Their SFTP server", "We put a file for each message on a server of theirs.", "upload"},
-	{setup.WayFTPS, "Their FTPS server", "Likewise, by FTP with TLS.", "upload"},
-	{setup.WaySFTPBox, "SFTP box here", "They fetch from a box of their own on this laboratory's server, with an SSH key or a password and a code.", "inbox"},
-	{setup.WayFTPSBox, "FTPS box here", "Likewise, by FTP with TLS, with a password and a code.", "inbox"},
-	{setup.WayFHIRPull, "FHIR, fetched by them", "Their program reads its results from our FHIR R4 server.", "api"},
-	{setup.WayPortal, "Portal", "They look with a browser; for a practice that has nothing else.", "people"},
-	{"folder", "Folder", "One file per message, for somebody who fetches it.", "download"},
+// kinds are the ways there are; by says which was chosen, in a form's title.
+var kinds = []struct{ key, name, by, text, icon string }{
+	{"mllp", "HL7 over TLS", "By HL7 over TLS.", "To a listener of theirs (MLLP). The usual way to a practice's or hospital's system.", "partners"},
+	{"fhir", "FHIR", "By FHIR.", "As R4 transaction bundles over HTTPS.", "api"},
+	{"http", "HTTPS post", "By HTTPS post.", "Each message as the body of a request.", "upload"},
+	{setup.WaySFTP, "Their SFTP server", "By files on their SFTP server.", "We put a file for each message on a server of theirs.", "upload"},
+	{setup.WayFTPS, "Their FTPS server", "By files on their FTPS server.", "Likewise, by FTP with TLS.", "upload"},
+	{setup.WaySFTPBox, "SFTP box here", "By a box here, which they reach by SFTP.", "They fetch from a box of their own on this laboratory's server, with an SSH key or a password and a code.", "inbox"},
+	{setup.WayFTPSBox, "FTPS box here", "By a box here, which they reach by FTPS.", "Likewise, by FTP with TLS, with a password and a code.", "inbox"},
+	{setup.WayFHIRPull, "FHIR, fetched by them", "By FHIR, which their program fetches.", "Their program reads its results from our FHIR R4 server.", "api"},
+	{setup.WayPortal, "Portal", "Through the portal.", "They look with a browser; for a practice that has nothing else.", "people"},
+	{"folder", "Folder", "By files in a folder.", "One file per message, for somebody who fetches it.", "download"},
 }
 
 func kindName(key string) string {
 	for _, k := range kinds {
 		if k.key == key {
-			return k.name
+			return k.by
 		}
 	}
 	return ""
@@ -74,7 +75,7 @@ func (d Deps) drawPartner(w http.ResponseWriter, r *http.Request, p setup.NewPar
 		return err
 	}
 	page := kit.Page{
-		Title: "Add a partner", Lead: "Who receives results?", Nav: nav, Rest: "By " + kindName(p.Kind) + ".",
+		Title: "Add a partner", Lead: "Who receives results?", Nav: nav, Rest: kindName(p.Kind),
 		Crumbs: []kit.Crumb{{Name: "Settings", Href: "/settings"}, {Name: "Add a partner", Href: "/setup/partner"}},
 	}
 	if len(wrong) > 0 {

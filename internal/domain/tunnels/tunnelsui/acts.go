@@ -7,6 +7,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/labwarden/labwarden/internal/domain/tunnels"
+	"github.com/labwarden/labwarden/internal/platform/qr"
 	"github.com/labwarden/labwarden/internal/platform/web"
 	"github.com/labwarden/labwarden/internal/platform/web/kit"
 )
@@ -163,7 +164,7 @@ func (d Deps) export(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	said(r)
-	code, err := kit.NewQR(f.Bare())
+	code, err := qr.Of(f.Bare())
 	if err != nil {
 		return err
 	}
@@ -175,7 +176,7 @@ func (d Deps) export(w http.ResponseWriter, r *http.Request) error {
 				kit.Prose("Save it on the device, as wg-quick, wg setconf or its own page of WireGuard takes it. Keep no other copy: whoever needs it again gets a new one from here."),
 				kit.Buttons(kit.Action{Text: "Done", Href: at(f.Name)}),
 			)}),
-			kit.Sheet(kit.SheetOpts{Title: "To scan", Pad: true, Body: kit.Code(code, "QR code of the configuration", "The same, for a device with a camera.", 280)}),
+			kit.Sheet(kit.SheetOpts{Title: "To scan", Pad: true, Body: kit.Scan(code, "QR code of the configuration", "The same, for a device with a camera.", 280)}),
 		),
 	})
 }
