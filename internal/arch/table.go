@@ -96,6 +96,7 @@ var table = []rule{
 		"codeberg.org/go-pdf/fpdf", // results and letters of the portal as PDF
 	}},
 	{layer: "internal/domain/setup", ours: onDomain, modules: []string{"github.com/a-h/templ"}},
+	{layer: "internal/domain/tunnels", ours: onDomain, modules: []string{"github.com/a-h/templ"}},
 	{layer: "internal/domain/results", ours: onDomain, modules: []string{
 		"github.com/a-h/templ",
 		"github.com/expr-lang/expr", "go.starlark.net", "github.com/klauspost/compress", "golang.org/x/mod",
