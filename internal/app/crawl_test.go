@@ -13,11 +13,16 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
+	"github.com/labwarden/labwarden/internal/app/control"
 	"github.com/labwarden/labwarden/internal/domain/access"
 	"github.com/labwarden/labwarden/internal/domain/access/accounts"
 	"github.com/labwarden/labwarden/internal/domain/setup"
+	"github.com/labwarden/labwarden/internal/domain/tunnels"
 	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/authz"
+	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/web"
@@ -182,6 +187,7 @@ func TestEveryPageIsReachedAndNoneOffersWhatOneMayNot(t *testing.T) {
 	d := newDoors(t)
 	now := time.Now()
 	somebody := d.people()
+	d.tunnels()
 	routes := d.s.Routes()
 	mux, byPattern := http.NewServeMux(), map[string]*web.Route{}
 	for i := range routes {
@@ -221,6 +227,28 @@ func TestEveryPageIsReachedAndNoneOffersWhatOneMayNot(t *testing.T) {
 	for _, p := range slices.Sorted(maps.Keys(missed)) {
 		t.Errorf("no link leads to %s for %s", p, strings.Join(missed[p], ", "))
 	}
+}
+
+// tunnels opens them, and brings in one that waits and one to a device.
+func (d *doors) tunnels() {
+	d.t.Helper()
+	must := func(err error) {
+		d.t.Helper()
+		if err != nil {
+			d.t.Fatal(err)
+		}
+	}
+	room := d.h.rooms.tunnels
+	c := d.h.current(&config.Config{})
+	c.Node.Tunnels = &config.Tunnels{Listen: "127.0.0.1:0", Address: "tunnels.example:7443", Network: "10.213.0.0/16", Rotate: config.Duration(24 * time.Hour), TokenLife: config.Duration(time.Hour)}
+	g := new(errgroup.Group)
+	ctx, cancel := context.WithCancel(context.Background())
+	d.t.Cleanup(func() { room.close(); cancel(); _ = g.Wait() })
+	must(room.begin(ctx, c, g))
+	_, err := room.Add(d.t.Context(), control.NewTunnel{Name: "riverside", Kind: "tls", Allowed: control.TunnelList{Allow: []string{"10.0.0.5:2576"}}}, "tester")
+	must(err)
+	_, err = room.book.Add(d.t.Context(), tunnels.Tunnel{Name: "device", Kind: "wireguard", Standard: true, Reach: []string{"10.213.0.2:2575"}}, nil, time.Time{}, tunnels.By{Who: "tester"})
+	must(err)
 }
 
 // people brings in somebody, and somebody or something for each state that pages

@@ -47,11 +47,11 @@ func (h *Hub) fetcher(c *config.Config, source string) (*remote.Watcher, string,
 	var at fileServer
 	var err error
 	if x := s.SFTP; x != nil {
-		at, err = h.builder().sftpServer(source, x.Address, x.User, x.HostKeys, x.Key, x.Password, x.Dir)
+		at, err = h.builder().sftpServer(source, s.Tunnel, x.Address, x.User, x.HostKeys, x.Key, x.Password, x.Dir)
 		w.Match, w.Every, w.Settle, w.MaxFile, w.Patience, after = x.Match, x.Every.Std(), x.Settle.Std(), int64(x.MaxFile), x.Timeout.Std(), x.After
 	} else {
 		x := s.FTPS
-		at, err = h.builder().ftpsServer(source, "source "+source, x.Address, x.User, x.Password, x.TLS, c.Node.TLS, x.Exception, x.Dir)
+		at, err = h.builder().ftpsServer(source, "source "+source, s.Tunnel, x.Address, x.User, x.Password, x.TLS, c.Node.TLS, x.Exception, x.Dir)
 		w.Match, w.Every, w.Settle, w.MaxFile, w.Patience, after = x.Match, x.Every.Std(), x.Settle.Std(), int64(x.MaxFile), x.Timeout.Std(), x.After
 	}
 	if err != nil {
@@ -79,7 +79,7 @@ func (st *staged) fetch(ctx context.Context, source string) error {
 	if s.FTPS != nil {
 		of, node = s.FTPS, st.conf.Node.TLS
 	}
-	mark, err := r.h.material(ctx, of, s.MaxMessage, node, r.h.dates.extendedAt("source "+source), copies(st.conf, source))
+	mark, err := r.h.material(ctx, of, s.Tunnel, s.MaxMessage, node, r.h.dates.extendedAt("source "+source), copies(st.conf, source))
 	if err != nil {
 		return fmt.Errorf("source %s: %w", source, err)
 	}

@@ -21,12 +21,15 @@ type fileServer struct {
 	place string
 }
 
-func (b builder) sftpServer(name string, a config.Address, user string, keys []config.HostKey, key, password config.Secret, dir string) (fileServer, error) {
+func (b builder) sftpServer(name, through string, a config.Address, user string, keys []config.HostKey, key, password config.Secret, dir string) (fileServer, error) {
 	conf := sftp.ClientConfig{Name: name, Addr: string(a), User: user, Dir: dir}
 	for _, k := range keys {
 		conf.HostKeys = append(conf.HostKeys, string(k))
 	}
 	var err error
+	if conf.Dial, err = b.through(through); err != nil {
+		return fileServer{}, err
+	}
 	if conf.Key, err = b.secret(context.Background(), key); err != nil {
 		return fileServer{}, err
 	}
@@ -46,12 +49,15 @@ func (b builder) sftpServer(name string, a config.Address, user string, keys []c
 	}, c.Place()}, nil
 }
 
-func (b builder) ftpsServer(name, of string, a config.Address, user string, password config.Secret, t *config.ClientTLS, node *config.KeyPair, e *config.Exception, dir string) (fileServer, error) {
+func (b builder) ftpsServer(name, of, through string, a config.Address, user string, password config.Secret, t *config.ClientTLS, node *config.KeyPair, e *config.Exception, dir string) (fileServer, error) {
 	host, _, err := net.SplitHostPort(string(a))
 	if err != nil {
 		return fileServer{}, err
 	}
 	conf := ftps.ClientConfig{Name: name, Addr: string(a), User: user, Dir: dir}
+	if conf.Dial, err = b.through(through); err != nil {
+		return fileServer{}, err
+	}
 	if conf.Password, err = b.password(password); err != nil {
 		return fileServer{}, err
 	}
@@ -115,11 +121,11 @@ func (b builder) remoteSender(c *config.Config, key string, d config.Destination
 	var err error
 	if s := d.SFTP; s != nil {
 		verify, connections, timeout = s.Verify, s.Connections, s.Timeout.Std()
-		at, err = b.sftpServer(key, s.Address, s.User, s.HostKeys, s.Key, s.Password, s.Dir)
+		at, err = b.sftpServer(key, d.Tunnel, s.Address, s.User, s.HostKeys, s.Key, s.Password, s.Dir)
 	} else {
 		s := d.FTPS
 		verify, connections, timeout = s.Verify, s.Connections, s.Timeout.Std()
-		at, err = b.ftpsServer(key, "partner "+key, s.Address, s.User, s.Password, s.TLS, c.Node.TLS, s.Exception, s.Dir)
+		at, err = b.ftpsServer(key, "partner "+key, d.Tunnel, s.Address, s.User, s.Password, s.TLS, c.Node.TLS, s.Exception, s.Dir)
 	}
 	if err != nil {
 		return nil, err

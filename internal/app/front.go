@@ -31,6 +31,7 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/partners/entry"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/config"
+	"github.com/labwarden/labwarden/internal/platform/event"
 )
 
 // frontDoor is the hub's side of the partner front.
@@ -398,6 +399,9 @@ func (boxSender) CarriesFiles() {}
 
 func (s boxSender) Send(ctx context.Context, m channel.Message) (channel.Receipt, error) {
 	id, err := results.DeliveryOf(m.ID)
+	if _, bare := event.ParseID(m.ID); bare == nil {
+		id, err = 0, nil // a test message: a file there, and no delivery
+	}
 	if err != nil {
 		return channel.Receipt{}, &channel.Error{Class: channel.Unfit, Err: fmt.Errorf("name the delivery: %w", err)}
 	}

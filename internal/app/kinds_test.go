@@ -22,7 +22,7 @@ var dotted = regexp.MustCompile(`^[a-z][a-z_]*(\.[a-z][a-z_]*)+$`)
 // noKinds stand in the areas of events and are none: files, paths of the
 // configuration, kinds of alarms that are told by another name than alarm.Key.
 var noKinds = []string{
-	"node.front.sftp", "node.front.ftps", "node.front.sftp.listen", "node.front.web",
+	"node.front.sftp", "node.front.ftps", "node.front.sftp.listen", "node.front.web", "box.keys", "box.from", "box.password",
 	"keys.json", "bypass.key", "config.director", "node.database", "node.listen", "node.metrics", "node.seals", "node.tls", "node.tunnels", "node.tunnels.listen", "node.tunnels.network", "node.web",
 	"node.web.listen", "node.web.public_url", "node.web.tls", "node.fhir", "node.fhir.listen", "node.fhir.public_url", "node.fhir.tls", "node.portal", "node.portal.listen", "node.portal.public_url", "node.portal.tls", "node.acme", "node.acme.directory", "node.acme.email", "node.acme.http_listen", "node.enrol", "node.enrol.listen", "node.enrol.names", "alarms.mail", "partner.silent", "partner.slow", "account.leaver", "quarantine.waits",
 	"bench.yaml", "access.recover", "access.program", // acts of the approval desk

@@ -126,6 +126,7 @@ func (h *Hub) modules(c *config.Config) []Module {
 		{Name: "certificates", Routes: certificatesui.Routes(h.certificatePages(c)), Menu: []MenuItem{
 			{Name: "Certificates", Href: "/certificates", Icon: "key", Needs: authz.CertificatesSee},
 		}},
+		h.tunnelModule(c),
 		h.portalModule(c),
 		{Name: "posture", Routes: postureui.Routes(postureui.Deps{Lines: h.Posture, FIPS: fipsOnly(), Trials: &h.rooms.trials, Partners: h.partnerNames}), Menu: []MenuItem{
 			{Name: "Posture", Href: "/posture", Icon: "shield-check", Needs: authz.PartnersSee},

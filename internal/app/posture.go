@@ -155,8 +155,11 @@ func (p *postureLines) source(key string) {
 	s := p.c.Sources[key]
 	of := "source " + key
 	line := func(way, where string) posture.Line {
-		if s.Tunnel != "" {
+		switch {
+		case s.Tunnel != "" && s.MLLP != nil:
 			way += ", through tunnel " + s.Tunnel + " as well"
+		case s.Tunnel != "":
+			way += ", through tunnel " + s.Tunnel
 		}
 		return posture.Line{Channel: of, Name: key, Way: way, Where: where, Dates: p.dates[of]}
 	}
@@ -165,9 +168,9 @@ func (p *postureLines) source(key string) {
 		at := string(p.c.ListenAddress(key))
 		p.add(line("messages from it by MLLP", at), of, posture.Channel{Plain: s.MLLP.TLS == nil, Loopback: thisMachine(at)})
 	case s.SFTP != nil:
-		p.add(line("messages from its SFTP server", string(s.SFTP.Address)), of, posture.Channel{SSH: true})
+		p.add(line("messages from its SFTP server", string(s.SFTP.Address)), of, posture.Channel{SSH: true, Tunnel: s.Tunnel != ""})
 	case s.FTPS != nil:
-		p.add(line("messages from its FTPS server", string(s.FTPS.Address)), of, posture.Channel{})
+		p.add(line("messages from its FTPS server", string(s.FTPS.Address)), of, posture.Channel{Tunnel: s.Tunnel != ""})
 	case s.Folder != nil:
 		p.add(line("messages from a folder here", string(s.Folder.Path)), of, posture.Channel{Folder: true})
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/setup"
 	"github.com/labwarden/labwarden/internal/platform/approval"
 	"github.com/labwarden/labwarden/internal/platform/authz"
-	"github.com/labwarden/labwarden/internal/platform/config"
 	"github.com/labwarden/labwarden/internal/platform/ledger"
 )
 
@@ -68,26 +67,9 @@ func (p setupPort) Facts(ctx context.Context) (setup.Facts, error) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.Partners)) {
 		x := c.Partners[key]
-		f.Partners = append(f.Partners, setup.Heard{Key: key, Name: x.Name, Kind: destinationKind(x.Destination), Last: partners[key], Tested: tested[key]})
+		f.Partners = append(f.Partners, setup.Heard{Key: key, Name: x.Name, Kind: protocolOf(x.Destination), Last: partners[key], Tested: tested[key]})
 	}
 	return f, nil
-}
-
-func destinationKind(d config.Destination) string {
-	switch {
-	case d.MLLP != nil:
-		return "mllp"
-	case d.FHIR != nil:
-		return "fhir"
-	case d.FHIRPull != nil:
-		return "fhir_pull"
-	case d.HTTP != nil:
-		return "http"
-	}
-	if d.Portal != nil {
-		return "portal"
-	}
-	return "folder"
 }
 
 func (p setupPort) peopleFacts(ctx context.Context, f *setup.Facts) error {

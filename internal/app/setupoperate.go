@@ -118,6 +118,7 @@ func (h *Hub) setupPages() setupui.Deps {
 		Setup: h.rooms.setup, Config: p, Facts: p.Facts, FactsLately: setup.Lately(p.Facts, time.Minute, h.now), Keys: p, Secrets: p, Dates: p, Witnessing: p,
 		Bundles: &setup.BundleJob{Make: p.bundle, Done: func() { h.live.Say("support") }, Now: h.now, Log: h.slog},
 		Zone:    func() *time.Location { return time.Local },
+		Missing: func(kind string) string { return missingDoor(h.inForce(), kind) },
 		Sites: func() (out []kit.Option) {
 			c := h.inForce()
 			if c == nil {

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -28,7 +29,7 @@ func tunnelRefusal(kind control.Kind, format string, a ...any) error {
 func toldTunnel(err error) error {
 	switch {
 	case errors.Is(err, tunnels.ErrNone):
-		return tunnelRefusal(control.NotFound, "there is no tunnel of this name; labwarden tunnel list shows them")
+		return tunnelRefusal(control.NotFound, "there is no tunnel of this name")
 	case errors.Is(err, tunnels.ErrTaken), errors.Is(err, tunnel.ErrDown):
 		return tunnelRefusal(control.Conflict, "%s", err)
 	case errors.Is(err, tunnels.ErrName), errors.Is(err, tunnel.ErrFIPS):
@@ -54,11 +55,12 @@ func (t *tunnelRoom) settings() (*config.Tunnels, *tunnel.Hub, error) {
 func (t *tunnelRoom) checked(l control.TunnelList, standard bool) ([]string, []tunnels.Offer, error) {
 	reach, offers := []string{}, []tunnels.Offer{}
 	for _, a := range l.Allow {
-		x, err := tunnel.Address(a)
+		x, err := tunnel.Line(a)
 		if err != nil {
-			return nil, nil, tunnelRefusal(control.Invalid, "%s: write HOST:PORT of one machine at the far side", err)
+			return nil, nil, tunnelRefusal(control.Invalid, "%s: write HOST:PORT of one machine at the far side, or HOST:FIRST-LAST", err)
 		}
-		if ap, err := netip.ParseAddrPort(x); standard && (err != nil || !ap.Addr().Is4()) {
+		host, _, _ := net.SplitHostPort(x)
+		if ip, err := netip.ParseAddr(host); standard && (err != nil || !ip.Is4()) {
 			return nil, nil, tunnelRefusal(control.Invalid, "%s: a device that speaks WireGuard itself is reached by its IPv4 address", x)
 		}
 		if !slices.Contains(reach, x) {
@@ -75,12 +77,12 @@ func (t *tunnelRoom) checked(l control.TunnelList, standard bool) ([]string, []t
 			return nil, nil, tunnelRefusal(control.Invalid, "%s is not IP:PORT of the far machine", at)
 		}
 		if c != nil && c.Sources[o.Source].MLLP == nil {
-			return nil, nil, tunnelRefusal(control.Invalid, "there is no mllp source %q to open; labwarden status names them", o.Source)
+			return nil, nil, tunnelRefusal(control.Invalid, "there is no mllp source %q to open", o.Source)
 		}
 		offers = append(offers, tunnels.Offer{Service: o.Source, Listen: at})
 	}
 	if len(reach)+len(offers) == 0 {
-		return nil, nil, tunnelRefusal(control.Invalid, "nothing could pass: name what the hub may reach (--allow HOST:PORT) or what the far side may (--offer SOURCE@IP:PORT)")
+		return nil, nil, tunnelRefusal(control.Invalid, "nothing could pass: name what the hub may reach (HOST:PORT) or what the far side may (SOURCE@IP:PORT)")
 	}
 	return reach, offers, nil
 }
@@ -128,7 +130,7 @@ func (t *tunnelRoom) tell(x tunnels.Tunnel) control.Tunnel {
 	out.State, out.Words, out.Since, out.Handshake = string(s.State), s.Words, s.Since, s.Handshake
 	out.Missing, out.In, out.Out, out.InRate, out.OutRate, out.Connections, out.From = s.Missing, s.In, s.Out, s.InRate, s.OutRate, s.Streams, s.From
 	if x.Standard && x.Epoch == 0 {
-		out.State, out.Words = "waiting", "It has no keys yet: labwarden tunnel export "+x.Name+" makes the device's configuration."
+		out.State, out.Words = "waiting", "It has no keys yet: the device's configuration is still to be made."
 	}
 	return out
 }
@@ -166,11 +168,11 @@ func (t *tunnelRoom) Add(ctx context.Context, n control.NewTunnel, who string) (
 	case kind == tunnel.Wireguard && fips140.Enabled():
 		return none, toldTunnel(tunnel.ErrFIPS)
 	case kind == tunnel.Wireguard && hub.UDPPort() == 0:
-		return none, tunnelRefusal(control.Conflict, "WireGuard is closed on this node (node.tunnels.wireguard_port: 0); use --kind tls")
+		return none, tunnelRefusal(control.Conflict, "WireGuard is closed on this node (node.tunnels.wireguard_port: 0); choose kind tls")
 	case kind == tunnel.TLS && n.Standard:
-		return none, tunnelRefusal(control.Invalid, "a device that speaks WireGuard itself needs --kind wireguard")
+		return none, tunnelRefusal(control.Invalid, "a device that speaks WireGuard itself needs kind wireguard")
 	}
-	reach, offers, err := t.checked(n.TunnelList, n.Standard)
+	reach, offers, err := t.checked(n.Allowed, n.Standard)
 	if err != nil {
 		return none, err
 	}

@@ -90,7 +90,7 @@ func tunnelAlarms(t control.Tunnel, now time.Time, rotate time.Duration) []alarm
 		a := alarm.Alarm{
 			Key: alarm.Key{Kind: kindTunnelDown, About: t.Name}, Severity: alarm.Warning,
 			Sentence: fmt.Sprintf("Tunnel %s does not work since %s. %s", t.Name, when(t.Since), t.Words),
-			Advice:   "Look with: labwarden tunnel show " + t.Name + ". At the far side labwarden tunnel run must run and reach the hub.",
+			Advice:   "Look at it under Tunnels, or with labwarden tunnel show " + t.Name + ". At the far side labwarden tunnel run must run and reach the hub.",
 		}
 		if len(t.Users) > 0 {
 			a.Severity = alarm.Urgent

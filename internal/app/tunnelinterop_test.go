@@ -97,7 +97,7 @@ func TestStandardWireGuardDevice(t *testing.T) {
 	}
 	s.serve(h, c)
 	room := h.rooms.tunnels
-	if _, err := room.Add(t.Context(), control.NewTunnel{Name: "analyser", Kind: "wireguard", Standard: true, TunnelList: control.TunnelList{
+	if _, err := room.Add(t.Context(), control.NewTunnel{Name: "analyser", Kind: "wireguard", Standard: true, Allowed: control.TunnelList{
 		Allow: []string{"10.213.0.2:2575", "10.20.0.5:2575"}, Offers: []control.TunnelOffer{{Source: "lis", Listen: "10.213.0.2:2600"}},
 	}}, "tester"); err != nil {
 		t.Fatal(err)

@@ -81,7 +81,7 @@ func TestResultsThroughATunnel(t *testing.T) {
 			addrs, _ := s.serve(h, c)
 			room := h.rooms.tunnels
 			at := "127.0.0.1:" + tunnelPort(t, "tcp")
-			in, err := room.Add(t.Context(), control.NewTunnel{Name: "riverside", Kind: kind, TunnelList: control.TunnelList{
+			in, err := room.Add(t.Context(), control.NewTunnel{Name: "riverside", Kind: kind, Allowed: control.TunnelList{
 				Allow: []string{practice.addr}, Offers: []control.TunnelOffer{{Source: "lis", Listen: at}},
 			}}, "tester")
 			if err != nil {

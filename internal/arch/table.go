@@ -41,7 +41,6 @@ var table = []rule{
 	}},
 	{layer: "internal/cli", ours: []string{"all"}, modules: []string{
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term", "github.com/mattn/go-isatty",
-		"github.com/boombuler/barcode", // the QR code of a device's WireGuard configuration
 	}},
 	{layer: "internal/arch"},
 
@@ -100,6 +99,7 @@ var table = []rule{
 		"codeberg.org/go-pdf/fpdf", // results and letters of the portal as PDF
 	}},
 	{layer: "internal/domain/setup", ours: onDomain, modules: []string{"github.com/a-h/templ"}},
+	{layer: "internal/domain/tunnels", ours: onDomain, modules: []string{"github.com/a-h/templ"}},
 	{layer: "internal/domain/results", ours: onDomain, modules: []string{
 		"github.com/a-h/templ",
 		"github.com/expr-lang/expr", "go.starlark.net", "github.com/klauspost/compress", "golang.org/x/mod",

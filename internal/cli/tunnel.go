@@ -160,7 +160,7 @@ func printTunnel(w io.Writer, t control.Tunnel) {
 
 // listFlags are what may pass.
 func listFlags(c *cobra.Command) func() (control.TunnelList, error) {
-	allow := c.Flags().StringArray("allow", nil, "HOST:PORT at the far side that the hub may reach; repeat it for more")
+	allow := c.Flags().StringArray("allow", nil, "HOST:PORT at the far side that the hub may reach, or HOST:FIRST-LAST (1,024 ports at most); repeat it for more")
 	offer := c.Flags().StringArray("offer", nil, "SOURCE@IP:PORT: open a source of this hub to the far side, which reaches it at IP:PORT of its own machine; repeat it for more")
 	return func() (control.TunnelList, error) {
 		l := control.TunnelList{Allow: *allow, Offers: []control.TunnelOffer{}}
@@ -204,7 +204,7 @@ prints its configuration.`,
 			return err
 		}
 		defer client.Close()
-		in, err := client.AddTunnel(c.Context(), control.NewTunnel{Name: args[0], Kind: *kind, Standard: *standard, TunnelList: l, Reason: *reason})
+		in, err := client.AddTunnel(c.Context(), control.NewTunnel{Name: args[0], Kind: *kind, Standard: *standard, Allowed: l, Reason: *reason})
 		if err != nil {
 			return err
 		}

@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/boombuler/barcode"
-	"github.com/boombuler/barcode/qr"
 	"github.com/spf13/cobra"
+
+	"github.com/labwarden/labwarden/internal/platform/qr"
 )
 
 func tunnelExportCommand() *cobra.Command {
@@ -43,7 +43,7 @@ The file is a secret; this program does not keep it.`,
 		}
 		w := c.OutOrStdout()
 		if *code != "" {
-			if err := writeQR(*code, x.Config, w); err != nil {
+			if err := writeQR(*code, x.Bare(), w); err != nil {
 				return err
 			}
 		}
@@ -72,45 +72,26 @@ func writeSecretFile(path string, write func(io.Writer) error) (err error) {
 	return write(f)
 }
 
-// quiet is the empty border a reader needs, in modules (ISO/IEC 18004 6.3.8).
-const quiet = 4
-
 func writeQR(path, text string, terminal io.Writer) error {
-	// Comments are for people: without them the code is smaller.
-	var lines []string
-	for l := range strings.Lines(text) {
-		if !strings.HasPrefix(l, "#") {
-			lines = append(lines, l)
-		}
-	}
-	code, err := qr.Encode(strings.Join(lines, ""), qr.M, qr.Unicode)
+	code, err := qr.Of(text)
 	if err != nil {
-		return fmt.Errorf("draw QR code: %w", err)
-	}
-	n := code.Bounds().Dx()
-	dark := func(x, y int) bool {
-		if x < 0 || y < 0 || x >= n || y >= n {
-			return false
-		}
-		r, _, _, _ := code.At(x, y).RGBA()
-		return r == 0
+		return err
 	}
 	switch filepath.Ext(path) {
 	case ".png":
-		big, err := barcode.Scale(code, n*8, n*8)
-		if err != nil {
-			return fmt.Errorf("draw QR code: %w", err)
-		}
-		return writeSecretFile(path, func(w io.Writer) error { return png.Encode(w, bordered{big, quiet * 8}) })
+		return writeSecretFile(path, func(w io.Writer) error { return png.Encode(w, code.Image(8)) })
 	case ".svg":
-		return writeSecretFile(path, func(w io.Writer) error { return svgQR(w, n, dark) })
+		return writeSecretFile(path, func(w io.Writer) error {
+			_, err := io.WriteString(w, code.SVG("QR code of the configuration", 8*code.Side)+"\n")
+			return err
+		})
 	}
 	// Two modules in a character, dark on light whatever the terminal's colours are.
 	var b strings.Builder
-	for y := -quiet; y < n+quiet; y += 2 {
+	for y := 0; y < code.Side; y += 2 {
 		b.WriteString("\x1b[30;107m")
-		for x := -quiet; x < n+quiet; x++ {
-			switch up, down := dark(x, y), dark(x, y+1); {
+		for x := range code.Side {
+			switch up, down := code.Dark(x, y), code.Dark(x, y+1); {
 			case up && down:
 				b.WriteRune('█')
 			case up:
@@ -127,20 +108,4 @@ func writeQR(path, text string, terminal io.Writer) error {
 		return fmt.Errorf("print QR code: %w", err)
 	}
 	return nil
-}
-
-func svgQR(w io.Writer, n int, dark func(x, y int) bool) error {
-	side := n + 2*quiet
-	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" shape-rendering="crispEdges"><rect width="%d" height="%d" fill="#fff"/><path d="`, side, side, side, side)
-	for y := range n {
-		for x := range n {
-			if dark(x, y) {
-				fmt.Fprintf(&b, "M%d %dh1v1h-1z", x+quiet, y+quiet)
-			}
-		}
-	}
-	b.WriteString("\" fill=\"#000\"/></svg>\n")
-	_, err := io.WriteString(w, b.String())
-	return err
 }

@@ -4,7 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"time"
+
+	"github.com/labwarden/labwarden/internal/domain/tunnels"
 )
 
 // Tunnels are the laboratory's tunnels.
@@ -21,73 +22,23 @@ type Tunnels interface {
 	Remove(ctx context.Context, name, who, reason string) error
 }
 
-// Tunnel is one tunnel and how it is now.
-type Tunnel struct {
-	Name     string `json:"name"`
-	Kind     string `json:"kind"`
-	Standard bool   `json:"standard"` // a device that speaks WireGuard itself
-	State    string `json:"state"`
-	// Words say the state to a person.
-	Words       string        `json:"words"`
-	Since       time.Time     `json:"since,omitzero"`
-	Handshake   time.Time     `json:"last_handshake,omitzero"`
-	Allow       []string      `json:"allow"`
-	Offers      []TunnelOffer `json:"offers"`
-	Missing     []string      `json:"not_confirmed,omitempty"`
-	In          int64         `json:"bytes_in"` // since the hub started
-	Out         int64         `json:"bytes_out"`
-	InRate      int64         `json:"bytes_in_per_second"` // over the last minute
-	OutRate     int64         `json:"bytes_out_per_second"`
-	Connections int           `json:"connections"`
-	From        string        `json:"from,omitempty"`
-	Host        string        `json:"far_host,omitempty"`
-	JoinedAt    time.Time     `json:"joined_at,omitzero"`
-	KeysAt      time.Time     `json:"keys_made_at,omitzero"`
-	KeyNumber   int64         `json:"key_number"`
-	// PostQuantum: the keys in force come from an exchange with ML-KEM.
-	PostQuantum  bool      `json:"post_quantum"`
-	Certificates []string  `json:"certificates,omitempty"`
-	InvitedUntil time.Time `json:"token_until,omitzero"`
-	MadeAt       time.Time `json:"made_at"`
-	MadeBy       string    `json:"made_by"`
-	// Users are the partners and sources whose results pass here.
-	Users []string `json:"used_by,omitempty"`
-}
-
-// TunnelOffer opens a source's door to the far end.
-type TunnelOffer struct {
-	Source string `json:"source"`
-	Listen string `json:"listen"`
-}
-
-// TunnelList is what may pass.
-type TunnelList struct {
-	Allow  []string      `json:"allow"`
-	Offers []TunnelOffer `json:"offers"`
-}
-
-// NewTunnel is a tunnel to be added.
-type NewTunnel struct {
-	Name     string `json:"name"`
-	Kind     string `json:"kind"`
-	Standard bool   `json:"standard"`
-	TunnelList
-	Reason string `json:"reason,omitempty"`
-}
-
-// Invitation lets one far end join, once. Token is a secret; a device that speaks
-// WireGuard itself has none.
-type Invitation struct {
-	Tunnel Tunnel    `json:"tunnel"`
-	Token  string    `json:"token,omitempty"`
-	Until  time.Time `json:"until,omitzero"`
-}
-
-// TunnelFile is a standard WireGuard configuration: a secret.
-type TunnelFile struct {
-	Name   string `json:"name"`
-	Config string `json:"config"`
-}
+// What is told of tunnels, and what is asked for, is package tunnels'.
+type (
+	// Tunnel is one tunnel and how it is now.
+	Tunnel = tunnels.Seen
+	// TunnelOffer opens a source's door to the far end.
+	TunnelOffer = tunnels.Opened
+	// TunnelList is what may pass.
+	TunnelList = tunnels.Allowed
+	// NewTunnel is a tunnel to be added.
+	NewTunnel = tunnels.Ask
+	// Invitation lets one far end join, once.
+	Invitation = tunnels.Invitation
+	// TunnelFile is a standard WireGuard configuration: a secret.
+	TunnelFile = tunnels.File
+	// VPN is a partner's IPsec VPN as it was seen from here.
+	VPN = tunnels.VPN
+)
 
 // ExportTunnel asks for a device's configuration; Public is the device's own key
 // where it made one.
@@ -105,21 +56,6 @@ type ChangeTunnel struct {
 type TunnelsAnswer struct {
 	Tunnels []Tunnel `json:"tunnels"`
 	VPNs    []VPN    `json:"vpns"`
-}
-
-// VPN is a partner's IPsec VPN as it was seen from here.
-type VPN struct {
-	Name string `json:"name"`
-	Peer string `json:"peer"`
-	// Checked is the address tried through it; State is up, down or "not known".
-	Checked string    `json:"check"`
-	State   string    `json:"state"`
-	Since   time.Time `json:"since,omitzero"`
-	At      time.Time `json:"checked_at,omitzero"`
-	Words   string    `json:"words"`
-	Cipher  string    `json:"cipher_as_told"`
-	Expires string    `json:"expires,omitempty"`
-	Owner   string    `json:"owner"`
 }
 
 func (s *Server) tunnelRoutes(all map[string]route) map[string]route {

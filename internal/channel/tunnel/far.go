@@ -42,7 +42,7 @@ func (s *FarState) take(p *policy) {
 	s.Name, s.Lab, s.Kind, s.Rotate = p.Name, p.Lab, p.Kind, time.Duration(p.Rotate)*time.Second
 	s.Reach, s.Offers = nil, nil
 	for _, r := range p.Reach {
-		if a, err := Address(r); err == nil {
+		if a, err := Line(r); err == nil {
 			s.Reach = append(s.Reach, a)
 		}
 	}

@@ -43,7 +43,7 @@ func (f *Far) forward(c net.Conn) {
 	switch {
 	case !permits(s.Reach, r.To):
 		no = "the address is not on this tunnel's list"
-	case !slices.Contains(f.d.Confirmed(), r.To):
+	case !permits(f.d.Confirmed(), r.To):
 		no = "the address is not confirmed at the far end: run labwarden tunnel confirm there"
 	default:
 		ctx, cancel := context.WithTimeout(f.ctx, greeting)

@@ -49,8 +49,12 @@ func (p Peer) allowed() []netip.Addr {
 		return out
 	}
 	for _, r := range p.Reach { // devices behind the one that speaks WireGuard
-		if ap, err := netip.ParseAddrPort(r); err == nil && ap.Addr().Is4() && !slices.Contains(out, ap.Addr()) {
-			out = append(out, ap.Addr())
+		host, _, _, err := span(r)
+		if err != nil {
+			continue
+		}
+		if a, err := netip.ParseAddr(host); err == nil && a.Is4() && !slices.Contains(out, a) {
+			out = append(out, a)
 		}
 	}
 	return out

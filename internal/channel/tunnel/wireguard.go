@@ -35,7 +35,7 @@ type Keys struct {
 }
 
 // ErrFIPS: WireGuard's algorithms are not FIPS-approved.
-var ErrFIPS = errors.New("WireGuard is off in the FIPS build: its algorithms are not approved; use --kind tls")
+var ErrFIPS = errors.New("WireGuard is off in the FIPS build: its algorithms are not approved; choose kind tls")
 
 // NewKey makes a WireGuard key (X25519, RFC 7748).
 func NewKey() (private, public []byte, err error) {

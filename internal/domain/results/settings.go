@@ -59,9 +59,11 @@ type Sender interface {
 type Partner struct {
 	Key, Name string
 	Sender    Sender
-	// Protocol in one word, for receipts: "mllp", "fhir", "folder".
+	// Protocol in one word, for receipts: "mllp", "fhir", "folder"; to "fhir" no test
+	// message is sent.
 	Protocol string
-	// Render makes what this partner is sent of a message (FHIR); nil sends HL7.
+	// Render makes what this partner is sent of a message (FHIR, a file's
+	// name); nil sends HL7 as it came.
 	// It is a function of its input alone: a repeat must be the same bytes.
 	Render func(Rendering) (channel.Message, error)
 	// Parallel is how many messages may be under way at once; 0 means 1.

@@ -63,7 +63,7 @@ func (s *Service) SendTest(ctx context.Context, partner string, by Named) (Teste
 	switch {
 	case len(status.Gates) > 0:
 		return Tested{}, fmt.Errorf("nothing goes to %s while a %s stop stands, and no test either: %w", partner, status.Gates[0].Kind, ErrConflict)
-	case p.Render != nil:
+	case p.Protocol == "fhir":
 		return Tested{}, fmt.Errorf("%s takes FHIR, and a test message is HL7 v2 only: %w", partner, ErrConflict)
 	case p.Sender == nil || !here && s.db.Engine() != store.SQLite:
 		return Tested{}, fmt.Errorf("this node does not deliver to %s; send the test from the one that does: %w", partner, ErrConflict)

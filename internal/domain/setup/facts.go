@@ -46,6 +46,12 @@ type Heard struct {
 	Last, Tested time.Time
 }
 
+// answers says whether something of the partner's takes what is sent; a folder, a
+// box and the portal are ours.
+func (h Heard) answers() bool {
+	return h.Kind != "folder" && h.Kind != "box" && h.Kind != "portal"
+}
+
 // Stand is how a step of the set-up stands.
 type Stand int
 
@@ -174,9 +180,9 @@ func partnerStep(f Facts) SetupStep {
 	answering := slices.Clone(f.Partners)
 	slices.SortStableFunc(answering, func(a, b Heard) int { // who answers proves more
 		switch {
-		case a.Kind == b.Kind || a.Kind != "folder" && b.Kind != "folder":
+		case a.answers() == b.answers():
 			return 0
-		case a.Kind == "folder":
+		case !a.answers():
 			return 1
 		}
 		return -1
@@ -184,7 +190,7 @@ func partnerStep(f Facts) SetupStep {
 	for _, p := range answering {
 		if !p.Tested.IsZero() || !p.Last.IsZero() {
 			s.Stand, s.Title, s.Action = StandDone, p.Name+"'s system has accepted something of ours", ""
-			if p.Kind == "folder" { // nobody answers there: a file placed is nothing accepted
+			if !p.answers() { // nobody answers there: a file placed is nothing accepted
 				s.Title, s.Text = "Results are placed for "+p.Name, "Nobody answers there: whether they are collected is not seen from here."
 			} else if !p.Tested.IsZero() {
 				s.Text = fmt.Sprintf("A test message was accepted at %s.", atMoment(p.Tested))

@@ -20,14 +20,18 @@ type NewPartner struct {
 	// client accounts; one a line, or with commas.
 	Providers, Accounts   string
 	ContactName, Contact  string // Contact is a mail address
-	Kind                  string // mllp, fhir, http or folder
-	Address               string // of MLLP: host:port
+	Kind                  string // mllp, fhir, http, folder, or one of the ways below
+	Address               string // of MLLP, SFTP and FTPS: host:port
 	URL                   string // of FHIR and HTTPS
 	CA, Fingerprint       string // whom we accept: one of both, for MLLP
 	ServerName            string
-	Token                 string // name of a secret, for HTTPS
-	TokenURL, ClientID    string // OAuth 2, for FHIR; Key in Token
+	Token                 string // name of a secret, for HTTPS, SFTP and FTPS
+	TokenURL, ClientID    string // OAuth 2, for FHIR; Key in Token. ClientID is also a fetching program's
 	Path                  string // of a folder
+	User, HostKeys, Dir   string // of their SFTP or FTPS server
+	Password              bool   // Token is a password, not a private key
+	SSHKeys, From         string // of a box: who may fetch, and from where
+	JWKS                  string // file with a fetching program's public keys
 	Source, When, OldPath string // the route
 }
 
@@ -125,6 +129,9 @@ func (p *NewPartner) Write(src []byte, read Reader) ([]byte, error) {
 	}
 	return write(out, settings, read, func(path string) string {
 		if f, ok := strings.CutPrefix(path, at); ok {
+			if name := longest(fileFields, f); name != "" {
+				return name
+			}
 			return longest(partnerFields, f)
 		}
 		if f, ok := strings.CutPrefix(path, route+"."); ok {
@@ -189,7 +196,7 @@ func sentenceOf(s string) string {
 func (p *NewPartner) trim() {
 	for _, s := range []*string{
 		&p.Name, &p.Key, &p.ContactName, &p.Contact, &p.Kind, &p.Address, &p.URL, &p.CA, &p.Fingerprint, &p.ServerName, &p.Token,
-		&p.TokenURL, &p.ClientID, &p.Path, &p.Source, &p.When, &p.OldPath,
+		&p.TokenURL, &p.ClientID, &p.Path, &p.Source, &p.When, &p.OldPath, &p.User, &p.HostKeys, &p.Dir, &p.SSHKeys, &p.From, &p.JWKS,
 	} {
 		*s = strings.TrimSpace(*s)
 	}
@@ -241,7 +248,9 @@ func (p *NewPartner) check(c *config.Config) Wrong {
 	case "folder":
 		w.need("path", p.Path, "Write the folder.")
 	default:
-		w["kind"] = "Choose how its results get there."
+		if !p.checkFiles(w) {
+			w["kind"] = "Choose how its results get there."
+		}
 	}
 	return w
 }
@@ -267,6 +276,9 @@ func (p *NewPartner) settings() []setting {
 			list = append(list, id)
 		}
 		out = append(out, setting{"accounts", list})
+	}
+	if files, ok := p.fileSettings(); ok {
+		return append(out, files...)
 	}
 	at := "destination." + p.Kind + "."
 	add := func(path, value string) {

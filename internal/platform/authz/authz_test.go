@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "write the golden matrix anew")
 // matrix in testdata while doing so.
 const (
 	roleCount       = 11
-	permissionCount = 65
+	permissionCount = 67
 )
 
 var now = time.Date(2026, 5, 4, 7, 40, 0, 0, time.UTC)

@@ -52,7 +52,11 @@ const (
 	// tokens, revokes and pins.
 	CertificatesSee   Permission = "certificates.see"
 	CertificatesIssue Permission = "certificates.issue"
-	SupportMake       Permission = "support.bundle"
+	// TunnelsSee shows tunnels and watched VPNs; TunnelsChange adds them, changes what
+	// may pass, gives out tokens and configurations, and removes.
+	TunnelsSee    Permission = "tunnels.see"
+	TunnelsChange Permission = "tunnels.change"
+	SupportMake   Permission = "support.bundle"
 	// ProblemsAnswer is to read and answer what people report about Labwarden.
 	ProblemsAnswer Permission = "problems.answer"
 
@@ -163,6 +167,8 @@ var matrix = []row{
 	{Info{Permission: KeysRotate, What: "rotate keys", Fresh: true, Apart: true}, []Role{adm, sec}},
 	{Info{Permission: CertificatesSee, What: "see certificates and when they end"}, []Role{adm, sec, com, itp, aud}},
 	{Info{Permission: CertificatesIssue, What: "let certificates be issued, revoke them, and pin those of others", Fresh: true, Apart: true}, []Role{adm, sec}},
+	{Info{Permission: TunnelsSee, What: "see tunnels to partners, the VPNs that partners keep, and how they are"}, []Role{adm, sec, com, dir, tec, itp, aud}},
+	{Info{Permission: TunnelsChange, What: "add tunnels, change what may pass in them, give out what opens them, and remove them", Fresh: true, Apart: true}, []Role{adm, sec}},
 	{Info{Permission: LedgerDecide, What: "decide about an alarm of the ledger", Fresh: true, Apart: true}, []Role{sec, com}},
 	{Info{Permission: SupportMake, What: "make a support bundle"}, []Role{adm, sec, itp}},
 	{Info{Permission: ProblemsAnswer, What: "read and answer what people report about Labwarden"}, []Role{adm, sec}},

@@ -243,8 +243,8 @@ func (d *decoder) checkSource(c *Config, name string, taken map[Listen]string) {
 	case s.Folder != nil:
 		d.checkFolderSource(c, name)
 	}
-	if s.Tunnel != "" && m == nil && !d.bad(at) {
-		d.addKey(at+".tunnel", Error, "remove it", "tunnel is for mllp sources")
+	if s.Tunnel != "" && s.Folder != nil && !d.bad(at) {
+		d.addKey(at+".tunnel", Error, "remove it", "tunnel is for mllp, sftp and ftps sources")
 	}
 	if m == nil {
 		return

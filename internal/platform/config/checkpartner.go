@@ -56,8 +56,8 @@ func (d *decoder) checkPartner(c *Config, name string) {
 		d.fileName(dest.Folder.Name, at+".folder.name")
 	}
 	d.checkBox(p, join("partners", name))
-	if dest.Tunnel != "" && dest.MLLP == nil && dest.FHIR == nil && dest.HTTP == nil && !d.bad(at) {
-		d.addKey(at+".tunnel", Error, "remove it", "tunnel is for mllp, fhir and http destinations")
+	if dest.Tunnel != "" && (dest.FHIRPull != nil || dest.Folder != nil || dest.Box != nil || dest.Portal != nil) && !d.bad(at) {
+		d.addKey(at+".tunnel", Error, "remove it", "tunnel is for mllp, fhir, http, sftp and ftps destinations")
 	}
 	if dest.Encrypt != nil {
 		d.checkEncrypt(dest, at+".encrypt")

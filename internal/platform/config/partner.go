@@ -39,7 +39,7 @@ type Destination struct {
 	Folder   *FolderDestination   `yaml:"folder" sample:"off" doc:"One file per message, renamed into place when it is whole."`
 	Box      *BoxDestination      `yaml:"box" sample:"off" doc:"A file in the partner's box here, which the partner fetches by SFTP or FTPS."`
 	Portal   *PortalDestination   `yaml:"portal" sample:"off" doc:"The provider portal, for a practice that has nothing but a browser: portal: {}. Who of it may look is decided on the partner's page; docs/use/portal-for-the-lab.md."`
-	Tunnel   string               `yaml:"tunnel" rule:"name" ex:"riverside" sample:"off" doc:"Name of the tunnel through which an mllp, fhir or http destination is reached (labwarden tunnel list). Its address is then one at the far side, which must be on the tunnel's list."`
+	Tunnel   string               `yaml:"tunnel" rule:"name" ex:"riverside" sample:"off" doc:"Name of the tunnel through which an mllp, fhir, http, sftp or ftps destination is reached (labwarden tunnel list). Its address is then one at the far side, which must be on the tunnel's list; of an FTP server so must be the ports of its data connections, HOST:FIRST-LAST."`
 	Encrypt  *Encrypt             `yaml:"encrypt" sample:"off" doc:"Encrypts each body to the partner's key, end to end; for http, sftp, ftps, folder and box."`
 }
 

@@ -3,6 +3,7 @@ package qr
 import (
 	"fmt"
 	"html"
+	"image"
 	"image/color"
 	"strings"
 
@@ -34,6 +35,22 @@ func Of(text string) (Code, error) {
 		}
 	}
 	return c, nil
+}
+
+// Dark says whether a module is dark; outside of the code none is.
+func (c Code) Dark(x, y int) bool {
+	return x >= 0 && y >= 0 && x < c.Side && y < c.Side && c.dark[y*c.Side+x]
+}
+
+// Image is it with each module size pixels wide, for a file.
+func (c Code) Image(size int) image.Image {
+	out := image.NewPaletted(image.Rect(0, 0, c.Side*size, c.Side*size), color.Palette{color.White, color.Black})
+	c.Runs(func(x, y, w int) {
+		for i := range size * size * w {
+			out.SetColorIndex(x*size+i%(size*w), y*size+i/(size*w), 1)
+		}
+	})
+	return out
 }
 
 // Runs tells each row's dark stretches: where one begins, and how many modules it is

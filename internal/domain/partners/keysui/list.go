@@ -11,6 +11,7 @@ import (
 
 	"github.com/labwarden/labwarden/internal/domain/partners/keys"
 	"github.com/labwarden/labwarden/internal/platform/authz"
+	"github.com/labwarden/labwarden/internal/platform/qr"
 	"github.com/labwarden/labwarden/internal/platform/web"
 	"github.com/labwarden/labwarden/internal/platform/web/kit"
 )
@@ -105,14 +106,14 @@ func (d Deps) ownSheet() (templ.Component, error) {
 		return kit.Sheet(o), nil
 	}
 	print := ownPrint(lines[0])
-	svg, err := qrSVG(scanned("", print))
+	code, err := qr.Of(scanned("", print))
 	if err != nil {
 		return nil, err
 	}
 	parts := []templ.Component{
 		say("Receipts and proofs are signed with it. They get it once as the file lab.pub, and compare it with you: read these groups to them, or let them scan the code."),
 		groupList("The fingerprint of our signing key", keys.Groups(print), false),
-		codeBeside(svg, "The same, to scan."),
+		kit.Scan(code, codeLabel, "The same, to scan.", codeWidth),
 		say("They see it with"),
 		typed("head -n 1 lab.pub | tr -d '\\n' | sha256sum"),
 		say("The file's first line:"),

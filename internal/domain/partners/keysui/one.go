@@ -10,6 +10,7 @@ import (
 
 	"github.com/labwarden/labwarden/internal/domain/partners/keys"
 	"github.com/labwarden/labwarden/internal/platform/authz"
+	"github.com/labwarden/labwarden/internal/platform/qr"
 	"github.com/labwarden/labwarden/internal/platform/web"
 	"github.com/labwarden/labwarden/internal/platform/web/kit"
 )
@@ -99,12 +100,12 @@ func (d Deps) exchange(r *http.Request, p Partner, k *keys.Key, beside map[strin
 
 // printSheet is the whole fingerprint of a key that was compared.
 func (d Deps) printSheet(k *keys.Key) (templ.Component, error) {
-	svg, err := qrSVG(scanned(k.Kind, k.Fingerprint))
+	code, err := qr.Of(scanned(k.Kind, k.Fingerprint))
 	if err != nil {
 		return nil, err
 	}
 	return kit.Sheet(kit.SheetOpts{Title: "Fingerprint", Pad: true, Body: join(
-		groupList("The fingerprint", keys.Groups(k.Fingerprint), false), codeBeside(svg, "The same, to scan."), say("They see it with"), typed(howTheySee(k.Kind)),
+		groupList("The fingerprint", keys.Groups(k.Fingerprint), false), kit.Scan(code, codeLabel, "The same, to scan.", codeWidth), say("They see it with"), typed(howTheySee(k.Kind)),
 	)}), nil
 }
 

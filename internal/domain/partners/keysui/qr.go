@@ -1,19 +1,11 @@
 package keysui
 
-import (
-	"strings"
+import "strings"
 
-	"github.com/labwarden/labwarden/internal/platform/qr"
+const (
+	codeLabel = "QR code of the fingerprint"
+	codeWidth = 168 // pixels
 )
-
-// qrSVG draws a fingerprint as a QR code.
-func qrSVG(text string) (string, error) {
-	code, err := qr.Of(text)
-	if err != nil {
-		return "", err
-	}
-	return code.SVG("QR code of the fingerprint", 168), nil
-}
 
 // scanned is what a QR code says of a key: what OpenPGP programs know, else the
 // fingerprint alone.

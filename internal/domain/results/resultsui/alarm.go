@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -95,7 +94,7 @@ func (d Deps) alarmList(w http.ResponseWriter, r *http.Request) error {
 		a := &list[i]
 		state, word := severityState(a)
 		t.Rows = append(t.Rows, kit.Row{Key: strconv.FormatInt(a.Number, 10), At: a.State == alarm.Open && a.Quiet.IsZero() && a.Severity == alarm.Urgent, Cells: []kit.Cell{
-			{Text: hereTimes(a.Sentence, now), Sub: fmt.Sprintf("alarm %d", a.Number), Href: alarmPath(a.Number)},
+			{Text: kit.Here(a.Sentence, now), Sub: fmt.Sprintf("alarm %d", a.Number), Href: alarmPath(a.Number)},
 			kit.CState(state, "", word), kit.CMono(kit.Clock(a.Since, now)), kit.CNum(int(a.Times)),
 		}})
 	}
@@ -110,21 +109,6 @@ func (d Deps) alarmList(w http.ResponseWriter, r *http.Request) error {
 			kit.Tabs("Which alarms", []kit.Tab{{Name: "Not over", Href: "/alarms", Current: !all}, {Name: "All", Href: "/alarms?show=all", Current: all}}),
 			kit.Sheet(kit.SheetOpts{Title: "Alarms", Sub: "most severe first", Body: kit.DataTable(t)}),
 		), beside),
-	})
-}
-
-// utcTime is how alarms write a time: for mails, whose reader may be anywhere.
-var utcTime = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d UTC`)
-
-// hereTimes writes the times of an alarm's sentence as all pages do: in the time
-// of this machine, the day only where it is another.
-func hereTimes(sentence string, now time.Time) string {
-	return utcTime.ReplaceAllStringFunc(sentence, func(s string) string {
-		t, err := time.Parse("2006-01-02 15:04 UTC", s)
-		if err != nil {
-			return s
-		}
-		return kit.Clock(t, now)
 	})
 }
 
@@ -234,7 +218,7 @@ func (d Deps) showAlarm(w http.ResponseWriter, r *http.Request, number int64, wr
 		parts = append(parts, alarmForms(&a, wrong, r.PostFormValue("reason")))
 	}
 	p := kit.Page{
-		Title: "Alarm " + strconv.FormatInt(a.Number, 10), Lead: hereTimes(a.Sentence, now), Nav: "/alarms",
+		Title: "Alarm " + strconv.FormatInt(a.Number, 10), Lead: kit.Here(a.Sentence, now), Nav: "/alarms",
 		Crumbs: []kit.Crumb{{Name: "Alarms", Href: "/alarms"}, {Name: "Alarm " + strconv.FormatInt(a.Number, 10)}},
 		Body: templ.Join(kit.Verdict(state, upperFirst(word), a.Advice, nil),
 			kit.Columns(templ.Join(append(parts, toldSheet(notices, now))...), kit.Sheet(kit.SheetOpts{Title: "Facts", Body: kit.KeyValues(facts)}))),

@@ -123,6 +123,8 @@ func protocol(d *config.Destination) string {
 		s = "Files over FTPS"
 	case d.Portal != nil:
 		return "Provider portal"
+	case d.Box != nil:
+		s = "Files in their box here"
 	case d.Folder != nil && d.Encrypt != nil:
 		return "Encrypted files in a folder"
 	case d.Folder != nil:

@@ -256,7 +256,7 @@ func (d Deps) alarmItems(_ context.Context, _ *authz.Subject, now time.Time) ([]
 			continue
 		}
 		x := today.Item{
-			State: kit.Warn, Rank: today.RankSoon, Since: a.Since, Needs: authz.AlarmsSee, Title: hereTimes(a.Sentence, now), Text: a.Advice,
+			State: kit.Warn, Rank: today.RankSoon, Since: a.Since, Needs: authz.AlarmsSee, Title: kit.Here(a.Sentence, now), Text: a.Advice,
 			Action: kit.Action{Text: "Look at it", Href: alarmPath(a.Number)},
 		}
 		if a.Severity == alarm.Urgent {

@@ -20,16 +20,23 @@ type newPartner struct {
 	Accounts    []string `json:"accounts,omitempty" doc:"its client accounts, where no providers are given"`
 	ContactName string   `json:"contact_name,omitempty" doc:"whom to tell of maintenance"`
 	Contact     string   `json:"contact,omitempty" doc:"their mail address"`
-	Kind        string   `json:"kind" doc:"mllp, fhir, http or folder"`
-	Address     string   `json:"address,omitempty" doc:"of mllp: host:port"`
+	Kind        string   `json:"kind" doc:"mllp, fhir, http, folder, sftp, ftps, sftp-box, ftps-box, fhir-pull or portal"`
+	Address     string   `json:"address,omitempty" doc:"of mllp, sftp and ftps: host:port"`
 	URL         string   `json:"url,omitempty" doc:"of fhir and http"`
 	CA          string   `json:"ca,omitempty" doc:"a PEM file on the hub: the authority that vouches for their certificate"`
 	Fingerprint string   `json:"fingerprint,omitempty" doc:"SHA-256 of the only certificate that is accepted"`
 	ServerName  string   `json:"server_name,omitempty" doc:"name in the certificate where it is not the host's"`
-	Token       string   `json:"token,omitempty" doc:"name of a stored secret: the bearer token of http, the signing key of fhir"`
+	Token       string   `json:"token,omitempty" doc:"name of a stored secret: the bearer token of http, the signing key of fhir, our private key or password of sftp and ftps"`
 	TokenURL    string   `json:"token_url,omitempty" doc:"of fhir with OAuth 2"`
-	ClientID    string   `json:"client_id,omitempty" doc:"of fhir with OAuth 2: our name there"`
+	ClientID    string   `json:"client_id,omitempty" doc:"of fhir with OAuth 2: our name there; of fhir-pull: their program's name here"`
 	Path        string   `json:"path,omitempty" doc:"of a folder"`
+	User        string   `json:"user,omitempty" doc:"of sftp and ftps: our name there"`
+	HostKeys    []string `json:"host_keys,omitempty" doc:"of sftp: fingerprints of the host keys that are believed"`
+	Dir         string   `json:"dir,omitempty" doc:"of sftp and ftps: the folder there"`
+	Password    bool     `json:"password,omitempty" doc:"of sftp: the secret is a password, not a private key"`
+	SSHKeys     []string `json:"ssh_keys,omitempty" doc:"of sftp-box: the partner's public keys; without any it signs in with a password and a code"`
+	From        []string `json:"from,omitempty" doc:"of a box: networks that the partner connects from"`
+	JWKS        string   `json:"jwks,omitempty" doc:"of fhir-pull: a file on the hub with the public keys of their program"`
 	Source      string   `json:"source" doc:"where its results come from"`
 	When        string   `json:"when,omitempty" doc:"only messages that fit this condition"`
 	OldPath     string   `json:"old_path,omitempty" doc:"the source that gets a copy of what the old path sends"`
@@ -40,6 +47,7 @@ func (n newPartner) typed() setup.NewPartner {
 		Name: n.Name, Key: n.Key, Providers: strings.Join(n.Providers, "\n"), Accounts: strings.Join(n.Accounts, "\n"), ContactName: n.ContactName,
 		Contact: n.Contact, Kind: n.Kind, Address: n.Address, URL: n.URL, CA: n.CA, Fingerprint: n.Fingerprint, ServerName: n.ServerName,
 		Token: n.Token, TokenURL: n.TokenURL, ClientID: n.ClientID, Path: n.Path, Source: n.Source, When: n.When, OldPath: n.OldPath,
+		User: n.User, HostKeys: strings.Join(n.HostKeys, "\n"), Dir: n.Dir, Password: n.Password, SSHKeys: strings.Join(n.SSHKeys, "\n"), From: strings.Join(n.From, "\n"), JWKS: n.JWKS,
 	}
 }
 

@@ -32,6 +32,9 @@ type Deps struct {
 	Bundles    *setup.BundleJob
 	// Sites are those of the configuration in force; none where there is one laboratory.
 	Sites func() []kit.Option
+	// Missing says what this node lacks for a way to partners to work, in sentences;
+	// empty for nothing. Nil is never asked.
+	Missing func(kind string) string
 	// Zone is where the laboratory is; nil is UTC.
 	Zone Zone
 }

@@ -27,17 +27,24 @@ func (d Deps) formRoutes() []web.Route {
 	}
 }
 
-var kinds = []struct{ key, name, text, icon string }{
-	{"mllp", "HL7 over TLS", "To a listener of theirs (MLLP). The usual way to a practice's or hospital's system.", "partners"},
-	{"fhir", "FHIR", "As R4 transaction bundles over HTTPS.", "api"},
-	{"http", "HTTPS post", "Each message as the body of a request.", "upload"},
-	{"folder", "Folder", "One file per message, for somebody who fetches it.", "download"},
+// kinds are the ways there are; by says which was chosen, in a form's title.
+var kinds = []struct{ key, name, by, text, icon string }{
+	{"mllp", "HL7 over TLS", "By HL7 over TLS.", "To a listener of theirs (MLLP). The usual way to a practice's or hospital's system.", "partners"},
+	{"fhir", "FHIR", "By FHIR.", "As R4 transaction bundles over HTTPS.", "api"},
+	{"http", "HTTPS post", "By HTTPS post.", "Each message as the body of a request.", "upload"},
+	{setup.WaySFTP, "Their SFTP server", "By files on their SFTP server.", "We put a file for each message on a server of theirs.", "upload"},
+	{setup.WayFTPS, "Their FTPS server", "By files on their FTPS server.", "Likewise, by FTP with TLS.", "upload"},
+	{setup.WaySFTPBox, "SFTP box here", "By a box here, which they reach by SFTP.", "They fetch from a box of their own on this laboratory's server, with an SSH key or a password and a code.", "inbox"},
+	{setup.WayFTPSBox, "FTPS box here", "By a box here, which they reach by FTPS.", "Likewise, by FTP with TLS, with a password and a code.", "inbox"},
+	{setup.WayFHIRPull, "FHIR, fetched by them", "By FHIR, which their program fetches.", "Their program reads its results from our FHIR R4 server.", "api"},
+	{setup.WayPortal, "Portal", "Through the portal.", "They look with a browser; for a practice that has nothing else.", "people"},
+	{"folder", "Folder", "By files in a folder.", "One file per message, for somebody who fetches it.", "download"},
 }
 
 func kindName(key string) string {
 	for _, k := range kinds {
 		if k.key == key {
-			return k.name
+			return k.by
 		}
 	}
 	return ""
@@ -68,7 +75,7 @@ func (d Deps) drawPartner(w http.ResponseWriter, r *http.Request, p setup.NewPar
 		return err
 	}
 	page := kit.Page{
-		Title: "Add a partner", Lead: "Who receives results?", Nav: nav, Rest: "By " + kindName(p.Kind) + ".",
+		Title: "Add a partner", Lead: "Who receives results?", Nav: nav, Rest: kindName(p.Kind),
 		Crumbs: []kit.Crumb{{Name: "Settings", Href: "/settings"}, {Name: "Add a partner", Href: "/setup/partner"}},
 	}
 	if len(wrong) > 0 {
@@ -82,14 +89,21 @@ func (d Deps) drawPartner(w http.ResponseWriter, r *http.Request, p setup.NewPar
 	if err != nil {
 		return err
 	}
+	if len(way) > 0 {
+		way = append([]kit.Field{{Kind: kit.GroupField, Label: "How results get there"}}, way...)
+	}
 	fields := slices.Concat(
-		[]kit.Field{{Kind: kit.GroupField, Label: "Who it is"}}, whoFields(p),
-		[]kit.Field{{Kind: kit.GroupField, Label: "How results get there"}}, way,
+		[]kit.Field{{Kind: kit.GroupField, Label: "Who it is"}}, whoFields(p), way,
 		[]kit.Field{{Kind: kit.GroupField, Label: "Which results"}}, routeFields(p, f),
 	)
 	page.Body = kit.Columns(kit.Sheet(kit.SheetOpts{Title: "The partner", Sub: "nothing is applied yet", Pad: true, Body: kit.Form(kit.FormOpts{
 		Action: "/setup/partner/" + p.Kind, Submit: "Show what becomes different", Cancel: "/settings", Fields: kit.WithErrors(fields, wrong), Wrong: wrong[""],
-	})}), nextSheet("A test message to the partner says whether the line works."))
+	})}), nextSheet(lastStep(p.Kind)))
+	if d.Missing != nil {
+		if text := d.Missing(p.Kind); text != "" {
+			page.Body = templ.Join(kit.Verdict(kit.Warn, "The partner can be added; its door is not open yet.", text, nil), page.Body)
+		}
+	}
 	return web.Render(w, r, page)
 }
 
@@ -170,6 +184,9 @@ func (d Deps) wayFields(r *http.Request, p setup.NewPartner) ([]kit.Field, error
 		finger.Optional, finger.Hint = true, "Only where the system's own authorities do not vouch for it."
 		return []kit.Field{url, secret, finger, authority}, nil
 	}
+	if way, ok := fileWay(p, secret, finger, authority); ok {
+		return way, nil
+	}
 	return []kit.Field{{Name: "path", Label: "Folder", Value: p.Path, Mono: true, Required: true, Hint: "It must be there, and the hub must be allowed to write in it."}}, nil
 }
 
@@ -196,6 +213,7 @@ func readPartner(r *http.Request) setup.NewPartner {
 		Name: v("name"), Key: v("key"), Providers: v("providers"), Accounts: v("accounts"), ContactName: v("contact-name"), Contact: v("contact"),
 		Kind: r.PathValue("kind"), Address: v("address"), URL: v("url"), CA: v("ca"), Fingerprint: v("fingerprint"), ServerName: v("server-name"),
 		Token: v("token"), TokenURL: v("token-url"), ClientID: v("client-id"), Path: v("path"), Source: v("source"), When: v("when"), OldPath: v("old-path"),
+		User: v("user"), HostKeys: v("host-keys"), Dir: v("dir"), Password: v("password") != "", SSHKeys: v("ssh-keys"), From: v("from"), JWKS: v("jwks"),
 	}
 }
 

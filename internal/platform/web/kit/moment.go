@@ -1,6 +1,7 @@
 package kit
 
 import (
+	"regexp"
 	"strconv"
 	"time"
 )
@@ -100,3 +101,22 @@ func Span(d time.Duration) string {
 
 // ISO is the machine's form for <time datetime>.
 func ISO(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// utcTime is how sentences write a time whose reader may be anywhere: in mails, on
+// a terminal.
+var utcTime = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC`)
+
+// Here writes the times of such a sentence as all pages do: in now's time zone,
+// the day only where it is another.
+func Here(sentence string, now time.Time) string {
+	return utcTime.ReplaceAllStringFunc(sentence, func(s string) string {
+		if t, err := time.Parse("2006-01-02 15:04 UTC", s); err == nil {
+			return Clock(t, now)
+		}
+		t, err := time.Parse("2006-01-02 15:04:05 UTC", s)
+		if err != nil {
+			return s
+		}
+		return Second(t, now)
+	})
+}
