@@ -105,10 +105,12 @@ func digit(c byte) (byte, bool) {
 // restricted finds a character that must not stand in a frame's text (E1381-02
 // 6.6), -1 for none. CR ends records and is allowed; DC1 to DC4 and DLE, SYN
 // are let pass: analyzers write them in comments and nothing hangs on them here.
+// NUL is refused: E1394 does not allow it in text, and the checksum would not see
+// one that noise put in.
 func restricted(b []byte) int {
 	for i, c := range b {
 		switch c {
-		case STX, ETX, EOT, ENQ, ACK, NAK, ETB, LF:
+		case 0, STX, ETX, EOT, ENQ, ACK, NAK, ETB, LF:
 			return i
 		}
 	}
