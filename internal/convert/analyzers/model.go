@@ -1,0 +1,229 @@
+package analyzers
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+)
+
+// Model is an analyzer model.
+type Model struct {
+	Key       string   `yaml:"-"` // its file's name
+	Vendor    string   `yaml:"vendor"`
+	Name      string   `yaml:"model"`
+	Kind      string   `yaml:"kind"`      // what it measures, in words
+	Protocols []string `yaml:"protocols"` // astm, hl7, poct1a
+	// Names are what the device calls itself (H-5.1, MSH-3, DEV.model_id). One that
+	// ends in * stands for every ending.
+	Names   []string `yaml:"names"`
+	Sources []Source `yaml:"sources"`
+	At      Places   `yaml:"at"`
+	// Controls tell specimens of quality control.
+	Controls []Mark `yaml:"controls"`
+	// Codes by what the device writes.
+	Codes map[string]Code `yaml:"codes"`
+	// Units by what the device writes: the UCUM unit.
+	Units map[string]string `yaml:"units"`
+	Notes string            `yaml:"notes"`
+}
+
+// Source is where the file's facts are from.
+type Source struct {
+	Title string `yaml:"title"`
+	URL   string `yaml:"url"`
+	Read  string `yaml:"read"` // the day
+	Says  string `yaml:"says"` // what was taken from it
+}
+
+// Places say where things stand in ASTM records. An empty one means the
+// standard's own place.
+type Places struct {
+	Specimen Place `yaml:"specimen"` // O-3.1
+	Test     Place `yaml:"test"`     // R-3.4
+	Patient  Place `yaml:"patient"`  // P-4.1, else P-3.1
+	Serial   Place `yaml:"serial"`   // of the instrument; the standard has none
+	Version  Place `yaml:"version"`  // of its software; the standard has none
+}
+
+// Mark is a value at a place.
+type Mark struct {
+	At     Place    `yaml:"at"`
+	Is     []string `yaml:"is"`
+	Begins []string `yaml:"begins"`
+}
+
+// Code is what a code of the device means.
+type Code struct {
+	Name  string `yaml:"name"`
+	LOINC string `yaml:"loinc"`
+}
+
+// Place is a component of a field: "O-3.1".
+type Place struct {
+	Record           byte
+	Field, Component int
+}
+
+// UnmarshalYAML reads a place as it is written.
+func (p *Place) UnmarshalYAML(b []byte) error {
+	s := strings.Trim(strings.TrimSpace(string(b)), `"'`)
+	var err error
+	*p, err = ParsePlace(s)
+	return err
+}
+
+// ParsePlace reads "O-3" or "O-3.1".
+func ParsePlace(s string) (Place, error) {
+	bad := fmt.Errorf("place %q: write it like O-3.1: record, field, component", s)
+	if len(s) < 3 || s[0] < 'A' || s[0] > 'Z' || s[1] != '-' {
+		return Place{}, bad
+	}
+	field, component, has := strings.Cut(s[2:], ".")
+	p := Place{Record: s[0]}
+	var err error
+	if p.Field, err = strconv.Atoi(field); err != nil || p.Field < 2 || p.Field > 200 {
+		return Place{}, bad
+	}
+	if has {
+		if p.Component, err = strconv.Atoi(component); err != nil || p.Component < 1 || p.Component > 99 {
+			return Place{}, bad
+		}
+	}
+	return p, nil
+}
+
+func (p Place) String() string {
+	if p.Field == 0 {
+		return ""
+	}
+	s := string(p.Record) + "-" + strconv.Itoa(p.Field)
+	if p.Component > 0 {
+		s += "." + strconv.Itoa(p.Component)
+	}
+	return s
+}
+
+// Or is the place, or the other where it is none.
+func (p Place) Or(other Place) Place {
+	if p.Field == 0 {
+		return other
+	}
+	return p
+}
+
+//go:embed models/*.yaml
+var files embed.FS
+
+// All reads every model, in the order of their keys.
+func All() ([]*Model, error) {
+	entries, err := files.ReadDir("models")
+	if err != nil {
+		return nil, fmt.Errorf("read analyzer models: %w", err)
+	}
+	var out []*Model
+	for _, e := range entries {
+		b, err := files.ReadFile(path.Join("models", e.Name()))
+		if err != nil {
+			return nil, fmt.Errorf("read analyzer model: %w", err)
+		}
+		m, err := Read(strings.TrimSuffix(e.Name(), ".yaml"), b)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}
+
+// Read reads one model; a laboratory may bring its own.
+func Read(key string, b []byte) (*Model, error) {
+	m := &Model{Key: key}
+	if err := yaml.UnmarshalWithOptions(b, m, yaml.Strict()); err != nil {
+		return nil, fmt.Errorf("analyzer model %s: %w", key, err)
+	}
+	if err := m.check(); err != nil {
+		return nil, fmt.Errorf("analyzer model %s: %w", key, err)
+	}
+	return m, nil
+}
+
+func (m *Model) check() error {
+	switch {
+	case m.Vendor == "" || m.Name == "" || m.Kind == "":
+		return errors.New("vendor, model and kind must be said")
+	case len(m.Names) == 0 || slices.Contains(m.Names, ""):
+		return errors.New("names: what does the device call itself?")
+	case len(m.Sources) == 0:
+		return errors.New("sources: what was this written from?")
+	}
+	for _, s := range m.Sources {
+		if s.Title == "" || s.URL == "" || s.Read == "" || s.Says == "" {
+			return errors.New("a source needs title, url, read (the day) and says")
+		}
+	}
+	for _, p := range m.Protocols {
+		if !slices.Contains([]string{"astm", "hl7", "poct1a"}, p) {
+			return fmt.Errorf("protocol %q: astm, hl7 or poct1a", p)
+		}
+	}
+	if len(m.Protocols) == 0 {
+		return errors.New("protocols must be said")
+	}
+	for _, c := range m.Controls {
+		if c.At.Field == 0 || len(c.Is)+len(c.Begins) == 0 {
+			return errors.New("controls: say where, and what stands there")
+		}
+	}
+	for code, c := range m.Codes {
+		if c.Name == "" {
+			return fmt.Errorf("code %q needs a name", code)
+		}
+		if c.LOINC != "" && !loinc(c.LOINC) {
+			return fmt.Errorf("code %q: %q is no LOINC code: its check digit is wrong", code, c.LOINC)
+		}
+	}
+	return nil
+}
+
+// loinc checks the form and the check digit (mod 10, as LOINC computes it).
+func loinc(s string) bool {
+	number, check, ok := strings.Cut(s, "-")
+	if !ok || number == "" || len(number) > 7 || len(check) != 1 || check[0] < '0' || check[0] > '9' {
+		return false
+	}
+	sum := 0
+	for i := range len(number) {
+		c := number[len(number)-1-i]
+		if c < '0' || c > '9' {
+			return false
+		}
+		d := int(c - '0')
+		if i%2 == 0 {
+			d *= 2
+		}
+		sum += d/10 + d%10
+	}
+	return (10-sum%10)%10 == int(check[0]-'0')
+}
+
+// Find is the model that calls itself so; the longest name wins. nil: unknown.
+func Find(all []*Model, name string) *Model {
+	var best *Model
+	length := -1
+	name = strings.TrimSpace(name)
+	for _, m := range all {
+		for _, n := range m.Names {
+			prefix, open := strings.CutSuffix(n, "*")
+			if l := len(prefix); (open && strings.HasPrefix(name, prefix) || !open && name == n) && l > length {
+				best, length = m, l
+			}
+		}
+	}
+	return best
+}
