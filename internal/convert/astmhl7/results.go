@@ -59,7 +59,7 @@ func Results(m *astm.Message, model *analyzers.Model, o Options) ([]byte, []Note
 				c.note(OutOfPlace, r, 0)
 			}
 			if !opened {
-				c.order(order, hasOrder, patient, hasPatient)
+				c.order(order, hasOrder, patient, hasPatient, r)
 				opened = true
 			}
 			c.result(r)
@@ -160,12 +160,13 @@ func (c *converter) patient(r astm.Record) {
 	c.w.Field(5, c.parts(r, 6)...).Field(7, c.text(r, 8)).Field(8, c.text(r, 9))
 }
 
-// order begins a specimen and its order (SPM, OBR).
-func (c *converter) order(r astm.Record, has bool, patient astm.Record, hasPatient bool) {
+// order begins a specimen and its order (SPM, OBR). result is the first below it:
+// its test stands in the order where that names none, as HL7 wants one there.
+func (c *converter) order(r astm.Record, has bool, patient astm.Record, hasPatient bool, result astm.Record) {
 	c.sets["OBX"] = 0
 	if !has {
 		c.w.Segment("SPM").Field(1, c.set("SPM"))
-		c.w.Segment("OBR").Field(1, c.set("OBR"))
+		c.w.Segment("OBR").Field(1, c.set("OBR")).Field(4, c.coded(c.code(result.Field(3)))...)
 		return
 	}
 	c.take(r, 2)
@@ -191,6 +192,9 @@ func (c *converter) order(r astm.Record, has bool, patient astm.Record, hasPatie
 			c.w.Field(4, c.coded(code)...)
 			first = false
 		}
+	}
+	if first {
+		c.w.Field(4, c.coded(c.code(result.Field(3)))...)
 	}
 	c.w.Field(5, c.text(r, 6)).Field(7, c.text(r, 8)).Field(11, c.text(r, 12)).Field(16, c.parts(r, 17)...).Field(25, c.text(r, 26))
 }
