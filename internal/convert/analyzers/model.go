@@ -227,3 +227,20 @@ func Find(all []*Model, name string) *Model {
 	}
 	return best
 }
+
+// Numeric: digits with a sign and a point, as HL7 v2.5.1 2.A.47 takes them.
+func Numeric(s string) bool {
+	digits, point := 0, false
+	for i, c := range s {
+		switch {
+		case c >= '0' && c <= '9':
+			digits++
+		case (c == '-' || c == '+') && i == 0:
+		case c == '.' && !point:
+			point = true
+		default:
+			return false
+		}
+	}
+	return digits > 0
+}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/labwarden/labwarden/internal/codec/astm"
+	"github.com/labwarden/labwarden/internal/convert/analyzers"
 )
 
 // flags are those of HL7 table 0078 that E1394-97 10.1.8 knows too.
@@ -23,7 +24,7 @@ func (c *converter) result(r astm.Record) {
 	}
 	value := strings.TrimSpace(c.take(r, 4).Text())
 	typ := "ST"
-	if numeric(value) {
+	if analyzers.Numeric(value) {
 		typ = "NM"
 	}
 	c.w.Segment("OBX").Field(1, c.set("OBX")).Field(2, typ).Field(3, c.loincOf(test, code)...).Field(5, value).Field(6, c.unit(r)...).Field(7, c.text(r, 6))
@@ -109,23 +110,6 @@ func (c *converter) instrument(r astm.Record) []string {
 		serial = c.at(h, p)
 	}
 	return []string{serial, name}
-}
-
-// numeric: digits with a sign and a point, as HL7 v2.5.1 2.A.47 takes them.
-func numeric(s string) bool {
-	digits, point := 0, false
-	for i, c := range s {
-		switch {
-		case c >= '0' && c <= '9':
-			digits++
-		case (c == '-' || c == '+') && i == 0:
-		case c == '.' && !point:
-			point = true
-		default:
-			return false
-		}
-	}
-	return digits > 0
 }
 
 // comment maps C to NTE, below what it is said of.
