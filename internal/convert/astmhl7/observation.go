@@ -19,15 +19,15 @@ func (c *converter) result(r astm.Record) {
 	c.take(r, 2)
 	test := c.take(r, 3)
 	code := c.code(test)
-	if _, ok := c.model.Codes[code]; !ok && c.model.Key != "" {
+	if _, ok := c.model.Code(code); !ok && c.model.Key != "" {
 		c.note(UnknownCode, r, 3)
 	}
-	value := strings.TrimSpace(c.take(r, 4).Text())
+	value := only(c.take(r, 4))
 	typ := "ST"
 	if analyzers.Numeric(value) {
 		typ = "NM"
 	}
-	c.w.Segment("OBX").Field(1, c.set("OBX")).Field(2, typ).Field(3, c.loincOf(test, code)...).Field(5, value).Field(6, c.unit(r)...).Field(7, c.text(r, 6))
+	c.w.Segment("OBX").Field(1, c.set("OBX")).Field(2, typ).Field(3, c.test(test, code)...).Field(4, c.sub(r)).Field(5, value).Field(6, c.unit(r)...).Field(7, c.text(r, 6))
 	c.flags(r)
 	status := c.text(r, 9)
 	switch {
@@ -42,25 +42,65 @@ func (c *converter) result(r astm.Record) {
 	}
 }
 
-// loincOf is the test; a device that writes LOINC itself (^^^WBC^6690-2) is taken
-// at its word.
-func (c *converter) loincOf(v astm.Value, code string) []string {
+// test is the test as CWE. A device that writes LOINC itself (^^^WBC^6690-2) is
+// taken at its word if it is one: some write numbers whose check digit is wrong. What else it writes there (a dilution, a lot) is kept as it
+// stands, as the original text.
+func (c *converter) test(v astm.Value, code string) []string {
 	out := c.coded(code)
-	if len(out) > 3 || v.Components() < 5 {
-		return out
-	}
-	for n := 5; n <= v.Components(); n++ {
-		if s := strings.TrimSpace(v.Component(n).Text()); loinc(s) {
-			return append(out, s, "", "LN")
+	at, rest := component(c.model), false
+	for n := range v.Components() {
+		s := strings.TrimSpace(v.Component(n + 1).Text())
+		switch {
+		case s == "" || s == code && (n+1 == at || n == 0):
+		case n+1 > at && len(out) == 3 && analyzers.LOINC(s):
+			out = append(out, s, "", "LN")
+		case len(out) == 6 && s == out[3]:
+		default:
+			rest = true
 		}
+	}
+	if rest {
+		out = append(out, "", "", "", "", "", "")[:9]
+		out[8] = v.Text()
 	}
 	return out
 }
 
-// loinc: digits, a hyphen, one digit; who wrote it answers for it.
-func loinc(s string) bool {
-	number, check, ok := strings.Cut(s, "-")
-	return ok && len(number) >= 3 && len(number) <= 7 && len(check) == 1 && strings.Trim(number+check, "0123456789") == ""
+// sub tells results of one test apart, where the model does.
+func (c *converter) sub(r astm.Record) string {
+	var out []string
+	for _, p := range c.model.At.Sub {
+		v := r.Field(p.Field)
+		if p.Component > 0 {
+			v = v.Component(p.Component)
+		}
+		if s := strings.TrimSpace(v.Text()); s != "" {
+			out = append(out, s)
+		}
+	}
+	return strings.Join(out, "/")
+}
+
+// only is the value; devices that have one component for words and one for numbers
+// leave the other empty.
+func only(v astm.Value) string {
+	found := ""
+	for n := range v.Components() {
+		if s := strings.TrimSpace(v.Component(n + 1).Text()); s != "" {
+			if found != "" {
+				return strings.TrimSpace(v.Text())
+			}
+			found = s
+		}
+	}
+	first := true
+	for range v.Repetitions() {
+		if !first {
+			return strings.TrimSpace(v.Text())
+		}
+		first = false
+	}
+	return found
 }
 
 func (c *converter) unit(r astm.Record) []string {
@@ -78,22 +118,25 @@ func (c *converter) unit(r astm.Record) []string {
 	return []string{u, "", "", ucum, "", "UCUM"}
 }
 
+// flags are the repetitions of R-7; some devices write them as components.
 func (c *converter) flags(r astm.Record) {
 	first := true
 	c.take(r, 7)
 	for v := range r.Field(7).Repetitions() {
-		f := strings.TrimSpace(v.Text())
-		if f == "" {
-			continue
-		}
-		if !slices.Contains(flags, f) {
-			c.note(UnknownFlag, r, 7)
-		}
-		if first {
-			c.w.Field(8, f)
-			first = false
-		} else {
-			c.w.Repeat(f)
+		for i := range v.Components() {
+			f := strings.TrimSpace(v.Component(i + 1).Text())
+			if f == "" {
+				continue
+			}
+			if !slices.Contains(flags, f) {
+				c.note(UnknownFlag, r, 7)
+			}
+			if first {
+				c.w.Field(8, f)
+				first = false
+			} else {
+				c.w.Repeat(f)
+			}
 		}
 	}
 }
@@ -148,11 +191,29 @@ func (c *converter) leftovers() {
 			continue
 		}
 		for n := 3; n <= r.Fields(); n++ {
-			if !c.used[r.Number()][n] && !blank(r.Field(n)) {
+			if c.lost(r, n) {
 				c.note(NotCarried, r, n)
 			}
 		}
 	}
+}
+
+// lost reports whether the field holds something that was not carried.
+func (c *converter) lost(r astm.Record, n int) bool {
+	carried, v := c.used[r.Number()][n], r.Field(n)
+	if carried == all || blank(v) {
+		return false
+	}
+	first := true
+	for rep := range v.Repetitions() {
+		for i := range rep.Components() {
+			if (!first || carried&(1<<min(i+1, 63)) == 0) && !blank(rep.Component(i+1)) {
+				return true
+			}
+		}
+		first = false
+	}
+	return false
 }
 
 // blank: nothing but delimiters and blanks.

@@ -32,6 +32,9 @@ type OrderOptions struct {
 	ControlID string // H-3
 	// Answer: it answers a query of the device (O-26 Q).
 	Answer bool
+	// Asked is what the device wrote as the range of that query, by specimen
+	// (Query.Asked), for those that want it back.
+	Asked map[string][]string
 }
 
 // Orders maps OML^O33 (HL7 v2.5.1 4.4.8) to the message for the device. An order
@@ -46,7 +49,7 @@ func Orders(m *hl7.Message, model *analyzers.Model, o OrderOptions) ([]byte, err
 		return nil, ErrNoOrders
 	}
 	w := astm.NewWriter(astm.DefaultDelimiters).Field(3, o.ControlID).Field(5, o.Sender).Field(12, "P").Field(13, "1").Field(14, o.Time)
-	b := orders{w: w, model: model, answer: o.Answer}
+	b := orders{w: w, model: model, answer: o.Answer, asked: o.Asked}
 	n := map[string]int{}
 	for s := range m.Segments("") {
 		name := s.Name()
@@ -69,6 +72,7 @@ type orders struct {
 	w        *astm.Writer
 	model    *analyzers.Model
 	answer   bool
+	asked    map[string][]string
 	any      bool
 	patient  bool
 	pid      *hl7.Segment
@@ -146,7 +150,7 @@ func (b *orders) codeOf(s hl7.Segment) string {
 				return found[0]
 			}
 		default:
-			if _, ok := b.model.Codes[code]; ok {
+			if _, ok := b.model.Code(code); ok {
 				return code
 			}
 		}
@@ -163,6 +167,13 @@ func (b *orders) flush() error {
 	if b.specimen == "" {
 		return &OrderError{"SPM", 1, "tests are ordered before their specimen is named"}
 	}
+	specimen := []string{b.specimen}
+	if b.model.Echo {
+		specimen = b.asked[b.specimen]
+	}
+	if len(specimen) == 0 {
+		return &OrderError{"SPM", 1, "this device takes orders only as answers to its query for the specimen"}
+	}
 	if !b.patient {
 		b.writePatient()
 	}
@@ -173,16 +184,16 @@ func (b *orders) flush() error {
 	for len(b.list) > 0 {
 		first := b.list[0]
 		same := func(o order) bool { return o.action == first.action && o.priority == first.priority }
-		b.w.Record('O').Field(3, b.specimen)
+		b.w.Record('O').Field(3, specimen...)
 		n := 0
 		for _, o := range b.list {
 			switch {
 			case !same(o):
 			case n == 0:
-				b.w.Field(5, "", "", "", o.code)
+				b.w.Field(5, b.test(o.code)...)
 				n++
 			default:
-				b.w.Repeat("", "", "", o.code)
+				b.w.Repeat(b.test(o.code)...)
 			}
 		}
 		if first.priority != "" {
@@ -203,6 +214,13 @@ func (b *orders) flush() error {
 	return nil
 }
 
+// test is a code in the component where the device looks for it.
+func (b *orders) test(code string) []string {
+	out := make([]string, component(b.model))
+	out[len(out)-1] = code
+	return out
+}
+
 func (b *orders) writePatient() {
 	b.patient = true
 	b.w.Record('P')
@@ -211,10 +229,21 @@ func (b *orders) writePatient() {
 	}
 	name := b.pid.Field(5)
 	if id := b.pid.Field(3).Part(1).Text(); id != "" {
-		b.w.Field(4, id)
+		place := 4
+		if f := b.model.At.Patient.Field; f >= 3 && f <= 5 {
+			place = f
+		}
+		b.w.Field(place, id)
 	}
 	if !empty(name) {
-		b.w.Field(6, name.Part(1).Subpart(1).Text(), name.Part(2).Text(), name.Part(3).Text())
+		family, given := name.Part(1).Subpart(1).Text(), name.Part(2).Text()
+		if f, g := b.model.At.Family.Component, b.model.At.Given.Component; f > 0 && g > 0 {
+			parts := make([]string, max(f, g))
+			parts[f-1], parts[g-1] = family, given
+			b.w.Field(6, parts...)
+		} else {
+			b.w.Field(6, family, given, name.Part(3).Text())
+		}
 	}
 	for _, f := range [][2]int{{7, 8}, {8, 9}} {
 		if v := b.pid.Field(f[0]).Text(); v != "" {

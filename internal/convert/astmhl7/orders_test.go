@@ -80,12 +80,54 @@ func TestQueries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprint(Queries(m)); got != "[{[S-1 S-2] false false} {[S-3] false true} {[] true false}]" {
+	if got := fmt.Sprint(Queries(m, nil)); got != "[{[S-1 S-2] false false map[S-1:[ S-1] S-2:[ S-2]]} {[S-3] false true map[S-3:[S-3  0]]} {[] true false map[]}]" {
 		t.Error(got)
 	}
 	q := parseHL7(t, string(QBP("S|1", "t1", options)))
 	if got, _ := q.Get("QPD-3"); got != "S|1" {
 		t.Errorf("%q", got)
+	}
+}
+
+// A device that looks for codes, names and its own query elsewhere.
+func TestOrdersEcho(t *testing.T) {
+	all, err := analyzers.All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	md := analyzers.Find(all, "XN-550")
+	m, err := astm.Parse([]byte("H|\\^&|||XN-550^00-24||||||||||E1394-97\rQ|1|2^5^    S-77^B||||||||||N\rL|1|N\r"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := Queries(m, md)
+	if len(q) != 1 || fmt.Sprint(q[0].Specimens) != "[S-77]" {
+		t.Fatalf("%v", q)
+	}
+	text := `MSH|^~\&|LIS|MILLBROOK|hem1||20260301101500||OML^O33^OML_O33|77|P|2.5.1
+PID|1||LAB-1||Fluss^Ada||19800229|F
+SPM|1|S-77
+ORC|NW
+OBR|1|A1||6690-2^Leukocytes^LN
+ORC|NW
+OBR|2|A2||NEUT#^Neutrophils^99SYS
+`
+	b, err := Orders(parseHL7(t, text), md, OrderOptions{Answer: true, Asked: q[0].Asked})
+	want := `H|\^&||||||||||P|1|
+P|1|||LAB-1|^Ada^Fluss||19800229|F
+O|1|2^5^    S-77^B||^^^^WBC\^^^^NEUT#|||||||N||||||||||||||Q
+L|1|N
+`
+	if got := strings.ReplaceAll(string(b), "\r", "\n"); got != want || err != nil {
+		t.Errorf("%s%v", got, err)
+	}
+	var e *OrderError
+	if _, err := Orders(parseHL7(t, text), md, OrderOptions{}); !errors.As(err, &e) {
+		t.Error("an order that nobody asked for is written")
+	}
+	m, _ = astm.Parse([]byte("H|\\^&|||cobas-e411^1|||||host|TSREQ^REAL|P|1\rQ|1|^^000004^40^0^5^^S1^SC||ALL||||||||O\rL|1|N\r"))
+	if q := Queries(m, Model(m, all)); len(q) != 1 || fmt.Sprint(q[0].Specimens) != "[000004]" {
+		t.Errorf("%v", q)
 	}
 }
 

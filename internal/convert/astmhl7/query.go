@@ -5,6 +5,7 @@ import (
 
 	"github.com/labwarden/labwarden/internal/codec/astm"
 	"github.com/labwarden/labwarden/internal/codec/hl7"
+	"github.com/labwarden/labwarden/internal/convert/analyzers"
 )
 
 // Query is what a device asks its host for (E1394-97 12).
@@ -12,30 +13,50 @@ type Query struct {
 	Specimens []string // empty with All
 	All       bool
 	Cancel    bool // the device takes its last query back
+	// Asked is the whole range of each specimen, component by component as the device
+	// wrote it.
+	Asked map[string][]string
 }
 
-// Queries reads the host queries of a message.
-func Queries(m *astm.Message) []Query {
+// Queries reads the host queries of a message. model may be nil.
+func Queries(m *astm.Message, model *analyzers.Model) []Query {
 	var out []Query
 	for r := range m.Records('Q') {
 		q := Query{Cancel: strings.TrimSpace(r.Field(13).Text()) == "A"}
 		for v := range r.Field(3).Repetitions() {
-			// The range is patient^specimen (12.1.3); devices that have no patients write the
-			// specimen first.
-			id := strings.TrimSpace(v.Component(2).Text())
-			if id == "" {
-				id = strings.TrimSpace(v.Component(1).Text())
-			}
+			id := rangeOf(v, model)
 			switch {
 			case strings.EqualFold(id, "ALL"):
 				q.All = true
 			case id != "":
 				q.Specimens = append(q.Specimens, id)
+				if q.Asked == nil {
+					q.Asked = map[string][]string{}
+				}
+				parts := make([]string, v.Components())
+				for i := range parts {
+					parts[i] = v.Component(i + 1).Text()
+				}
+				q.Asked[id] = parts
 			}
 		}
 		out = append(out, q)
 	}
 	return out
+}
+
+// rangeOf is the specimen in the range of a query: where the model says, else as
+// the standard has it, patient^specimen (12.1.3); devices that have no patients
+// write the specimen first.
+func rangeOf(v astm.Value, model *analyzers.Model) string {
+	if model != nil && model.At.Query.Component > 0 {
+		return strings.TrimSpace(v.Component(model.At.Query.Component).Text())
+	}
+	id := strings.TrimSpace(v.Component(2).Text())
+	if id == "" {
+		id = strings.TrimSpace(v.Component(1).Text())
+	}
+	return id
 }
 
 // QBP writes the query for one specimen as IHE LAW asks it (LAB-27, QBP^Q11).

@@ -29,15 +29,27 @@ type converter struct {
 	model *analyzers.Model
 	w     *hl7.Writer
 	notes []Note
-	used  map[int]map[int]bool // fields carried, by record and field
+	used  map[int]map[int]uint64 // components carried (a bit each; all), by record and field
 	obx   int
 	sets  map[string]int
+}
+
+// Model is the analyzer model that the message's header names; nil: unknown.
+func Model(m *astm.Message, all []*analyzers.Model) *analyzers.Model {
+	h := m.Header()
+	return analyzers.InHeader(all, func(p analyzers.Place) string {
+		v := h.Field(p.Field)
+		if p.Component > 0 {
+			v = v.Component(p.Component)
+		}
+		return v.Text()
+	})
 }
 
 // Results maps the results of a message to OUL^R22 (HL7 v2.5.1 7.3.13). model may
 // be nil.
 func Results(m *astm.Message, model *analyzers.Model, o Options) ([]byte, []Note, error) {
-	c := &converter{m: m, model: model, w: hl7.NewWriter(), used: map[int]map[int]bool{}, sets: map[string]int{}}
+	c := &converter{m: m, model: model, w: hl7.NewWriter(), used: map[int]map[int]uint64{}, sets: map[string]int{}}
 	if c.model == nil {
 		c.model = &analyzers.Model{}
 		c.notes = append(c.notes, Note{Kind: UnknownModel, Record: 1, Type: 'H', Field: 5})
@@ -80,11 +92,24 @@ func (c *converter) note(k Kind, r astm.Record, field int) {
 
 // take reads a field and remembers that it is carried.
 func (c *converter) take(r astm.Record, n int) astm.Value {
-	if c.used[r.Number()] == nil {
-		c.used[r.Number()] = map[int]bool{}
-	}
-	c.used[r.Number()][n] = true
+	c.carried(r, n, all)
 	return r.Field(n)
+}
+
+// all the components of a field.
+const all = ^uint64(0)
+
+func (c *converter) carried(r astm.Record, n int, components uint64) {
+	if c.used[r.Number()] == nil {
+		c.used[r.Number()] = map[int]uint64{}
+	}
+	c.used[r.Number()][n] |= components
+}
+
+// part reads one component of a field and remembers that it is carried.
+func (c *converter) part(r astm.Record, n, component int) string {
+	c.carried(r, n, 1<<min(component, 63))
+	return strings.TrimSpace(r.Field(n).Component(component).Text())
 }
 
 func (c *converter) text(r astm.Record, n int) string {
@@ -96,11 +121,10 @@ func (c *converter) at(r astm.Record, p analyzers.Place) string {
 	if p.Field == 0 || p.Record != r.Type() {
 		return ""
 	}
-	v := c.take(r, p.Field)
 	if p.Component > 0 {
-		v = v.Component(p.Component)
+		return c.part(r, p.Field, p.Component)
 	}
-	return strings.TrimSpace(v.Text())
+	return c.text(r, p.Field)
 }
 
 // parts are the components of a field.
@@ -123,8 +147,9 @@ func (c *converter) header(o Options) {
 	c.take(h, 2)
 	c.take(h, 13) // the version of ASTM
 	processing := "P"
-	if p := c.text(h, 12); p != "" {
-		processing = p[:1]
+	// E1394-97 7.1.12 has Q for quality control too, which SPM-11 says in HL7.
+	if p := c.text(h, 12); p == "T" || p == "D" {
+		processing = p
 	}
 	c.w.Field(3, o.Device).Field(4, o.Facility).Field(5, o.To).Field(6, o.ToLab).Field(7, o.Time).
 		Field(9, "OUL", "R22", "OUL_R22").Field(10, o.ControlID).Field(11, processing).Field(12, "2.5.1").Field(18, "UNICODE UTF-8").Field(21, "LAB-29", "IHE")
@@ -136,8 +161,10 @@ func (c *converter) patient(r astm.Record) {
 	c.take(r, 2)
 	c.w.Segment("PID").Field(1, c.set("PID"))
 	var ids [][]string
-	if v := c.at(r, c.model.At.Patient); v != "" {
-		ids = append(ids, []string{v})
+	if p := c.model.At.Patient; p.Field > 0 {
+		if v := c.at(r, p); v != "" {
+			ids = append(ids, []string{v})
+		}
 	} else {
 		// Laboratory's own number first (E1394-97 8.1.4), then the practice's (8.1.3).
 		if v := c.text(r, 4); v != "" {
@@ -147,7 +174,7 @@ func (c *converter) patient(r astm.Record) {
 			ids = append(ids, []string{v, "", "", "", "PT"})
 		}
 	}
-	if v := c.text(r, 5); v != "" {
+	if v := c.text(r, 5); v != "" && c.model.At.Patient.Field != 5 {
 		ids = append(ids, []string{v})
 	}
 	for i, id := range ids {
@@ -157,7 +184,11 @@ func (c *converter) patient(r astm.Record) {
 			c.w.Repeat(id...)
 		}
 	}
-	c.w.Field(5, c.parts(r, 6)...).Field(7, c.text(r, 8)).Field(8, c.text(r, 9))
+	name := c.parts(r, 6)
+	if f := c.model.At.Family; f.Component > 0 {
+		name = []string{c.at(r, f), c.at(r, c.model.At.Given)}
+	}
+	c.w.Field(5, name...).Field(7, c.text(r, 8)).Field(8, c.text(r, 9))
 }
 
 // order begins a specimen and its order (SPM, OBR). result is the first below it:
@@ -175,11 +206,11 @@ func (c *converter) order(r astm.Record, has bool, patient astm.Record, hasPatie
 		c.note(OutOfPlace, r, 3)
 	}
 	role := "P" // HL7 table 0369: patient specimen
-	if c.control(r, patient, hasPatient) {
+	if c.control(r, patient, hasPatient, result) {
 		role = "Q"
 	}
-	typ := c.parts(r, 16)
-	c.w.Segment("SPM").Field(1, c.set("SPM")).Field(2, "", id).Field(4, typ[0]).Field(11, role).Field(17, c.text(r, 8)).Field(18, c.text(r, 15))
+	// Type and source of the specimen (E1394-97 9.4.16).
+	c.w.Segment("SPM").Field(1, c.set("SPM")).Field(2, "", id).Field(4, c.part(r, 16, 1)).Field(8, c.part(r, 16, 2)).Field(11, role).Field(17, c.text(r, 8)).Field(18, c.text(r, 15))
 	c.w.Segment("OBR").Field(1, c.set("OBR")).Field(2, id)
 	first := true
 	c.take(r, 5)
@@ -200,31 +231,49 @@ func (c *converter) order(r astm.Record, has bool, patient astm.Record, hasPatie
 }
 
 func (c *converter) specimen(r astm.Record) string {
-	if p := c.model.At.Specimen; p.Field > 0 {
-		return c.at(r, p)
+	places := c.model.At.Specimen
+	if len(places) == 0 {
+		places = analyzers.PlaceList{{Record: 'O', Field: 3, Component: 1}}
 	}
-	return c.at(r, analyzers.Place{Record: 'O', Field: 3, Component: 1})
+	for _, p := range places {
+		if id := c.at(r, p); id != "" {
+			return id
+		}
+	}
+	return ""
 }
 
 // control reports whether the order is of quality control (HOUSE: such specimens
 // are recognised and never leave by a patient's route).
-func (c *converter) control(o, p astm.Record, hasPatient bool) bool {
-	if c.text(o, 12) == "Q" { // E1394-97 9.4.12
+func (c *converter) control(o, p astm.Record, hasPatient bool, first astm.Record) bool {
+	h := c.m.Header()
+	if c.text(h, 12) == "Q" { // E1394-97 7.1.12
 		return true
+	}
+	for v := range c.take(o, 12).Repetitions() {
+		if strings.TrimSpace(v.Text()) == "Q" { // E1394-97 9.4.12
+			return true
+		}
 	}
 	for _, m := range c.model.Controls {
 		r := o
-		if m.At.Record == 'P' {
+		switch m.At.Record {
+		case 'H':
+			r = h
+		case 'P':
 			if !hasPatient {
 				continue
 			}
 			r = p
+		case 'R':
+			r = first
 		}
-		v := c.at(r, m.At)
-		if v == "" {
-			continue
+		v := r.Field(m.At.Field)
+		if m.At.Component > 0 {
+			v = v.Component(m.At.Component)
 		}
-		if slices.Contains(m.Is, v) || slices.ContainsFunc(m.Begins, func(b string) bool { return strings.HasPrefix(v, b) }) {
+		is := strings.TrimSpace(v.Text())
+		if is != "" && (slices.Contains(m.Is, is) || slices.ContainsFunc(m.Begins, func(b string) bool { return strings.HasPrefix(is, b) })) {
 			return true
 		}
 	}
@@ -233,19 +282,23 @@ func (c *converter) control(o, p astm.Record, hasPatient bool) bool {
 
 // code is the device's code of a test (E1394-97 6.6.1: universal^name^type^local).
 func (c *converter) code(v astm.Value) string {
-	n := 4
-	if p := c.model.At.Test; p.Component > 0 {
-		n = p.Component
-	}
-	if s := strings.TrimSpace(v.Component(n).Text()); s != "" {
+	if s := strings.TrimSpace(v.Component(component(c.model)).Text()); s != "" {
 		return s
 	}
 	return strings.TrimSpace(v.Component(1).Text())
 }
 
+// component is where the model writes its codes.
+func component(m *analyzers.Model) int {
+	if n := m.At.Test.Component; n > 0 {
+		return n
+	}
+	return 4
+}
+
 // coded is a code as CWE: the device's own, then LOINC where the model's file has it.
 func (c *converter) coded(code string) []string {
-	k, ok := c.model.Codes[code]
+	k, ok := c.model.Code(code)
 	if !ok {
 		return []string{code, "", "99" + c.vendor()}
 	}

@@ -159,7 +159,7 @@ func (s *service) coded(e, from *poct1a.Element) []string {
 	if system == "LN" {
 		return []string{code, name, "LN"}
 	}
-	k, ok := s.model.Codes[code]
+	k, ok := s.model.Code(code)
 	switch {
 	case !ok && s.model.Key != "":
 		s.note("unknown code", e.Name)
