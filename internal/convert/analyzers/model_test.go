@@ -1,6 +1,8 @@
 package analyzers
 
 import (
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -89,5 +91,31 @@ func TestOwn(t *testing.T) {
 	}
 	if _, err := Own(fstest.MapFS{"x.yaml": {Data: []byte("x: 1")}}); err == nil {
 		t.Error("taken")
+	}
+}
+
+// The page's example is a file that is taken, and its table has every model.
+func TestPage(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/use/analyzers.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```yaml\n")
+	example, _, _ := strings.Cut(rest, "```")
+	m, err := Read("lw-100", []byte(example))
+	if err != nil || m.CodeEnds != "/" || len(m.At.Specimen) != 2 {
+		t.Fatalf("%+v %v", m, err)
+	}
+	all, err := All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range all {
+		name, _, _ := strings.Cut(m.Name, " (")
+		_, row, ok := strings.Cut(string(page), "\n| "+m.Vendor+" "+name)
+		row, _, _ = strings.Cut(row, "\n")
+		if cells := strings.Split(row, "|"); !ok || len(cells) < 3 || len(m.Codes) > 0 && strings.TrimSpace(cells[2]) != strconv.Itoa(len(m.Codes)) {
+			t.Errorf("%s: the page says %q, its file has %d codes", m.Key, row, len(m.Codes))
+		}
 	}
 }

@@ -5,7 +5,9 @@
 //
 // Guarantees:
 //   - Nothing is computed, rounded, interpreted or guessed (SAFETY.md 12): a value,
-//     a unit, a flag, a status stands in HL7 as the device wrote it.
+//     a unit, a flag stands in HL7 as the device wrote it; so does a status that
+//     HL7 has too. One that it has not, or for something else, becomes "entered,
+//     not verified" (R) and is in the notes.
 //   - A code that the model's file does not know is kept as the device wrote it and
 //     named in the notes, so is a unit and a flag outside the standard's table.
 //   - Each field with content that the message does not carry is in the notes, by

@@ -34,7 +34,9 @@ func (c *converter) result(r astm.Record) {
 	case status == "":
 		status = "F" // E1394-97 10.1.9: nothing said means final
 	case !slices.Contains(statuses, status):
+		// W of a device (doubtful) would be a wrong report in HL7, D (diluted) a deletion.
 		c.note(UnknownStatus, r, 9)
+		status = "R" // HL7 table 0085: entered, not verified
 	}
 	c.w.Field(11, status).Field(14, c.text(r, 13)).Field(16, c.parts(r, 11)...).Field(18, c.instrument(r)...)
 	if t := c.text(r, 12); t != "" && r.Field(13).Empty() {
