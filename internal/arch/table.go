@@ -45,7 +45,8 @@ var table = []rule{
 	{layer: "internal/arch"},
 
 	{layer: "internal/codec/*", noStd: pure, modules: []string{"golang.org/x/text"}},
-	{layer: "internal/convert/*", ours: []string{"internal/codec/*"}, noStd: pure},
+	{layer: "internal/convert/analyzers", noStd: pure, modules: []string{"github.com/goccy/go-yaml"}},
+	{layer: "internal/convert/*", ours: []string{"internal/codec/*", "internal/convert/analyzers"}, noStd: pure},
 
 	{layer: "internal/channel/tunnel", ours: onChannel, modules: []string{
 		"golang.zx2c4.com/wireguard", "gvisor.dev/gvisor", // gvisor: the TCP stack inside a WireGuard tunnel
