@@ -56,6 +56,7 @@ var table = []rule{
 	}},
 	{layer: "internal/channel/sftp", ours: onChannel, modules: []string{"github.com/pkg/sftp", "golang.org/x/crypto"}},
 	{layer: "internal/channel/ftps", ours: onChannel},
+	{layer: "internal/channel/shieldlink", ours: onChannel, modules: []string{"golang.org/x/sync"}},
 	{layer: "internal/channel/*", ours: onChannel},
 	{layer: "internal/channel"},
 
