@@ -96,7 +96,7 @@ func TestOwn(t *testing.T) {
 
 // The page's example is a file that is taken, and its table has every model.
 func TestPage(t *testing.T) {
-	page, err := os.ReadFile("../../../docs/use/analyzers.md")
+	page, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
