@@ -147,58 +147,6 @@ func (s *Service) act(ctx context.Context, seq int64, by By, kind string, to Sta
 	return err
 }
 
-// Resend makes a new delivery of a message whose delivery to the partner has
-// ended. It goes to the end of its lanes. The number of the new delivery is
-// returned.
-func (s *Service) Resend(ctx context.Context, seq int64, by By) (int64, error) {
-	if err := by.check(); err != nil {
-		return 0, err
-	}
-	var again int64
-	var partner string
-	err := s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
-		d := &delivery{seq: seq}
-		var id, lanes []byte
-		var message, state, erased int64
-		err := tx.QueryRow(ctx, `SELECT d.partner, d.route, d.state, d.message, d.lanes, m.id, CASE WHEN m.body IS NULL THEN 1 ELSE 0 END FROM results_deliveries d
-			JOIN results_messages m ON m.leaf = d.message WHERE d.seq = $1`, seq).
-			Scan(&d.partner, &d.route, &state, &message, &lanes, &id, &erased)
-		if errors.Is(err, store.ErrNoRows) {
-			return fmt.Errorf("delivery %d: %w", seq, ErrNotFound)
-		}
-		if err != nil {
-			return fmt.Errorf("read delivery: %w", err)
-		}
-		if State(state) == Superseded {
-			return fmt.Errorf("delivery %d is superseded by a correction and is never sent: %w", seq, ErrConflict)
-		}
-		if State(state) < Done {
-			return fmt.Errorf("delivery %d is %s, it goes out by itself or after a release: %w", seq, State(state), ErrConflict)
-		}
-		if erased == 1 {
-			return fmt.Errorf("delivery %d: %w", seq, ErrErased)
-		}
-		if d.id, err = event.IDFromBytes(id); err != nil {
-			return err
-		}
-		partner = d.partner
-		now := s.now().UnixMicro()
-		leaf, err := s.publishAct(ctx, tx, actedBy(KindResent, now, d, by))
-		if err != nil {
-			return err
-		}
-		again = leaf * maxPlans
-		s.missAfter(tx)
-		_, err = tx.Exec(ctx, `INSERT INTO results_deliveries (seq, message, partner, route, state, lanes, changed_at, again)
-			VALUES ($1, $2, $3, $4, 0, $5, $6, 1)`, again, message, d.partner, d.route, lanes, now)
-		return err
-	})
-	if err == nil {
-		s.wake(partner)
-	}
-	return again, err
-}
-
 func (s *Service) reload(partner string) {
 	s.mu.Lock()
 	c := s.couriers[partner]

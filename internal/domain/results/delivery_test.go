@@ -324,6 +324,59 @@ func TestRefusedMakesWayAndResendGoesLast(t *testing.T) {
 	})
 }
 
+// A result that was corrected is sent again: what was accepted since for the same
+// order goes again behind it, so that the partner ends with the correction.
+func TestWhatIsSentAgainDoesNotReplaceItsCorrection(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		box := l.boxes["north"]
+		m := l.taken(oru("C1", "4711", "100"))
+		l.taken(oru("C2", "4711", "200")) // another order of the same patient
+		l.taken(oru("C3", "4711", "100"))
+		l.taken(oru("C4", "4712", "100")) // the correction moved it to another patient
+		l.run()
+		pass(5 * time.Second)
+		_, err := l.Resend(t.Context(), to(t, m, "north").Seq, why)
+		must(t, err)
+		pass(5 * time.Second)
+		if got := box.list()[4:]; !slices.Equal(got, []string{"C1", "C3", "C4"}) {
+			t.Fatalf("sent again: %v", got)
+		}
+		if n := len(l.boxes["south"].list()); n != 4 {
+			t.Errorf("another partner got %d", n)
+		}
+		// While a correction is on its way nothing older may go behind it.
+		box.set(func(channel.Message) error { return &channel.Error{Class: channel.Unreachable} })
+		late := to(t, l.taken(oru("C5", "4711", "100")), "north")
+		_, err = l.Resend(t.Context(), to(t, m, "north").Seq, why)
+		wantErr(t, err, ErrConflict)
+		box.set(nil)
+		pass(time.Hour)
+		must(t, second(l.Resend(t.Context(), late.Seq, why)))
+		pass(5 * time.Second)
+		if got := box.list()[7:]; !slices.Equal(got, []string{"C5", "C5"}) {
+			t.Fatalf("the latest goes alone: %v", got)
+		}
+	})
+}
+
+// The search index is not there yet: what came since is found all the same.
+func TestWhatIsSentAgainBeforeTheIndexKnows(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		box := l.boxes["north"]
+		m := l.taken(oru("C1", "4711", "100"))
+		l.taken(oru("C2", "4711", "100"))
+		l.run()
+		pass(5 * time.Second)
+		l.exec("DELETE FROM results_search")
+		l.exec("DELETE FROM results_search_runs")
+		must(t, second(l.Resend(t.Context(), to(t, m, "north").Seq, why)))
+		pass(5 * time.Second)
+		if got := box.list()[2:]; !slices.Equal(got, []string{"C1", "C2"}) {
+			t.Fatalf("sent again: %v", got)
+		}
+	})
+}
+
 func TestRestartInTheMiddleKeepsOrder(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
 		box := l.boxes["north"]
