@@ -61,7 +61,7 @@ func (h *Hub) openPublic(ctx context.Context, c *config.Config) (*publicCerts, e
 		p.ln = limitConns(p.ln, 64, 16)
 	}
 	p.keeper, err = publiccert.Open(ctx, publiccert.Options{
-		Storage: h.rooms.publicStore, Directory: string(a.Directory), Email: a.Email, Roots: ca, HTTP: a.HTTP != "", Names: hosts,
+		Storage: h.rooms.publicStore, Directory: string(a.Directory), Email: a.Email, Agreed: a.Agree, Roots: ca, HTTP: a.HTTP != "", Names: hosts,
 		Obtained: h.publicObtained, Shown: func(ctx context.Context, _ string) { go h.tellFront(context.WithoutCancel(ctx)) }, Ready: h.publicReady(c), Now: h.now, Log: h.slog,
 	})
 	if err != nil {

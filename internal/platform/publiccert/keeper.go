@@ -25,9 +25,11 @@ const Protocol = "acme-tls/1"
 // Options are what a Keeper is made from.
 type Options struct {
 	Storage *Storage
-	// Directory is the authority's (RFC 8555 7.1.1), Email the account's. Whoever
-	// makes a Keeper has agreed to the authority's terms.
+	// Directory is the authority's (RFC 8555 7.1.1), Email the account's.
 	Directory, Email string
+	// Agreed: somebody who may has agreed to the authority's terms. It gives nothing
+	// without.
+	Agreed bool
 	// Roots vouch for the directory; nil for the system's.
 	Roots *x509.CertPool
 	// HTTP says that ServeHTTP is reached on port 80 of the names, and is how
@@ -108,7 +110,7 @@ func Open(ctx context.Context, o Options) (*Keeper, error) {
 	})
 	port := k.port.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // a TCP listener's
 	k.issuer = certmagic.NewACMEIssuer(k.conf, certmagic.ACMEIssuer{
-		CA: o.Directory, Email: o.Email, Agreed: true, TrustedRoots: o.Roots, DisableHTTPChallenge: !o.HTTP, DisableTLSALPNChallenge: o.HTTP,
+		CA: o.Directory, Email: o.Email, Agreed: o.Agreed, TrustedRoots: o.Roots, DisableHTTPChallenge: !o.HTTP, DisableTLSALPNChallenge: o.HTTP,
 		ListenHost: "127.0.0.1", AltHTTPPort: port, AltTLSALPNPort: port, CertObtainTimeout: 2 * time.Minute, Logger: quiet,
 	})
 	k.issuer.TestCA = "" // nobody is asked but the directory that was agreed to

@@ -107,7 +107,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 
 func keeper(t *testing.T, s *publiccert.Storage, ca *pebble.Server, o publiccert.Options) *publiccert.Keeper {
 	t.Helper()
-	o.Storage, o.Directory, o.Roots, o.Email, o.Names = s, ca.Directory, ca.CA, "it@lab.example", []string{host}
+	o.Storage, o.Directory, o.Roots, o.Email, o.Agreed, o.Names = s, ca.Directory, ca.CA, "it@lab.example", true, []string{host}
 	o.Now, o.Log = time.Now, slog.New(slog.NewTextHandler(t.Output(), nil))
 	if o.Again == nil {
 		o.Again = []time.Duration{200 * time.Millisecond}

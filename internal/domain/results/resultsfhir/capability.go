@@ -45,7 +45,7 @@ func capability(set *Settings, version string) object {
 	})
 	resources = append(resources, object{
 		"type": "Group", "interaction": interactions("read", "search-type"), "versioning": "no-version",
-		"documentation": "One Group, " + groupID + ": the patients of whom the client's partner has results. Its members are not listed; its export gives them. A list takes no parameters.",
+		"documentation": "One Group, " + groupID + ": the patients of whom the client's partner has results. Its members are not listed; its export gives them. A list takes no parameter but _count.",
 		"operation":     []object{{"name": "export", "definition": "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/group-export"}},
 	})
 	return object{
