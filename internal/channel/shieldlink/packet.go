@@ -107,7 +107,7 @@ var errPacket = errors.New("shieldlink: this is no packet")
 
 func writePacket(w *bufio.Writer, v verb, body []byte) error {
 	var head [5]byte
-	binary.BigEndian.PutUint32(head[:], uint32(len(body))) //nolint:gosec // bounded by maxPacket
+	binary.BigEndian.PutUint32(head[:], uint32(len(body)))
 	head[4] = byte(v)
 	if _, err := w.Write(head[:]); err != nil {
 		return fmt.Errorf("write packet: %w", err)

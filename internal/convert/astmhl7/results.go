@@ -30,7 +30,6 @@ type converter struct {
 	w     *hl7.Writer
 	notes []Note
 	used  map[int]map[int]uint64 // components carried (a bit each; all), by record and field
-	obx   int
 	sets  map[string]int
 }
 

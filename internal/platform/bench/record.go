@@ -91,20 +91,11 @@ func Sign(key crypto.Signer, w Words, body []byte) (*Record, error) {
 	return &Record{Words: w, Body: body, words: words, sig: sig}, nil
 }
 
-// Unsigned makes a record that is kept where it was made, and verifies with no key.
-func Unsigned(w Words, body []byte) (*Record, error) {
-	words, err := json.Marshal(w)
-	if err != nil {
-		return nil, fmt.Errorf("write words of a record: %w", err)
-	}
-	return &Record{Words: w, Body: body, words: words}, nil
-}
-
 // Append writes the record.
 func (r *Record) Append(dst []byte) []byte {
-	dst = binary.BigEndian.AppendUint32(dst, uint32(len(r.words))) //nolint:gosec // bounded by maxWords
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(r.words)))
 	dst = append(dst, r.words...)
-	dst = binary.BigEndian.AppendUint16(dst, uint16(len(r.sig))) //nolint:gosec // a signature is short
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(r.sig)))
 	dst = append(dst, r.sig...)
 	return append(dst, r.Body...)
 }

@@ -27,7 +27,7 @@ func freeBytes(dir string) (int64, error) {
 	if err := syscall.Statfs(dir, &s); err != nil {
 		return 0, fmt.Errorf("ask for free space: %w", err)
 	}
-	return int64(s.Bavail) * s.Bsize, nil //nolint:gosec // free blocks fit
+	return int64(s.Bavail) * s.Bsize, nil
 }
 
 func lockDir(dir string) (*os.File, error) {

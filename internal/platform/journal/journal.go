@@ -13,13 +13,12 @@ type Key [32]byte
 
 // Options of Open. A zero field means its default.
 type Options struct {
-	MaxBytes   int64 // of all segments; default 1 GiB
-	MaxRecord  int   // default 16 MiB
-	Segment    int64 // bytes after which a new one begins; default 4 MiB
-	KeepFree   int64 // bytes to leave on the disk for others; default 64 MiB
-	sync       func(*os.File) error
-	free       func(dir string) (int64, error)
-	afterWrite func()
+	MaxBytes  int64 // of all segments; default 1 GiB
+	MaxRecord int   // default 16 MiB
+	Segment   int64 // bytes after which a new one begins; default 4 MiB
+	KeepFree  int64 // bytes to leave on the disk for others; default 64 MiB
+	sync      func(*os.File) error
+	free      func(dir string) (int64, error)
 }
 
 func (o Options) orDefault() Options {
@@ -291,7 +290,7 @@ func (j *Journal) read(n uint64, most int) (out []Record, err error) {
 		}
 		for ; n <= last && (len(out) == 0 || size < most); n++ {
 			var body []byte
-			to, err := last, error(errShort)
+			to, err := last, errShort
 			if n < s.first+uint64(len(s.ends)) {
 				to = n
 				body, err = s.record(n, j.o.MaxRecord)

@@ -63,7 +63,7 @@ func (s *Service) answer(w http.ResponseWriter, status int, v any) {
 func (s *Service) write200(w http.ResponseWriter, status int, b []byte) {
 	w.Header().Set("Content-Type", fhir.ContentType+"; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write(b) // whoever went away needs no answer
+	_, _ = w.Write(b) //nolint:gosec // G705: JSON of our encoder, sent as application/fhir+json; whoever went away needs no answer
 }
 
 // served appends the resource as it is served: with its id and version.
