@@ -13,9 +13,10 @@
 // chunk under AES-256-GCM, its tag. Additional data is the file's id and i, so a
 // chunk that is changed, moved within the file or taken from another one does
 // not open. The last chunk is as long as what is left of the file. After the last
-// slot stands the list of all nonces and tags; its SHA-256 is the Seal, kept
-// elsewhere. A chunk put back to what it was earlier, a file cut short or grown
-// do not agree with it.
+// slot stands a list with a link for each chunk: where the SHA-256 of the file stands
+// behind it. The SHA-256 of the list is the Seal, kept elsewhere. A chunk put back to
+// what it was earlier, a file cut short or grown do not agree with it, nor does a
+// chunk that whoever has the file's key sealed anew, with the same nonce and tag.
 //
 // # Nonces
 //

@@ -17,7 +17,8 @@ const (
 	tagSize   = 16
 	// SlotSize is what a whole chunk takes on disk.
 	SlotSize = nonceSize + ChunkSize + tagSize
-	markSize = nonceSize + tagSize
+	slotMore = nonceSize + tagSize // of a slot, beside its chunk
+	linkSize = sha256.Size
 	// MaxSize is the longest file.
 	MaxSize = 64 << 30
 	// maxSealed is how many chunks one key seals, rewritten ones counted.
@@ -60,17 +61,17 @@ func chunks(size int64) int64 { return (size + ChunkSize - 1) / ChunkSize }
 // chunkLen is the length of chunk i of a file of the size.
 func chunkLen(size, i int64) int { return int(min(ChunkSize, size-i*ChunkSize)) }
 
-// marksAt is where the list of nonces and tags begins.
-func marksAt(size int64) int64 {
+// linksAt is where the list of links begins.
+func linksAt(size int64) int64 {
 	n := chunks(size)
 	if n == 0 {
 		return 0
 	}
-	return (n-1)*SlotSize + int64(markSize+chunkLen(size, n-1))
+	return (n-1)*SlotSize + int64(slotMore+chunkLen(size, n-1))
 }
 
 // DiskSize is what a finished file of the size takes.
-func DiskSize(size int64) int64 { return marksAt(size) + chunks(size)*markSize }
+func DiskSize(size int64) int64 { return linksAt(size) + chunks(size)*linkSize }
 
 // rooms are what opening a chunk needs: one for the slot as it lies on disk, one
 // for its plain bytes.
@@ -82,7 +83,7 @@ type rooms struct {
 // openSlot reads chunk i of n bytes and opens it behind into, which is r's room for
 // it or another one that is long enough.
 func openSlot(f io.ReaderAt, aead cipher.AEAD, id *ID, i int64, n int, r *rooms, into []byte) (plain []byte, err error) {
-	slot := r.slot[:markSize+n]
+	slot := r.slot[:slotMore+n]
 	if _, err := f.ReadAt(slot, i*SlotSize); err != nil {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			return nil, ErrDamaged
@@ -90,7 +91,6 @@ func openSlot(f io.ReaderAt, aead cipher.AEAD, id *ID, i int64, n int, r *rooms,
 		return nil, fmt.Errorf("read chunk: %w", err)
 	}
 	ad := place(id, i)
-	// Not in place: the caller may compare nonce and tag.
 	plain, err = aead.Open(into, nil, slot, ad[:])
 	if err != nil {
 		return nil, ErrDamaged
@@ -98,9 +98,3 @@ func openSlot(f io.ReaderAt, aead cipher.AEAD, id *ID, i int64, n int, r *rooms,
 	return plain, nil
 }
 
-// mark is nonce and tag of the slot that openSlot left in r.
-func (r *rooms) mark(n int) (m [markSize]byte) {
-	copy(m[:nonceSize], r.slot[:])
-	copy(m[nonceSize:], r.slot[nonceSize+n:nonceSize+n+tagSize])
-	return m
-}

@@ -11,38 +11,40 @@ import (
 	"sync"
 )
 
-// Close reads a written file from its first byte to its last into sum, puts the
-// list of its nonces and tags behind it, and returns the Seal. Whoever keeps
-// files calls it before a file is taken as arrived: what cannot be opened again
-// was never there.
-func Close(d Disk, id ID, k *Key, size int64, sum io.Writer) (Seal, error) {
+// Close reads a written file from its first byte to its last, puts the list of its
+// links behind it, and returns the Seal and the SHA-256 of what is in it. Whoever
+// keeps files calls it before a file is taken as arrived: what cannot be opened
+// again was never there.
+func Close(d Disk, id ID, k *Key, size int64) (Seal, [sha256.Size]byte, error) {
+	none := [sha256.Size]byte{}
 	if size < 0 || size > MaxSize {
-		return Seal{}, ErrDamaged
+		return Seal{}, none, ErrDamaged
 	}
 	aead, err := newAEAD(k)
 	if err != nil {
-		return Seal{}, err
+		return Seal{}, none, err
 	}
 	room := new(rooms)
-	marks := make([]byte, 0, chunks(size)*markSize)
+	links := make([]byte, 0, chunks(size)*linkSize)
+	sum := sha256.New()
 	for i := range chunks(size) {
-		n := chunkLen(size, i)
-		plain, err := openSlot(d, aead, &id, i, n, room, room.plain[:0])
+		plain, err := openSlot(d, aead, &id, i, chunkLen(size, i), room, room.plain[:0])
 		if err != nil {
-			return Seal{}, err
+			return Seal{}, none, err
 		}
-		if _, err := sum.Write(plain); err != nil {
-			return Seal{}, fmt.Errorf("take plain bytes: %w", err)
+		_, _ = sum.Write(plain) // never fails (hash.Hash)
+		l, err := linkOf(sum, i == chunks(size)-1)
+		if err != nil {
+			return Seal{}, none, err
 		}
-		m := room.mark(n)
-		marks = append(marks, m[:]...)
+		links = append(links, l[:]...)
 	}
-	if len(marks) > 0 {
-		if _, err := d.WriteAt(marks, marksAt(size)); err != nil {
-			return Seal{}, fmt.Errorf("write marks: %w", err)
+	if len(links) > 0 {
+		if _, err := d.WriteAt(links, linksAt(size)); err != nil {
+			return Seal{}, none, fmt.Errorf("write links: %w", err)
 		}
 	}
-	return sha256.Sum256(marks), nil
+	return sha256.Sum256(links), [sha256.Size]byte(sum.Sum(nil)), nil
 }
 
 func damaged(err error) error {
@@ -58,7 +60,7 @@ type Reader struct {
 	id    ID
 	aead  cipher.AEAD
 	size  int64
-	marks []byte
+	links []byte
 	rooms sync.Pool
 
 	// The chunk that was opened last: who reads in pieces smaller than a chunk
@@ -79,16 +81,16 @@ func Open(f io.ReaderAt, id ID, k *Key, size int64, seal Seal) (*Reader, error) 
 	if err != nil {
 		return nil, err
 	}
-	marks := make([]byte, chunks(size)*markSize)
-	if len(marks) > 0 {
-		if _, err := f.ReadAt(marks, marksAt(size)); err != nil {
+	links := make([]byte, chunks(size)*linkSize)
+	if len(links) > 0 {
+		if _, err := f.ReadAt(links, linksAt(size)); err != nil {
 			return nil, damaged(err)
 		}
 	}
-	if sum := sha256.Sum256(marks); subtle.ConstantTimeCompare(sum[:], seal[:]) != 1 {
+	if sum := sha256.Sum256(links); subtle.ConstantTimeCompare(sum[:], seal[:]) != 1 {
 		return nil, ErrDamaged
 	}
-	return &Reader{last: -1, f: f, id: id, aead: aead, size: size, marks: marks, rooms: sync.Pool{New: func() any { return new(rooms) }}}, nil
+	return &Reader{last: -1, f: f, id: id, aead: aead, size: size, links: links, rooms: sync.Pool{New: func() any { return new(rooms) }}}, nil
 }
 
 // Size is the file's.
@@ -118,8 +120,8 @@ func (r *Reader) ReadAt(p []byte, off int64) (int, error) {
 			if err != nil {
 				return done, err
 			}
-			if m := room.mark(long); !bytes.Equal(m[:], r.marks[i*markSize:(i+1)*markSize]) {
-				return done, ErrDamaged
+			if err := r.judged(i, plain); err != nil {
+				return done, err
 			}
 			if n = long; !whole {
 				if n = copy(p[done:], plain[at:]); int(at)+n < long {
@@ -134,6 +136,25 @@ func (r *Reader) ReadAt(p []byte, off int64) (int, error) {
 		return done, io.EOF
 	}
 	return done, nil
+}
+
+// judged fails for a chunk that is not the one that Close read.
+func (r *Reader) judged(i int64, plain []byte) error {
+	sum := sha256.New()
+	if i > 0 {
+		if err := resume(sum, r.links[(i-1)*linkSize:i*linkSize], i*ChunkSize); err != nil {
+			return err
+		}
+	}
+	_, _ = sum.Write(plain) // never fails (hash.Hash)
+	l, err := linkOf(sum, i == chunks(r.size)-1)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(l[:], r.links[i*linkSize:(i+1)*linkSize]) {
+		return ErrDamaged
+	}
+	return nil
 }
 
 // cached copies from the chunk that was opened last, when it is this one.

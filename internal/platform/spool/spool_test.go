@@ -44,12 +44,11 @@ func keep(t *testing.T, body []byte, pieces [][2]int) file {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum := sha256.New()
-	seal, err := spool.Close(f, id, &key, size, sum)
+	seal, sum, err := spool.Close(f, id, &key, size)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := sha256.Sum256(body); !bytes.Equal(sum.Sum(nil), want[:]) {
+	if sum != sha256.Sum256(body) {
 		t.Fatal("the sum of what was kept is not that of what was sent")
 	}
 	return file{f, id, key, size, seal}
@@ -136,7 +135,7 @@ func TestTheLastWriteOfAPlaceHolds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seal, err := spool.Close(f, id, &key, size, io.Discard)
+	seal, _, err := spool.Close(f, id, &key, size)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +169,7 @@ func TestWritersAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seal, err := spool.Close(f, id, &key, size, io.Discard)
+	seal, _, err := spool.Close(f, id, &key, size)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,7 +258,7 @@ func TestDamage(t *testing.T) {
 		"a flipped bit of the data":     func(f *file) { flip(f.disk, spool.SlotSize+5000) },
 		"a flipped bit of a nonce":      func(f *file) { flip(f.disk, spool.SlotSize) },
 		"a flipped bit of a tag":        func(f *file) { flip(f.disk, 2*spool.SlotSize-1) },
-		"a flipped bit of the marks":    func(f *file) { flip(f.disk, spool.DiskSize(f.size)-1) },
+		"a flipped bit of the links":    func(f *file) { flip(f.disk, spool.DiskSize(f.size)-1) },
 		"a short file":                  func(f *file) { _ = f.disk.Truncate(spool.DiskSize(f.size) - 1) },
 		"a file cut at a chunk":         func(f *file) { _ = f.disk.Truncate(2 * spool.SlotSize) },
 		"two chunks that changed place": func(f *file) { a, b := slot(f.disk, 0), slot(f.disk, 1); put(f.disk, 0, b); put(f.disk, 1, a) },
@@ -280,7 +279,7 @@ func TestDamage(t *testing.T) {
 }
 
 // A chunk of the same file and place, sealed by the same key, put back to what it
-// was before it was rewritten: only the list of marks sees it.
+// was before it was rewritten: only the list of links sees it.
 func TestAChunkPutBackIsSeen(t *testing.T) {
 	f, _ := os.Create(filepath.Join(t.TempDir(), "f"))
 	id := spool.ID{7}
@@ -290,7 +289,7 @@ func TestAChunkPutBackIsSeen(t *testing.T) {
 	_, _ = f.ReadAt(early, 0)
 	_, _ = w.WriteAt(bytes.Repeat([]byte("positive"), spool.ChunkSize/8), 0)
 	size, _ := w.Finish()
-	seal, err := spool.Close(f, id, &key, size, io.Discard)
+	seal, _, err := spool.Close(f, id, &key, size)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -377,7 +376,7 @@ func FuzzPieces(f *testing.F) {
 		if !whole {
 			return
 		}
-		seal, err := spool.Close(d, spool.ID{}, &key, size, io.Discard)
+		seal, _, err := spool.Close(d, spool.ID{}, &key, size)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -402,7 +401,7 @@ func BenchmarkSeal(b *testing.B) {
 			_, _ = w.WriteAt(p, at)
 		}
 		size, _ := w.Finish()
-		if _, err := spool.Close(f, spool.ID{}, &key, size, sha256.New()); err != nil {
+		if _, _, err := spool.Close(f, spool.ID{}, &key, size); err != nil {
 			b.Fatal(err)
 		}
 	}

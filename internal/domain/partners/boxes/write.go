@@ -135,8 +135,7 @@ func (u *Upload) commit(ctx context.Context, f *File, size int64, key *spool.Key
 	if size > u.Limit {
 		return tooLarge(u.Limit)
 	}
-	sum := sha256.New()
-	mark, err := spool.Close(u.Disk, u.ID, key, size, sum)
+	mark, sum, err := spool.Close(u.Disk, u.ID, key, size)
 	if err != nil {
 		return u.s.noRoom(fmt.Errorf("close spooled file: %w", err))
 	}
@@ -146,7 +145,7 @@ func (u *Upload) commit(ctx context.Context, f *File, size int64, key *spool.Key
 	if err := syncFolder(u.s.Spool); err != nil {
 		return err
 	}
-	f.Size, f.SHA256, f.mark = size, [sha256.Size]byte(sum.Sum(nil)), mark[:]
+	f.Size, f.SHA256, f.mark = size, sum, mark[:]
 	if f.filekey, err = u.s.Vault.Seal(Purpose, u.s.where("filekey", f.ID), nil, key[:]); err != nil {
 		return fmt.Errorf("seal key of a file: %w", err)
 	}
