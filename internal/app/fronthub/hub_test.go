@@ -47,7 +47,7 @@ func (anyone) HasPassword(context.Context, string) bool { return true }
 func (anyone) Still(context.Context, How) bool          { return true }
 
 // hub serves at a socket; keys are what it signs with.
-func serveHub(t *testing.T, keys map[string]crypto.Signer, web http.Handler) (h *Hub, socket string) {
+func serveHub(t *testing.T, keys map[string]crypto.Signer, web http.Handler, more ...func(*Hub)) (h *Hub, socket string) {
 	t.Helper()
 	socket = filepath.Join(t.TempDir(), "s")
 	ln, err := net.ListenUnix("unixpacket", &net.UnixAddr{Net: "unixpacket", Name: socket})
@@ -66,6 +66,9 @@ func serveHub(t *testing.T, keys map[string]crypto.Signer, web http.Handler) (h 
 		Who: anyone{}, HostKeys: []gossh.Signer{host}, UID: []int{os.Getuid()}, Web: web, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		Signers:  func(name string) (crypto.Signer, bool) { k, ok := keys[name]; return k, ok },
 		Settings: func() frontlink.Settings { return frontlink.Settings{} },
+	}
+	for _, f := range more {
+		f(h)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

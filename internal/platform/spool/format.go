@@ -97,4 +97,3 @@ func openSlot(f io.ReaderAt, aead cipher.AEAD, id *ID, i int64, n int, r *rooms,
 	}
 	return plain, nil
 }
-
