@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto"
 	"crypto/sha256"
 	"crypto/tls"
@@ -46,6 +47,18 @@ func (s *frontSites) add(name string, public config.URL, handler http.Handler, c
 	s.all = append(s.all, &frontSite{name: name, host: strings.ToLower(u.Hostname()), authority: authorityOf(u.Host), handler: handler, cert: cert})
 }
 
+// frontKey marks requests that came through the front.
+type frontKey struct{}
+
+// doorOf names the door a request came by. The front reads the cookies and tokens that
+// pass it: what was given out there is good there alone.
+func doorOf(r *http.Request) string {
+	if r.Context().Value(frontKey{}) != nil {
+		return "front"
+	}
+	return ""
+}
+
 // authorityOf is a Host header as it is compared: the port of https is the same as none.
 func authorityOf(host string) string { return strings.TrimSuffix(strings.ToLower(host), ":443") }
 
@@ -53,7 +66,7 @@ func authorityOf(host string) string { return strings.TrimSuffix(strings.ToLower
 func (s *frontSites) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for _, x := range s.all {
 		if x.authority == authorityOf(r.Host) {
-			x.handler.ServeHTTP(w, r)
+			x.handler.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), frontKey{}, true)))
 			return
 		}
 	}

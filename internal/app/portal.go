@@ -173,6 +173,7 @@ func (h *Hub) portalDeps(c *config.Config) portalui.Deps {
 			return strings.TrimSuffix(strings.TrimPrefix(string(c.Node.Portal.PublicURL), "https://"), "/")
 		},
 		Now: h.now, Log: h.slog, Version: h.version, Zone: time.Local, Refused: refused.note,
+		Door: doorOf,
 	}
 }
 

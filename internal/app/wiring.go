@@ -85,7 +85,7 @@ func (h *Hub) furnish() {
 	h.Results.SetUploads(h.uploadStands)
 	h.rooms.keys = h.newPartnerKeys()
 	h.rooms.certificates = h.newCertificates()
-	h.rooms.fhir = resultsfhir.New(resultsfhir.Deps{DB: h.DB, Vault: h.Vault, Looks: h.Results, PickUps: h.Results, Seen: func(partner, secured string) { h.rooms.sightings.saw("partner "+partner, secured) }, Now: h.now, Log: h.slog, Version: h.version})
+	h.rooms.fhir = resultsfhir.New(resultsfhir.Deps{DB: h.DB, Vault: h.Vault, Looks: h.Results, PickUps: h.Results, Seen: func(partner, secured string) { h.rooms.sightings.saw("partner "+partner, secured) }, Door: doorOf, Now: h.now, Log: h.slog, Version: h.version})
 	h.Results.AlsoErase(h.rooms.fhir.EraseMessage)
 	h.rooms.vpns = &vpnRoom{h: h, dial: (&net.Dialer{}).DialContext, seen: map[string]vpnSeen{}}
 	h.rooms.tunnels = &tunnelRoom{h: h, book: tunnels.New(h.DB, h.Vault, h.now)}

@@ -25,6 +25,8 @@ type Start struct {
 	Level  authz.Level
 	Method string // "passkey", "password-totp"
 	Device string
+	// Door is by which way the person came; a session is good there alone.
+	Door string
 	// Before is the token the request came with: that session ends here.
 	Before string
 	Ask    signin.Ask
@@ -37,7 +39,15 @@ type Session struct {
 	Level   authz.Level
 	Made    time.Time
 	Current bool
-	Device  string
+	Device  string // Place of the sign-in
+}
+
+// Place is what a session is bound to beside its token: the browser and the door.
+func Place(device, door string) string {
+	if door == "" {
+		return device
+	}
+	return device + " @ " + door
 }
 
 // Start opens a session under a token that nobody had before (session fixation).
@@ -73,7 +83,7 @@ func (s *Service) start(ctx context.Context, tx *store.Tx, in Start) (string, er
 	_, _ = rand.Read(b[:]) // never fails
 	token, id, now := base64.RawURLEncoding.EncodeToString(b[:]), event.NewID(), s.Now()
 	_, err = s.tags.Exec(ctx, tx, taggedSessions, id[:], `INSERT INTO partners_portal_sessions (id, hash, person, level, method, device, made_at, ended_at, ended_why)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, 0, '')`, id[:], hashOf(token), p.ID[:], int64(in.Level), in.Method, in.Device, micro(now))
+		VALUES ($1, $2, $3, $4, $5, $6, $7, 0, '')`, id[:], hashOf(token), p.ID[:], int64(in.Level), in.Method, Place(in.Device, in.Door), micro(now))
 	if err != nil {
 		return "", err
 	}

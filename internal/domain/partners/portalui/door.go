@@ -222,7 +222,7 @@ func (f *flow) enter(w http.ResponseWriter, r *http.Request, step signin.Step, m
 	if f.again && step.Person != web.Who(r).Person {
 		return &web.Error{Kind: web.KindInvalid, Message: "This is somebody else's. Confirm with your own, or switch person first."}
 	}
-	token, err := f.Portal.Start(r.Context(), portal.Start{Person: step.Person, Level: step.Level, Method: method, Device: device(r), Before: cookieOf(r, cookie)})
+	token, err := f.Portal.Start(r.Context(), portal.Start{Person: step.Person, Level: step.Level, Method: method, Device: device(r), Door: f.door(r), Before: cookieOf(r, cookie)})
 	if err != nil {
 		return err
 	}

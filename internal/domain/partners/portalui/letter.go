@@ -161,7 +161,7 @@ func (s *site) letterApp(w http.ResponseWriter, r *http.Request) error {
 
 // arrive opens the first session.
 func (s *site) arrive(w http.ResponseWriter, r *http.Request, made *signin.Made, level authz.Level, method string) error {
-	token, err := s.Portal.Arrive(r.Context(), cookieOf(r, ticketCookie), made, portal.Start{Level: level, Method: method, Device: device(r), Before: cookieOf(r, cookie), Ask: ask(r)})
+	token, err := s.Portal.Arrive(r.Context(), cookieOf(r, ticketCookie), made, portal.Start{Level: level, Method: method, Device: device(r), Door: s.door(r), Before: cookieOf(r, cookie), Ask: ask(r)})
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,9 @@ type Deps struct {
 	Log           *slog.Logger
 	Version       string
 	Zone          *time.Location
+	// Door names the way a request came by; nil where there is one alone. A session
+	// that began at one door opens nothing at another.
+	Door func(*http.Request) string
 	// Refused records that somebody was refused; may be nil.
 	Refused func(ctx context.Context, who *authz.Subject, r *http.Request, why error)
 }
@@ -84,10 +87,17 @@ func (s *site) identify(r *http.Request) (*authz.Subject, error) {
 	if err != nil {
 		return nil, errors.Join(&web.Error{Kind: web.KindUnavailable}, err)
 	}
-	if x == nil || x.Device != device(r) {
+	if x == nil || x.Device != portal.Place(device(r), s.door(r)) {
 		return nil, nil
 	}
 	return &authz.Subject{Person: x.Person.ID, Account: "portal:" + x.Person.Account, Name: x.Person.Name, Level: x.Level, FreshAt: x.Made, Session: x.ID}, nil
+}
+
+func (s *site) door(r *http.Request) string {
+	if s.Door == nil {
+		return ""
+	}
+	return s.Door(r)
 }
 
 func cookieOf(r *http.Request, name string) string {

@@ -86,7 +86,7 @@ func (s *Service) grant(w http.ResponseWriter, r *http.Request) (int, map[string
 	}
 	text := base64.RawURLEncoding.EncodeToString(secret[:])
 	now := s.now()
-	err = s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error { return s.keep(ctx, tx, c, said, text, scopes, now) })
+	err = s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error { return s.keep(ctx, tx, c, said, s.hashOf(r, text), scopes, now) })
 	switch {
 	case errors.Is(err, errAssertion):
 		s.log.Warn("a client assertion was shown a second time", "client", c.ID)
@@ -101,7 +101,7 @@ func (s *Service) grant(w http.ResponseWriter, r *http.Request) (int, map[string
 }
 
 // keep remembers the assertion, so that it is good once, and the token's hash.
-func (s *Service) keep(ctx context.Context, tx *store.Tx, c *Client, said claims, text string, scopes []string, now time.Time) error {
+func (s *Service) keep(ctx context.Context, tx *store.Tx, c *Client, said claims, hash [sha256.Size]byte, scopes []string, now time.Time) error {
 	used := sha256.Sum256([]byte(said.client + "\x00" + said.jti))
 	var one int64
 	err := tx.QueryRow(ctx, "SELECT 1 FROM results_fhir_used WHERE hash = $1", used[:]).Scan(&one)
@@ -118,7 +118,7 @@ func (s *Service) keep(ctx context.Context, tx *store.Tx, c *Client, said claims
 	if err := s.tags.PutNew(ctx, tx, taggedUsed, used[:], until); err != nil {
 		return err
 	}
-	hash, ends, joined := sha256.Sum256([]byte(text)), now.Add(grantLife).UnixMicro(), strings.Join(scopes, " ")
+	ends, joined := now.Add(grantLife).UnixMicro(), strings.Join(scopes, " ")
 	err = tx.Queue(ctx, "INSERT INTO results_fhir_grants (hash, partner, client, scopes, ends_at) VALUES ($1, $2, $3, $4, $5)", hash[:], c.Partner, c.ID, joined, ends)
 	if err != nil {
 		return err
@@ -132,6 +132,16 @@ func (s *Service) keep(ctx context.Context, tx *store.Tx, c *Client, said claims
 	return err
 }
 
+// hashOf is under what a token is known at the door that the request came by.
+func (s *Service) hashOf(r *http.Request, text string) [sha256.Size]byte {
+	if s.door != nil {
+		if door := s.door(r); door != "" {
+			text = door + "\x00" + text
+		}
+	}
+	return sha256.Sum256([]byte(text))
+}
+
 func unauthorized() error {
 	return &refusal{status: http.StatusUnauthorized, code: "login", text: "a bearer token is needed; get one at the token endpoint that /fhir/.well-known/smart-configuration names"}
 }
@@ -142,7 +152,7 @@ func (s *Service) authenticate(r *http.Request) (*asked, error) {
 	if !strings.EqualFold(kind, "Bearer") || len(text) != 43 || len(r.Header.Values("Authorization")) != 1 {
 		return nil, unauthorized()
 	}
-	hash := sha256.Sum256([]byte(text))
+	hash := s.hashOf(r, text)
 	var partner, client, scopes string
 	var ends int64
 	err := s.db.QueryRow(r.Context(), "SELECT partner, client, scopes, ends_at FROM results_fhir_grants WHERE hash = $1", hash[:]).Scan(&partner, &client, &scopes, &ends)

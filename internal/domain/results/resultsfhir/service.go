@@ -49,7 +49,10 @@ type Deps struct {
 	PickUps PickUps // nil: nobody wants to hear
 	// Seen is told what the connection of a partner's request negotiated, once its
 	// token was good; may be nil.
-	Seen    func(partner, secured string)
+	Seen func(partner, secured string)
+	// Door names the way a request came by; nil where there is one alone. A token that
+	// was given at one door opens nothing at another.
+	Door    func(*http.Request) string
 	Now     func() time.Time
 	Random  func([]byte) error // nil: the system's
 	Log     *slog.Logger
@@ -98,6 +101,7 @@ type Service struct {
 	looks   Looks
 	pickUps PickUps
 	seen    func(partner, secured string)
+	door    func(*http.Request) string
 	now     func() time.Time
 	random  func([]byte) error
 	log     *slog.Logger
@@ -115,7 +119,7 @@ type Service struct {
 // New returns a server without clients; Apply gives it some.
 func New(d Deps) *Service {
 	s := &Service{
-		db: d.DB, vault: d.Vault, tags: bus.NewTags(d.Vault), looks: d.Looks, pickUps: d.PickUps, seen: d.Seen, now: d.Now, random: d.Random, log: d.Log,
+		db: d.DB, vault: d.Vault, tags: bus.NewTags(d.Vault), looks: d.Looks, pickUps: d.PickUps, seen: d.Seen, door: d.Door, now: d.Now, random: d.Random, log: d.Log,
 		version: d.Version, listing: map[[16]byte]bool{}, woken: make(chan struct{}, 1), paces: newPaces(),
 	}
 	if s.random == nil {
