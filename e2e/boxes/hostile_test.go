@@ -1,6 +1,7 @@
 package boxes
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -85,8 +87,10 @@ func TestPathsOfAHostileClient(t *testing.T) {
 	}
 }
 
-// Whoever's key is taken out of the configuration is cut within a second, in the
-// middle of an upload, and what was not whole is not there.
+// Whoever's key is taken out of the configuration, or whose password is made anew or
+// switched off, is cut within two seconds, in the middle of an upload by SFTP or FTPS,
+// and what was not whole is not there. A certificate that is revoked:
+// TestAPartnerThatIsKeptOutOfItsBox.
 func TestAccessEndsInMidSession(t *testing.T) {
 	l := newLab(t)
 	f := l.mustFiles("riverside")
@@ -95,23 +99,35 @@ func TestAccessEndsInMidSession(t *testing.T) {
 	l.must(err)
 	_, err = w.Write(csv(300_000))
 	l.must(err)
+	cut := func(what string, goesOn func() error) {
+		t.Helper()
+		began := time.Now()
+		for goesOn() == nil {
+			if time.Since(began) > 2*time.Second {
+				t.Fatal(what, "goes on")
+			}
+		}
+		t.Logf("%s: cut %v later", what, time.Since(began).Round(time.Millisecond))
+	}
+	// An upload by FTPS whose password is made anew meanwhile.
+	first := l.password("riverside")
+	c1, d1 := l.storing(first, "by-password.csv")
+	second := l.password("riverside")
+	cut("the upload by FTPS", func() error { _, err := d1.Write(csv(1000)); return err })
+	cut("the session of FTPS", func() error { _, err := c1.do("NOOP"); return err })
+	c2, d2 := l.storing(second, "by-the-new-one.csv")
+
+	// The key is another one and passwords are off.
 	fresh := l.key("later")
 	var old string
 	l.configure(func(s string) string {
 		old = strings.TrimSpace(string(ssh.MarshalAuthorizedKey(l.keys["riverside"].PublicKey())))
-		return strings.Replace(s, old, fresh, 1)
+		return strings.Replace(strings.Replace(s, old, fresh, 1), ", password: true", "", 1)
 	})
 	l.run("config", "apply", "--yes", "--reason", "the key was lost")
-	began := time.Now()
-	for {
-		if _, err := f.ReadDir("/inbox"); err != nil {
-			break
-		}
-		if time.Since(began) > 5*time.Second {
-			t.Fatal("the session goes on")
-		}
-	}
-	t.Logf("cut %v after it was applied", time.Since(began).Round(time.Millisecond))
+	cut("the session with the key", func() error { _, err := f.ReadDir("/inbox"); return err })
+	cut("the upload by FTPS with the new password", func() error { _, err := d2.Write(csv(1000)); return err })
+	cut("its session", func() error { _, err := c2.do("NOOP"); return err })
 	if _, err := l.dial(t.Context(), "riverside"); err == nil {
 		t.Error("the key still signs in")
 	}
@@ -121,6 +137,31 @@ func TestAccessEndsInMidSession(t *testing.T) {
 	if got := l.inbox("riverside"); len(got) != 0 {
 		t.Errorf("a file that was not whole is there: %v", got)
 	}
+}
+
+// storing is a session of FTPS with an upload that is not finished.
+func (l *lab) storing(p login, name string) (*ftp, net.Conn) {
+	l.t.Helper()
+	f, _, err := l.ftpFrom("127.0.0.1")
+	l.must(err)
+	l.must(f.signIn(p.User, p.Password+code(l.t, p.Seed, 0)))
+	said, err := f.do("EPSV")
+	l.must(err)
+	var port int
+	if _, err := fmt.Sscanf(said[max(0, strings.IndexByte(said, '(')):], "(|||%d|)", &port); err != nil {
+		l.t.Fatal(said, err)
+	}
+	raw, err := dialFrom("127.0.0.1", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	l.must(err)
+	l.t.Cleanup(func() { raw.Close() })
+	_ = raw.SetDeadline(time.Now().Add(30 * time.Second))
+	if said, err := f.do("STOR /inbox/%s", name); err != nil || !strings.HasPrefix(said, "150") {
+		l.t.Fatal(said, err)
+	}
+	d := tls.Client(raw, f.conf)
+	_, err = d.Write(csv(300_000))
+	l.must(err)
+	return f, d
 }
 
 // Guesses get nowhere, and keep no partner out, with a key or with a password.

@@ -11,12 +11,15 @@ import (
 	"testing"
 	"time"
 
+	pkgsftp "github.com/pkg/sftp"
 	"github.com/pquerna/otp/totp"
 	"golang.org/x/crypto/ssh"
 
+	"github.com/labwarden/labwarden/internal/channel"
 	"github.com/labwarden/labwarden/internal/domain/partners/entry"
 	"github.com/labwarden/labwarden/internal/node/front"
 	"github.com/labwarden/labwarden/internal/platform/alarm"
+	"github.com/labwarden/labwarden/internal/platform/event"
 )
 
 func (l *lines) text() string {
@@ -71,11 +74,12 @@ func TestAPartnerThatIsKeptOutOfItsBox(t *testing.T) {
 	}
 	public, err := os.ReadFile(id + ".pub")
 	must(err)
-	sign := func() {
+	sign := func() (serial string) {
 		t.Helper()
-		_, line, err := h.rooms.certificates.SignSSH(t.Context(), "p", public, 1, annCA)
+		x, line, err := h.rooms.certificates.SignSSH(t.Context(), "p", public, 1, annCA)
 		must(err)
 		writeFile(t, id+"-cert.pub", string(line))
+		return x.Serial
 	}
 	host, port, _ := net.SplitHostPort(at)
 	sftp := func() error {
@@ -113,6 +117,49 @@ func TestAPartnerThatIsKeptOutOfItsBox(t *testing.T) {
 	clock.forward(-2 * day)
 	refused("a certificate of days to come", "the hub's clock says "+when(clock.now())[:10])
 	clock.forward(2 * day)
+	must(sftp())
+
+	// A session that goes on while its certificate is revoked.
+	serial := sign()
+	pem, err := os.ReadFile(id)
+	must(err)
+	key, err := ssh.ParsePrivateKey(pem)
+	must(err)
+	line, err := os.ReadFile(id + "-cert.pub")
+	must(err)
+	shown, _, _, _, err := ssh.ParseAuthorizedKey(line)
+	must(err)
+	signer, err := ssh.NewCertSigner(shown.(*ssh.Certificate), key)
+	must(err)
+	conn, err := ssh.Dial("tcp", at, &ssh.ClientConfig{User: "p", Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey()})
+	must(err)
+	defer conn.Close()
+	files, err := pkgsftp.NewClient(conn)
+	must(err)
+	half, err := files.Create("/inbox/half.csv")
+	must(err)
+	_, err = half.Write(make([]byte, 300_000))
+	must(err)
+	_, err = files.ReadDir("/inbox")
+	must(err)
+	_, err = h.rooms.certificates.Revoke(t.Context(), serial, annCA)
+	must(err)
+	began := time.Now()
+	for ; err == nil; _, err = files.ReadDir("/inbox") {
+		if time.Since(began) > 2*time.Second {
+			t.Fatal("the session with a revoked certificate goes on")
+		}
+	}
+	t.Logf("cut %v after the certificate was revoked", time.Since(began).Round(time.Millisecond))
+	if sftp() == nil {
+		t.Error("the revoked certificate lets in")
+	}
+	left, _, err := h.rooms.boxes.List(t.Context(), "p", channel.BoxInbox, event.ID{}, 10)
+	must(err)
+	if len(left) != 0 {
+		t.Errorf("a file that was not whole is there: %s", left[0].Name)
+	}
+	sign()
 	must(sftp())
 
 	// The hub's clock is right, the partner's is two days behind; and then right.

@@ -300,11 +300,12 @@ func (h *Hub) signIn(ctx context.Context, link *frontlink.Conn, w frontlink.Sign
 		return frontlink.Reply{}, channel.ErrSignIn
 	}
 	at := len(w.Password) - digits
+	since := h.Now()
 	partner, err := h.Who.Password(ctx, w.User, w.Password[:at], w.Password[at:], w.Addr)
 	if err != nil {
 		return frontlink.Reply{}, err
 	}
-	t, err := h.enter(link, How{Protocol: w.Protocol, User: w.User, Partner: partner, Addr: w.Addr, Secured: w.Secured})
+	t, err := h.enter(ctx, link, How{Protocol: w.Protocol, User: w.User, Partner: partner, Addr: w.Addr, Secured: w.Secured, Since: since})
 	if err != nil {
 		return frontlink.Reply{}, err
 	}

@@ -30,6 +30,7 @@ func (d door) Enter(ctx context.Context, e sftp.Entry) (sftp.Guest, error) {
 	if !ok {
 		return nil, errors.New("a connection that came over no link")
 	}
+	since := d.h.Now()
 	var partner string
 	var err error
 	if e.Key != nil {
@@ -40,7 +41,7 @@ func (d door) Enter(ctx context.Context, e sftp.Entry) (sftp.Guest, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := d.h.enter(link, How{Protocol: "sftp", User: e.User, Partner: partner, Key: e.Key, Addr: e.Addr, Secured: e.Secured, Client: e.Client})
+	t, err := d.h.enter(ctx, link, How{Protocol: "sftp", User: e.User, Partner: partner, Key: e.Key, Addr: e.Addr, Secured: e.Secured, Client: e.Client, Since: since})
 	if err != nil {
 		return nil, err
 	}

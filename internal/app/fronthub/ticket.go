@@ -34,20 +34,33 @@ type ticket struct {
 	speakers map[uint64]*speaker // by stream
 }
 
-// enter gives a ticket.
-func (h *Hub) enter(link *frontlink.Conn, how How) (*ticket, error) {
+// enter gives a ticket. how.Since is before who came in was looked at.
+func (h *Hub) enter(ctx context.Context, link *frontlink.Conn, how How) (*ticket, error) {
 	b := make([]byte, 16)
 	_, _ = rand.Read(b) // never fails (crypto/rand)
-	how.Since = h.Now()
 	t := &ticket{hub: h, link: link, name: hex.EncodeToString(b), how: how, files: map[uint64]any{}}
 	t.stay, t.leave = context.WithCancel(context.Background())
+	if err := h.admit(t); err != nil {
+		return nil, err
+	}
+	// Its access may have ended since it was looked at; from now on Changed sees it.
+	if !h.Who.Still(ctx, how) {
+		t.end()
+		return nil, channel.ErrSignIn
+	}
+	return t, nil
+}
+
+// admit files a ticket, where there is room.
+func (h *Hub) admit(t *ticket) error {
+	link, how := t.link, t.how
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.tickets) >= maxTickets {
-		return nil, errors.New("too many sessions")
+		return errors.New("too many sessions")
 	}
 	if _, there := h.fronts[link]; !there {
-		return nil, channel.ErrBoxClosed
+		return channel.ErrBoxClosed
 	}
 	if h.Entered != nil {
 		h.Entered(how)
@@ -55,14 +68,14 @@ func (h *Hub) enter(link *frontlink.Conn, how How) (*ticket, error) {
 	if h.Trial != nil {
 		x, is := h.Trial(how.Partner)
 		if is && x == nil { // it has just ended
-			return nil, channel.ErrSignIn
+			return channel.ErrSignIn
 		}
 		if is {
 			t.trial = &trialBox{Trial: x, report: []byte(x.Report()), since: how.Since}
 		}
 	}
 	h.tickets[t.name] = t
-	return t, nil
+	return nil
 }
 
 // ticket finds one that was given over this link.

@@ -86,7 +86,9 @@ func (s *Service) grant(w http.ResponseWriter, r *http.Request) (int, map[string
 	}
 	text := base64.RawURLEncoding.EncodeToString(secret[:])
 	now := s.now()
-	err = s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error { return s.keep(ctx, tx, c, said, s.hashOf(r, text), scopes, now) })
+	err = s.db.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
+		return s.keep(ctx, tx, c, said, s.hashOf(r, text), scopes, now)
+	})
 	switch {
 	case errors.Is(err, errAssertion):
 		s.log.Warn("a client assertion was shown a second time", "client", c.ID)
