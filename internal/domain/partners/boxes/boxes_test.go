@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +30,8 @@ var sftp = boxes.Via{Protocol: "sftp", Proof: "key", Fingerprint: "SHA256:abc", 
 
 type rig struct {
 	t      *testing.T
+	db     *store.DB
+	mu     sync.Mutex // of now
 	svc    *boxes.Service
 	now    time.Time
 	gate   func(name string, body []byte) boxes.Verdict
@@ -56,6 +59,7 @@ func newRig(t *testing.T, open storetest.Opener) *rig {
 	t.Helper()
 	r := &rig{t: t, now: time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC), room: boxes.DefaultRoom}
 	db := open(store.Options{})
+	r.db = db
 	must(t, db.Migrate(t.Context(), bus.Migrations(), boxes.Migrations()))
 	v, _, err := vault.Create(t.Context(), &vaulttest.Book{}, rand.Reader, vault.CreateOptions{
 		Lab: "lab", Seals: []vault.Seal{vault.Passphrase("fifteen characters and more")}, Shares: 3, Threshold: 2, Now: r.now,
@@ -69,10 +73,18 @@ func newRig(t *testing.T, open storetest.Opener) *rig {
 	log.Attach(db)
 	r.svc = boxes.New(boxes.Options{
 		DB: db, Vault: v, Spool: filepath.Join(t.TempDir(), "boxes"), Gate: r, Delivered: r, Room: func(string) boxes.Room { return r.room },
-		Now: func() time.Time { r.now = r.now.Add(time.Millisecond); return r.now }, Log: slog.New(slog.DiscardHandler),
+		Now: r.tick, Log: slog.New(slog.DiscardHandler),
 	})
 	must(t, r.svc.Sweep(t.Context()))
 	return r
+}
+
+// tick is a clock on which no two times are the same.
+func (r *rig) tick() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.now = r.now.Add(time.Millisecond)
+	return r.now
 }
 
 func must(t *testing.T, err error) {
