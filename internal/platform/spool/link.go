@@ -40,7 +40,7 @@ func linkOf(sum hash.Hash, last bool) (l [linkSize]byte, err error) {
 func resume(sum hash.Hash, link []byte, n int64) error {
 	b := make([]byte, 0, stateSize)
 	b = append(append(b, stateWord...), link...)
-	b = binary.BigEndian.AppendUint64(append(b, make([]byte, 64)...), uint64(n)) //nolint:gosec // a place in a file
+	b = binary.BigEndian.AppendUint64(append(b, make([]byte, 64)...), uint64(n))
 	if err := sum.(encoding.BinaryUnmarshaler).UnmarshalBinary(b); err != nil {
 		return fmt.Errorf("go on from a link: %w", err)
 	}
