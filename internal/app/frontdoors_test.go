@@ -21,11 +21,11 @@ import (
 	"github.com/labwarden/labwarden/internal/platform/authz"
 )
 
-// TestAFrontThatWasTakenOverAndTheOtherDoors: a front that sends what it likes reaches
+// TestTheOtherDoorsOfAFrontThatWasTakenOver: a front that sends what it likes reaches
 // the portal and the FHIR server and no page of the laboratory. What it saw there,
 // cookies and tokens, opens nothing at the addresses that portal and FHIR server have
 // of their own, and what was given out there opens nothing through the front.
-func TestAFrontThatWasTakenOverAndTheOtherDoors(t *testing.T) {
+func TestTheOtherDoorsOfAFrontThatWasTakenOver(t *testing.T) {
 	s := newSite(t, "")
 	ctx := t.Context()
 	must := func(err error) {
