@@ -11,8 +11,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,11 +31,26 @@ import (
 
 // looker is a gate: it remembers what it has seen, and lets somebody act around that.
 type looker struct {
+	mu            sync.Mutex
 	before, after func()
 	saw           map[string][]byte
 }
 
+func (g *looker) act(before, after func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.before, g.after = before, after
+}
+
+func (g *looker) seen() map[string][]byte {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return maps.Clone(g.saw)
+}
+
 func (g *looker) Check(_ context.Context, f *boxes.File, body io.ReaderAt) (boxes.Verdict, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if g.before != nil {
 		g.before()
 	}
@@ -236,8 +253,8 @@ func TestAFrontThatLiesAtCommit(t *testing.T) {
 	if e.commit(e.p, three.made.Handle, three.size, e.wrapped(three.made.ID, &two.key)) == nil {
 		t.Error("the bytes of another file are taken")
 	}
-	if got := e.names("p") + e.names("q"); got != "[][]" || len(e.gate.saw) != 0 {
-		t.Fatalf("there are %s, and the gate saw %d", got, len(e.gate.saw))
+	if got := e.names("p") + e.names("q"); got != "[][]" || len(e.gate.seen()) != 0 {
+		t.Fatalf("there are %s, and the gate saw %d", got, len(e.gate.seen()))
 	}
 	e.must(e.ask(frontlink.VerbAbort, frontlink.Dropped{OpenFile: frontlink.OpenFile{Ticket: e.q, Handle: two.made.Handle}}, nil))
 	e.must(e.ask(frontlink.VerbAbort, frontlink.Dropped{OpenFile: frontlink.OpenFile{Ticket: e.p, Handle: one.made.Handle}}, nil))
@@ -250,15 +267,14 @@ func TestAFrontThatLiesAtCommit(t *testing.T) {
 	// Written before the gate looks: it sees damage and nothing is taken. While and
 	// after it looks: what was seen, or damage.
 	s := e.send(e.p, "early.csv", body)
-	e.gate.before = func() { e.rewrite(s, evil) }
+	e.gate.act(func() { e.rewrite(s, evil) }, nil)
 	if err := e.commit(e.p, s.made.Handle, s.size, e.wrapped(s.made.ID, &s.key)); err == nil {
 		t.Error("a file that was rewritten before the gate looked is taken")
 	}
-	e.gate.before = nil
 	s = e.send(e.p, "late.csv", body)
-	e.gate.after = func() { e.rewrite(s, evil) }
+	e.gate.act(nil, func() { e.rewrite(s, evil) })
 	_ = e.commit(e.p, s.made.Handle, s.size, e.wrapped(s.made.ID, &s.key))
-	e.gate.after = nil
+	e.gate.act(nil, nil)
 	if got, err := e.read("p", "late.csv"); !errors.Is(err, spool.ErrDamaged) {
 		t.Errorf("rewritten behind the gate: %.16q %v", got, err)
 	}
@@ -267,7 +283,7 @@ func TestAFrontThatLiesAtCommit(t *testing.T) {
 	if err := e.commit(e.p, s.made.Handle, s.size, e.wrapped(s.made.ID, &s.key)); !errors.Is(err, channel.ErrNoFile) {
 		t.Error("committed twice:", err)
 	}
-	if got, err := e.read("p", "kept.csv"); err != nil || !bytes.Equal(got, body) || !bytes.Equal(got, e.gate.saw["kept.csv"]) {
+	if got, err := e.read("p", "kept.csv"); err != nil || !bytes.Equal(got, body) || !bytes.Equal(got, e.gate.seen()["kept.csv"]) {
 		t.Errorf("%.16q %v", got, err)
 	}
 	// The descriptor that was kept still writes, while somebody reads as well.
@@ -282,7 +298,7 @@ func TestAFrontThatLiesAtCommit(t *testing.T) {
 	if got, err := e.read("p", "kept.csv"); !errors.Is(err, spool.ErrDamaged) {
 		t.Errorf("rewritten after it was taken: %.16q %v", got, err)
 	}
-	if _, seen := e.gate.saw["early.csv"]; seen || e.names("p") != "[kept.csv late.csv]" && e.names("p") != "[late.csv kept.csv]" {
+	if _, seen := e.gate.seen()["early.csv"]; seen || e.names("p") != "[kept.csv late.csv]" && e.names("p") != "[late.csv kept.csv]" {
 		t.Error(e.names("p"))
 	}
 }
