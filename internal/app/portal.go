@@ -97,6 +97,27 @@ func (p portalResults) Opened(ctx context.Context, delivery int64, at time.Time,
 	return p.h.Results.PickedUp(ctx, delivery, at, results.PickupRead)
 }
 
+// Again makes a new delivery; what this practice has of the same orders since goes
+// behind it.
+func (p portalResults) Again(ctx context.Context, delivery int64, by string) error {
+	_, err := p.h.Results.Resend(ctx, delivery, results.By{Who: by, Reason: "not-received"})
+	return err
+}
+
+func (p portalResults) OnItsWay(ctx context.Context, message event.ID, partner string) (bool, error) {
+	m, err := p.h.Results.Show(ctx, message)
+	if errors.Is(err, results.ErrNotFound) {
+		return false, errors.Join(portal.ErrNotFound, err)
+	}
+	var newest results.Delivery
+	for _, d := range m.Deliveries {
+		if d.Partner == partner && d.Seq >= newest.Seq {
+			newest = d
+		}
+	}
+	return newest.Again && newest.State < results.Done, err
+}
+
 // portalSender puts results into a practice's portal.
 type portalSender struct {
 	h       *Hub

@@ -115,6 +115,20 @@ func TestResultTravelsIntoThePortal(t *testing.T) {
 		if n := strings.Count(get("/?show=all").Body.String(), "superseded by a later version, opened"); n != 1 {
 			t.Fatal(n, "are superseded: the older copy is")
 		}
+		// What the practice did not get is sent again by that act, and seen so by both.
+		r := httptest.NewRequestWithContext(ctx, http.MethodPost, "https://results.lab.example"+path+"/missing", nil)
+		r.AddCookie(&http.Cookie{Name: "__Host-lwp", Value: token})
+		w = httptest.NewRecorder()
+		door.ServeHTTP(w, r)
+		if w.Code != http.StatusSeeOther {
+			t.Fatal(w.Code, w.Body.String())
+		}
+		eventually(t, "another copy is there", func() bool { return again() == 3 })
+		told, err := h.rooms.portal.Tellings(ctx, "p", false, 10)
+		if err != nil || len(told) != 1 || told[0].Sent == 0 {
+			t.Fatal(err, told)
+		}
+		must(h.rooms.portal.Answer(ctx, "p", told[0].ID, portal.OutcomeSent, "tester"))
 		// A held one does not exist there.
 		_, err = h.Results.PlaceStop(ctx, results.Stop{Kind: results.TransportStop, Scope: results.ScopePartner, Target: "p", Text: "a test"}, results.Named{By: results.By{Who: "tester", Reason: "a-test"}, Person: "Tester"})
 		must(err)
@@ -123,7 +137,7 @@ func TestResultTravelsIntoThePortal(t *testing.T) {
 		if d := state(); d.State == results.Done {
 			t.Fatalf("%+v", d)
 		}
-		if n := again(); n != 2 {
+		if n := again(); n != 3 {
 			t.Fatal(n, "results in the portal, another is stopped")
 		}
 		// The site itself.

@@ -39,9 +39,12 @@ type Told struct {
 	From, Until    time.Time
 	Again          int // how many were made new
 	Fate           string
-	At, Done       time.Time
-	DoneBy         string
-	Outcome        string
+	// Sent is how many were placed since that they did not get, SentAt when the first.
+	Sent     int
+	SentAt   time.Time
+	At, Done time.Time
+	DoneBy   string
+	Outcome  string
 }
 
 func (s *Service) tell(ctx context.Context, tx *store.Tx, p *Person, t *Told) error {
@@ -79,15 +82,20 @@ func (s *Service) renew(ctx context.Context, tx *store.Tx, items []Item) error {
 	return nil
 }
 
-// NotGot makes one result new again and tells the laboratory.
+// NotGot makes one result new again, has it sent again and tells the laboratory.
 func (s *Service) NotGot(ctx context.Context, p *Person, id event.ID) (Told, error) {
 	var t Told
+	var of Item
+	var asked bool
 	err := s.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 		x, err := s.item(ctx, tx, p, id)
 		if err != nil {
 			return err
 		}
-		t = Told{Kind: Missing, Partner: x.Partner, Item: x.ID, Message: x.Message, Again: 1}
+		if asked, err = s.asked(ctx, tx, &x); err != nil {
+			return err
+		}
+		of, t = x, Told{Kind: Missing, Partner: x.Partner, Item: x.ID, Message: x.Message, Again: 1}
 		if err := s.renew(ctx, tx, []Item{x}); err != nil {
 			return err
 		}
@@ -95,6 +103,9 @@ func (s *Service) NotGot(ctx context.Context, p *Person, id event.ID) (Told, err
 	})
 	if err != nil {
 		return t, fmt.Errorf("say that a result is missing: %w", err)
+	}
+	if !asked {
+		s.sendAgain(context.WithoutCancel(ctx), p, &of)
 	}
 	return t, nil
 }
@@ -240,24 +251,32 @@ func (s *Service) Tellings(ctx context.Context, partner string, done bool, limit
 	if err != nil {
 		return nil, fmt.Errorf("list what practices told: %w", err)
 	}
+	for i := range out {
+		if t := &out[i]; t.Kind == Missing {
+			if t.Sent, t.SentAt, err = s.sentSince(ctx, s.DB, t); err != nil {
+				return nil, err
+			}
+		}
+	}
 	return out, nil
 }
 
 // Outcomes of what was told.
 const (
-	OutcomeSent   = "sent again"
+	OutcomeSent   = "sent again" // only of what was placed since they told
 	OutcomeCalled = "called them"
 	OutcomeTheirs = "it is theirs" // of a result that was said to be another's: shown again
 	OutcomeNot    = "not theirs"
 )
 
 // Answer ends what a practice told, with what came of it. A result that is theirs
-// after all is shown again.
+// after all is shown again. That it was sent again is said only where it was.
 func (s *Service) Answer(ctx context.Context, partner string, id event.ID, outcome, by string) error {
 	err := s.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 		var kind string
 		var item []byte
-		err := tx.QueryRow(ctx, "SELECT kind, item FROM partners_portal_asks WHERE id = $1 AND partner = $2 AND done_at = 0", id[:], partner).Scan(&kind, &item)
+		var from, until, at int64
+		err := tx.QueryRow(ctx, "SELECT kind, item, from_at, until_at, at FROM partners_portal_asks WHERE id = $1 AND partner = $2 AND done_at = 0", id[:], partner).Scan(&kind, &item, &from, &until, &at)
 		if errors.Is(err, store.ErrNoRows) {
 			return ErrNotFound
 		}
@@ -266,6 +285,17 @@ func (s *Service) Answer(ctx context.Context, partner string, id event.ID, outco
 		}
 		if ok := map[string][]string{Missing: {OutcomeSent, OutcomeCalled}, NotOurs: {OutcomeTheirs, OutcomeNot}}[kind]; ok[0] != outcome && ok[1] != outcome {
 			return wrong("outcome", "Say what came of it.")
+		}
+		if outcome == OutcomeSent {
+			t := Told{Partner: partner, From: moment(from), Until: moment(until), At: moment(at)}
+			copy(t.Item[:], item)
+			n, _, err := s.sentSince(ctx, tx, &t)
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				return wrong("outcome", "Nothing of it has come into their portal since they told you. Send it again first (its journey has the button), or say that you called.")
+			}
 		}
 		if kind == NotOurs && outcome == OutcomeTheirs {
 			if err := s.back(ctx, tx, item); err != nil {

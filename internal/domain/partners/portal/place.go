@@ -163,7 +163,7 @@ func (s *Service) Place(ctx context.Context, p Parcel) (Placed, error) {
 	}
 	orders, observations := s.keysOf(report)
 	out := Placed{At: now}
-	withheld, only := judge(s.Settings().Rules, report, p.Partner, now)
+	withheld, only := judge(s.Settings().Rules, report, p.Partner, now.In(s.Zone))
 	out.Withheld = withheld
 	err = s.DB.Do(ctx, func(ctx context.Context, tx *store.Tx) error {
 		var there int64
@@ -179,6 +179,11 @@ func (s *Service) Place(ctx context.Context, p Parcel) (Placed, error) {
 		}
 		if err := s.supersede(ctx, tx, p.Partner, id, place{order: cmp.Or(p.Order, p.Delivery), delivery: p.Delivery}, orders, observations); err != nil {
 			return err
+		}
+		if withheld == "" && only == "" {
+			if err := s.standsFor(ctx, tx, id, &p); err != nil {
+				return err
+			}
 		}
 		kind, codes := KindPlaced, ledger.Pairs(nil)
 		if withheld != "" {

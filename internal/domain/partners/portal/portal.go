@@ -39,6 +39,11 @@ type Results interface {
 	// Opened tells that the practice has a delivery in hand: how is a word such as
 	// "portal".
 	Opened(ctx context.Context, delivery int64, at time.Time, how string) error
+	// Again makes a new delivery of what a delivery brought; by is who asked for it.
+	Again(ctx context.Context, delivery int64, by string) error
+	// OnItsWay says whether the newest delivery of a message to a practice is one that
+	// was made again and has not ended.
+	OnItsWay(ctx context.Context, message event.ID, partner string) (bool, error)
 }
 
 // SignIn is how people of practices prove who they are; *signin.Service of the

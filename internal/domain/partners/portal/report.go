@@ -22,7 +22,8 @@ type Report struct {
 	Lab       string   // sending facility
 	Said      string   // the message's own time
 	ControlID string
-	Critical  bool // flagged so by the LIS
+	Critical  bool     // flagged so by the LIS
+	Births    []string // PID-7 of each patient group, as Born
 	Cut       bool
 }
 
@@ -221,8 +222,10 @@ func (r *reader) segment(s hl7.Segment) {
 	case "MSH":
 		r.out.Said = stamp(s.Field(7))
 	case "PID":
+		p := patientOf(s)
+		r.out.Births = append(r.out.Births, p.Born)
 		if r.out.Patient.Name == "" && len(r.out.Patient.IDs) == 0 {
-			r.out.Patient = patientOf(s)
+			r.out.Patient = p
 		}
 	case "ORC":
 		r.orc = [2]string{text(s.Field(2).Part(1)), text(s.Field(3).Part(1))}
@@ -300,7 +303,11 @@ func orderOf(s hl7.Segment, orc [2]string) Order {
 		break
 	}
 	for _, v := range s.Field(28).Repetitions() {
-		if name, _ := human(v); name != "" && len(o.CopyTo) < 20 {
+		name, _ := human(v)
+		if raw := string(v.Raw()); name == "" && raw != "" && raw != `""` {
+			name = "somebody" // named otherwise than by number or name
+		}
+		if name != "" && len(o.CopyTo) < 20 {
 			o.CopyTo = append(o.CopyTo, name)
 		}
 	}

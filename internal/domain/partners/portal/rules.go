@@ -20,10 +20,11 @@ const (
 // must hold; one that is empty holds always.
 type Rule struct {
 	Name string
-	// Codes are services or observations (OBR-4.1, OBX-3.1), any of them.
+	// Codes are services or observations (OBR-4.1, OBX-3.1), any of them. What is too
+	// long to be read to its end holds every code.
 	Codes []string
-	// Under is an age in years at the time it is placed, by PID-7; a birth date that
-	// cannot be read counts as under any age. 0 asks nothing.
+	// Under is an age in years at the time it is placed, by PID-7, of the youngest whom it
+	// names; a birth date that cannot be read counts as under any age. 0 asks nothing.
 	Under int
 	// Copies: the report names somebody besides the ordering provider (OBR-28).
 	Copies bool
@@ -37,19 +38,20 @@ func (r *Rule) fits(p *Report, partner string, now time.Time) bool {
 	if len(r.Partners) > 0 && !slices.Contains(r.Partners, partner) {
 		return false
 	}
-	if len(r.Codes) > 0 && !slices.ContainsFunc(p.Orders, func(o Order) bool {
+	if len(r.Codes) > 0 && !p.Cut && !slices.ContainsFunc(p.Orders, func(o Order) bool {
 		return slices.Contains(r.Codes, o.Code) || slices.ContainsFunc(o.Rows, func(x Row) bool { return slices.Contains(r.Codes, x.Code) })
 	}) {
 		return false
 	}
-	if r.Under > 0 && !under(p.Patient.Born, r.Under, now) {
+	if r.Under > 0 && len(p.Births) > 0 && !slices.ContainsFunc(p.Births, func(born string) bool { return under(born, r.Under, now) }) {
 		return false
 	}
-	return !r.Copies || slices.ContainsFunc(p.Orders, func(o Order) bool { return len(o.CopyTo) > 0 })
+	return !r.Copies || p.Cut || slices.ContainsFunc(p.Orders, func(o Order) bool { return len(o.CopyTo) > 0 })
 }
 
+// under asks in the zone of now: the birthday begins with the laboratory's day.
 func under(born string, years int, now time.Time) bool {
-	t, err := time.Parse(time.DateOnly, born)
+	t, err := time.ParseInLocation(time.DateOnly, born, now.Location())
 	return err != nil || t.AddDate(years, 0, 0).After(now)
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/labwarden/labwarden/internal/domain/partners/portal"
+	"github.com/labwarden/labwarden/internal/platform/event"
 	"github.com/labwarden/labwarden/internal/platform/web"
 	"github.com/labwarden/labwarden/internal/platform/web/kit"
 )
@@ -23,7 +24,7 @@ func (s *site) missingOne(w http.ResponseWriter, r *http.Request) error {
 	if _, err := s.Portal.NotGot(r.Context(), p, id); err != nil {
 		return err
 	}
-	return web.Done(w, r, "/missing", "It is new again in the list, and the laboratory knows. In a hurry, call: "+s.phone()+".")
+	return web.Done(w, r, "/missing", "It is new again in the list, it is sent again, and the laboratory knows. In a hurry, call: "+s.phone()+".")
 }
 
 func (s *site) missingPage(w http.ResponseWriter, r *http.Request) error {
@@ -66,7 +67,15 @@ func (s *site) drawMissing(w http.ResponseWriter, r *http.Request, bad *web.Erro
 			}
 			for i := range list {
 				if t := &list[i]; t.Kind == portal.Missing && (t.Done.IsZero() || now.Sub(t.Done) < toldFor) {
-					items = append(items, missingCheck(t, now, s.Zone))
+					c := missingCheck(t, now, s.Zone)
+					coming, err := s.Portal.OnItsWay(r.Context(), t)
+					if err != nil {
+						return err
+					}
+					if coming {
+						c.Text += " Another copy is on its way."
+					}
+					items = append(items, c)
 				}
 			}
 		}
@@ -97,6 +106,9 @@ func missingCheck(t *portal.Told, now time.Time, zone *time.Location) kit.Check 
 			c.Text += " and was first opened " + kit.Clock(t.Opened, now) + " by " + t.OpenedName + "."
 		}
 	}
+	if t.Sent > 0 {
+		c.Text += " " + sentWords(t, now)
+	}
 	switch {
 	case t.Done.IsZero():
 		c.Text += " The laboratory has not answered yet."
@@ -106,6 +118,17 @@ func missingCheck(t *portal.Told, now time.Time, zone *time.Location) kit.Check 
 		c.State, c.Word, c.Text = kit.Fine, "answered", c.Text+" The laboratory answered "+kit.Clock(t.Done, now)+": it called you."
 	}
 	return c
+}
+
+// sentWords is what has come into the portal since it was told.
+func sentWords(t *portal.Told, now time.Time) string {
+	switch {
+	case t.Sent == 0:
+		return "Nothing of it has come into their portal."
+	case t.Item != (event.ID{}):
+		return "It was sent again and is there since " + kit.Clock(t.SentAt, now) + "."
+	}
+	return kit.Many(t.Sent, "result of these days has", "results of these days have") + " come since, the first " + kit.Clock(t.SentAt, now) + "."
 }
 
 // toldWords is what a practice told, in words.

@@ -208,12 +208,18 @@ func (l lab) toldSheet(r *http.Request, key string, told []portal.Told, now time
 	for i := range told {
 		t := &told[i]
 		facts := []kit.KV{{Key: "Told", Value: kit.Clock(t.At, now) + " by " + t.Name}, {Key: "What", Value: toldWords(t, l.Zone)}}
+		if t.Kind == portal.Missing {
+			facts = append(facts, kit.KV{Key: "Since then", Value: sentWords(t, now)})
+		}
 		body := []templ.Component{kit.KeyValues(facts)}
 		if t.Item != (event.ID{}) {
 			body = append(body, kit.Buttons(kit.Action{Text: "See the result's journey", Href: "/results/" + t.Message.String()}))
 		}
 		title := "They did not get it"
-		options := []kit.Option{{Value: portal.OutcomeCalled, Text: "We called them"}, {Value: portal.OutcomeSent, Text: "It was sent again"}}
+		options := []kit.Option{{Value: portal.OutcomeCalled, Text: "We called them"}}
+		if t.Sent > 0 { // a claim that something stands behind
+			options = append([]kit.Option{{Value: portal.OutcomeSent, Text: "It was sent again"}}, options...)
+		}
 		if t.Kind == portal.NotOurs {
 			title, options = "They say: not our patient", []kit.Option{{Value: portal.OutcomeNot, Text: "It is not theirs: it stays hidden"}, {Value: portal.OutcomeTheirs, Text: "It is theirs: show it again"}}
 		}

@@ -104,7 +104,7 @@ type coverIn struct {
 type toldIn struct {
 	Key     string `path:"key" doc:"the partner's key"`
 	ID      string `path:"id" doc:"an id of told"`
-	Outcome string `json:"outcome" doc:"sent again or called them; of a wrong one: not theirs, or it is theirs"`
+	Outcome string `json:"outcome" doc:"sent again (only where it has come into the portal since) or called them; of a wrong one: not theirs, or it is theirs"`
 }
 
 type copyIn struct {

@@ -62,6 +62,8 @@ type place struct {
 	stood  time.Time
 	bodies map[int64][]byte
 	opened []int64
+	asked  []int64 // deliveries that are to be sent again
+	refuse error   // what Again answers
 	raised []alarm.Alarm
 	role   authz.Role
 	seq    int64
@@ -99,6 +101,20 @@ func (s *place) Opened(_ context.Context, delivery int64, _ time.Time, _ string)
 	defer s.mu.Unlock()
 	s.opened = append(s.opened, delivery)
 	return nil
+}
+
+// Again notes what is to be sent again; a test places it (see again).
+func (s *place) Again(_ context.Context, delivery int64, _ string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, delivery)
+	return s.refuse
+}
+
+func (s *place) OnItsWay(context.Context, event.ID, string) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.asked) > 0 && s.refuse == nil, nil
 }
 
 func (s *place) Raise(_ context.Context, a alarm.Alarm) {
