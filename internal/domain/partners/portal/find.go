@@ -26,7 +26,7 @@ func (s *Service) Find(ctx context.Context, p *Person, text string) (items []Ite
 	slices.SortStableFunc(all, func(a, b Item) int { return b.Placed.Compare(a.Placed) })
 	for i := range all {
 		l := &all[i].Label
-		in := strings.ToLower(strings.Join(slices.Concat([]string{l.Patient, l.Born}, l.Tests, l.Orders), " "))
+		in := strings.ToLower(strings.Join(slices.Concat([]string{l.Patient, l.Born, l.Lab}, l.Tests, l.Orders), " "))
 		if slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(in, w) }) {
 			continue
 		}
