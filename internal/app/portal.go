@@ -33,7 +33,7 @@ const portalRealm = "portal"
 // furnishPortal makes the portal's rooms.
 func (h *Hub) furnishPortal() {
 	h.rooms.portal = portal.New(portal.Deps{
-		DB: h.DB, Vault: h.Vault, Results: portalResults{h}, Raise: h.Alarms, Now: h.now, Zone: time.Local, Log: h.slog, Settings: h.portalSettings,
+		DB: h.DB, Vault: h.Vault, Results: portalResults{h}, Receipts: portalResults{h}, Raise: h.Alarms, Now: h.now, Zone: time.Local, Log: h.slog, Settings: h.portalSettings,
 	})
 	h.rooms.portalDoor = signin.New(signin.Options{
 		DB: h.DB, Vault: h.Vault, Realm: portalRealm, People: h.rooms.portal, Hasher: signin.NewHasher(signin.HasherOptions{}), Now: h.now, Log: h.slog, Raise: h.Alarms, Tell: h.rooms.portal,
@@ -116,6 +116,19 @@ func (p portalResults) OnItsWay(ctx context.Context, message event.ID, partner s
 		}
 	}
 	return newest.Again && newest.State < results.Done, err
+}
+
+func (p portalResults) Receipt(ctx context.Context, delivery int64, by string) ([]byte, error) {
+	b, _, err := p.h.Results.TakeReceipt(ctx, delivery, results.By{Who: by, Reason: "practice"})
+	switch {
+	case errors.Is(err, results.ErrErased):
+		return nil, errors.Join(portal.ErrGone, err)
+	case errors.Is(err, results.ErrConflict):
+		return nil, errors.Join(portal.ErrSoon, err)
+	case errors.Is(err, results.ErrNotFound):
+		return nil, errors.Join(portal.ErrNotFound, err)
+	}
+	return b, err
 }
 
 // portalSender puts results into a practice's portal.

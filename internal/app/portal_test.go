@@ -17,6 +17,7 @@ import (
 	"github.com/labwarden/labwarden/internal/domain/partners/portalui"
 	"github.com/labwarden/labwarden/internal/domain/results"
 	"github.com/labwarden/labwarden/internal/platform/authz"
+	"github.com/labwarden/labwarden/internal/platform/receipt"
 	"github.com/labwarden/labwarden/internal/platform/signin"
 )
 
@@ -106,6 +107,13 @@ func TestResultTravelsIntoThePortal(t *testing.T) {
 		}
 		if w = get(path); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "70-99") || !strings.Contains(w.Body.String(), "+1 555 0142") || !strings.Contains(w.Body.String(), "Hill Street, Test") {
 			t.Fatal(w.Code, w.Body.String())
+		}
+		// The message as a file, and the laboratory's word about it.
+		print, err := receipt.PrintOf(get(path + "/message").Body)
+		must(err)
+		signed := get(path + "/receipt")
+		if rep := receipt.Verify(signed.Body.Bytes(), print, strings.Join(h.Vault.VerifierKeys(), "\n")+"\n"); signed.Code != http.StatusOK || !rep.Holds() || !strings.Contains(signed.Body.String(), `"portal"`) {
+			t.Fatal(signed.Code, signed.Body.String())
 		}
 		// Sent again by a person: the newer copy of the same is the latest.
 		_, err = h.Results.Resend(ctx, state().Seq, results.By{Who: "tester", Reason: "a-test"})

@@ -37,6 +37,19 @@ type Shown struct {
 	NotSame bool
 }
 
+// Receipt gives a person the signed receipt of a result that they may see: about the bytes
+// of its message as a file.
+func (s *Service) Receipt(ctx context.Context, p *Person, id event.ID) ([]byte, error) {
+	x, err := s.item(ctx, s.DB, p, id)
+	if err != nil {
+		return nil, err
+	}
+	if s.Receipts == nil {
+		return nil, ErrNotFound
+	}
+	return s.Receipts.Receipt(ctx, x.Delivery, "portal-"+p.Account)
+}
+
 // Open gives a result to a person, once it is written who looked.
 func (s *Service) Open(ctx context.Context, p *Person, id event.ID, how string) (*Shown, error) {
 	x, err := s.item(ctx, s.DB, p, id)

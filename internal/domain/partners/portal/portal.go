@@ -46,6 +46,12 @@ type Results interface {
 	OnItsWay(ctx context.Context, message event.ID, partner string) (bool, error)
 }
 
+// Receipts makes the laboratory's signed receipt of a completed delivery, and records who
+// took it.
+type Receipts interface {
+	Receipt(ctx context.Context, delivery int64, by string) ([]byte, error)
+}
+
 // SignIn is how people of practices prove who they are; *signin.Service of the
 // portal's own realm.
 type SignIn interface {
@@ -78,8 +84,10 @@ type Deps struct {
 	DB      *store.DB
 	Vault   Vault
 	Results Results
-	Raise   alarm.Raiser
-	Now     func() time.Time
+	// Receipts: nil, and nobody is given one.
+	Receipts Receipts
+	Raise    alarm.Raiser
+	Now      func() time.Time
 	// Zone is in which days begin and end.
 	Zone *time.Location
 	Log  *slog.Logger

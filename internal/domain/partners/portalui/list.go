@@ -23,6 +23,7 @@ func (s *site) ownRoutes() []web.Route {
 	return append([]web.Route{
 		own("GET /{$}", s.list), own("POST /find", s.find), batch,
 		own("GET /results/{id}", s.result), own("GET /results/{id}/pdf", s.pdf), own("GET /results/{id}/documents/{n}", s.document), own("GET /results/{id}/message", s.message),
+		own("GET /results/{id}/receipt", s.receipt),
 		own("POST /results/{id}/missing", s.missingOne), own("GET /results/{id}/wrong", s.wrongPage), own("POST /results/{id}/wrong", s.wrongSaid),
 		own("GET /missing", s.missingPage), own("POST /missing", s.missingSaid),
 		own("GET /colleagues", s.colleagues), own("POST /colleagues", s.lend), own("POST /colleagues/{id}/end", s.unlend), own("POST /changes/{id}", s.answerChange),

@@ -72,6 +72,7 @@ func (s *site) result(w http.ResponseWriter, r *http.Request) error {
 		{Key: "From", Value: labOf(x, s.Lab())}, {Key: "Came", Value: kit.Stamp(x.Placed)}, {Key: "First opened", Value: openedWords(x, p)}, {Key: "Opened now by", Value: p.Name + ", " + kit.Stamp(now)}, {Key: "Questions", Value: s.phone()},
 	})}), kit.Buttons(
 		kit.Action{Text: "We did not get it", Href: path + "/missing", Post: true, Icon: "help"}, kit.Action{Text: "Wrong patient or not ours", Href: path + "/wrong", Icon: "hide"}, kit.Action{Text: "The message as a file", Href: path + "/message", Icon: "download"},
+		kit.Action{Text: "Its signed receipt", Href: path + "/receipt", Icon: "proof"},
 	), s.critical()}
 	out.Body = kit.Columns(kit.Stacked(parts), kit.Stacked(beside))
 	return web.Render(w, r, out)
@@ -213,6 +214,26 @@ func (s *site) message(w http.ResponseWriter, r *http.Request) error {
 	}
 	download(w, x.ID.String()+".hl7", "application/octet-stream", false)
 	_, _ = w.Write(x.Body) // the reader may have gone
+	return nil
+}
+
+// receipt is the laboratory's word about the message as a file: that it is this one, and
+// when it was placed here.
+func (s *site) receipt(w http.ResponseWriter, r *http.Request) error {
+	id, err := idOf(r, "id")
+	if err != nil {
+		return err
+	}
+	p, err := s.person(r)
+	if err != nil {
+		return err
+	}
+	b, err := s.Portal.Receipt(r.Context(), p, id)
+	if err != nil {
+		return err
+	}
+	download(w, id.String()+".hl7.receipt.json", "application/json", false)
+	_, _ = w.Write(b) // the reader may have gone
 	return nil
 }
 
