@@ -11,12 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pquerna/otp/totp"
-
 	"github.com/labwarden/labwarden/internal/domain/partners/portal"
 	"github.com/labwarden/labwarden/internal/domain/partners/portalui"
 	"github.com/labwarden/labwarden/internal/domain/results"
-	"github.com/labwarden/labwarden/internal/platform/authz"
 	"github.com/labwarden/labwarden/internal/platform/receipt"
 	"github.com/labwarden/labwarden/internal/platform/signin"
 )
@@ -69,36 +66,13 @@ func TestResultTravelsIntoThePortal(t *testing.T) {
 		if d := state(); d.Level != "placed" || d.Code != "in-portal" {
 			t.Fatalf("%+v", d)
 		}
-		p, letter, err := h.rooms.portal.Invite(ctx, portal.Invitation{Partner: "p", Name: "Dana Ruiz", By: "tester"})
-		must(err)
-		ask := signin.Ask{From: netip.MustParseAddr("192.0.2.9")}
-		ticket, err := h.rooms.portal.Enter(ctx, letter.Code, ask)
-		must(err)
-		made, err := h.rooms.portalDoor.FirstPassword(ctx, portal.InfoOf(&p), "gravel teacup orbit lantern")
-		must(err)
-		must(h.rooms.portal.Begin(ctx, ticket, made, ask))
-		proof := signin.Proof{Level: authz.LevelPassword, FreshAt: time.Now(), From: ask.From}
-		shown, err := h.rooms.portalDoor.BeginTOTP(ctx, p.ID, proof)
-		must(err)
-		code, err := totp.GenerateCode(strings.ReplaceAll(shown.Key, " ", ""), time.Now())
-		must(err)
-		must(h.rooms.portalDoor.ConfirmTOTP(ctx, p.ID, proof, shown.Token, code))
-		token, err := h.rooms.portal.Arrive(ctx, ticket, nil, portal.Start{Level: authz.LevelTwo, Method: "password-totp", Device: "another browser"})
-		must(err)
+		p, get, post := arrive(t, h, portalui.Handler(h.portalDeps(c)), "p", "Dana Ruiz")
 		// The laboratory's sign-in knows nobody of this name, and no token of this site.
-		if _, err := h.rooms.signin.Password(ctx, ask, p.Account, "gravel teacup orbit lantern"); err == nil {
+		if _, err := h.rooms.signin.Password(ctx, signin.Ask{From: netip.MustParseAddr("192.0.2.9")}, p.Account, "gravel teacup orbit lantern"); err == nil {
 			t.Fatal("a person of a practice signed in to the laboratory's pages")
 		}
 		if who, err := h.Access.Identify(httptest.NewRequest(http.MethodGet, "https://lab.example/", nil)); who != nil || err != nil {
 			t.Fatal(who, err)
-		}
-		door := portalui.Handler(h.portalDeps(c))
-		get := func(path string) *httptest.ResponseRecorder {
-			r := httptest.NewRequestWithContext(ctx, http.MethodGet, "https://results.lab.example"+path, nil)
-			r.AddCookie(&http.Cookie{Name: "__Host-lwp", Value: token})
-			w := httptest.NewRecorder()
-			door.ServeHTTP(w, r)
-			return w
 		}
 		w := get("/")
 		path := regexp.MustCompile(`/results/[0-9a-f-]{36}`).FindString(w.Body.String())
@@ -124,10 +98,7 @@ func TestResultTravelsIntoThePortal(t *testing.T) {
 			t.Fatal(n, "are superseded: the older copy is")
 		}
 		// What the practice did not get is sent again by that act, and seen so by both.
-		r := httptest.NewRequestWithContext(ctx, http.MethodPost, "https://results.lab.example"+path+"/missing", nil)
-		r.AddCookie(&http.Cookie{Name: "__Host-lwp", Value: token})
-		w = httptest.NewRecorder()
-		door.ServeHTTP(w, r)
+		w = post(path + "/missing")
 		if w.Code != http.StatusSeeOther {
 			t.Fatal(w.Code, w.Body.String())
 		}

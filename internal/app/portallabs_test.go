@@ -23,7 +23,7 @@ import (
 
 // arrive takes somebody of a practice from the letter to a session; get and post are
 // their browser.
-func arrive(t *testing.T, h *Hub, door http.Handler, partner, name string) (get, post func(path string, form ...string) *httptest.ResponseRecorder) {
+func arrive(t *testing.T, h *Hub, door http.Handler, partner, name string) (p portal.Person, get, post func(path string, form ...string) *httptest.ResponseRecorder) {
 	t.Helper()
 	ctx, ask := t.Context(), signin.Ask{From: netip.MustParseAddr("192.0.2.9")}
 	must := func(err error) {
@@ -47,7 +47,7 @@ func arrive(t *testing.T, h *Hub, door http.Handler, partner, name string) (get,
 	must(h.rooms.portalDoor.ConfirmTOTP(ctx, p.ID, proof, shown.Token, code))
 	token, err := h.rooms.portal.Arrive(ctx, ticket, nil, portal.Start{Level: authz.LevelTwo, Method: "password-totp", Device: "another browser"})
 	must(err)
-	ask1 := func(method string) func(string, ...string) *httptest.ResponseRecorder {
+	browse := func(method string) func(string, ...string) *httptest.ResponseRecorder {
 		return func(path string, form ...string) *httptest.ResponseRecorder {
 			r := httptest.NewRequestWithContext(ctx, method, "https://results.lab.example"+path, strings.NewReader(strings.Join(form, "&")))
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -57,7 +57,7 @@ func arrive(t *testing.T, h *Hub, door http.Handler, partner, name string) (get,
 			return w
 		}
 	}
-	return ask1(http.MethodGet), ask1(http.MethodPost)
+	return p, browse(http.MethodGet), browse(http.MethodPost)
 }
 
 // TestOneSignInForTwoLaboratoriesAndTheCount: two laboratories of one hub send to one
@@ -93,7 +93,7 @@ func TestOneSignInForTwoLaboratoriesAndTheCount(t *testing.T) {
 			return h.DB.QueryRow(ctx, "SELECT count(*) FROM results_deliveries WHERE state = 3").Scan(&n) == nil && n == 2
 		})
 		clock.by.Store(0)
-		get, post := arrive(t, h, portalui.Handler(h.portalDeps(c)), "p", "Dana Ruiz")
+		_, get, post := arrive(t, h, portalui.Handler(h.portalDeps(c)), "p", "Dana Ruiz")
 		list := get("/").Body.String()
 		if !strings.Contains(list, "2 new results.") || !strings.Contains(list, "Main Street") || !strings.Contains(list, "Hill Street") {
 			t.Fatal(list)
