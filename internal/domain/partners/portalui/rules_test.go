@@ -83,6 +83,9 @@ func TestRulesForMinorsAndCopies(t *testing.T) {
 		check("a child's other test", s.putAs("riverside", "04-hba1c.hl7", "|19551117|", "|20151117|"), false, true)
 		check("a copy to another practice", s.putAs("riverside", "01-bmp.hl7", obrEnd, "202503040800||CH|F|||NG201^Elsewhere^Vera^^^Dr.^^^HOLLOWFEN\r", "25-880107", "25-5"), false, false)
 		check("a child's with a copy", s.putAs("riverside", "01-bmp.hl7", bornThen, "|20150612|", obrEnd, "202503040800||CH|F|||NG201\r", "25-880107", "25-6"), true, false)
+		s.portal.Zone = time.FixedZone("west", -(today.Hour()+1)*3600) // where it is still the day before
+		check("the 18th birthday elsewhere", s.putAs("riverside", "01-bmp.hl7", bornThen, "|"+day(18, 0)+"|", "25-880107", "25-7"), true, false)
+		s.portal.Zone = time.UTC
 		// Sent again and corrected: asked once more, and what is let go lets nothing else go.
 		kept0, err := s.portal.Withheld(t.Context(), "riverside", 100)
 		must(t, err)
@@ -96,7 +99,7 @@ func TestRulesForMinorsAndCopies(t *testing.T) {
 		// Neither by looking for it, nor in the file for their own system, nor by asking for all again.
 		b.want(b.post("/missing", "from", today.AddDate(0, 0, -1).Format(time.DateOnly), "until", today.Format(time.DateOnly)), http.StatusSeeOther, "/missing")
 		r := b.want(b.post("/fetch", "form", "batch"), http.StatusOK, "FHS|")
-		for _, no := range []string{"25-2|", "25-4|", "25-5|", "25-6|", "||94|"} {
+		for _, no := range []string{"25-2|", "25-4|", "25-5|", "25-6|", "25-7|", "||94|"} {
 			if strings.Contains(r.body, no) {
 				t.Fatal(no, "is in the file")
 			}
