@@ -40,8 +40,10 @@ type Told struct {
 	Again          int // how many were made new
 	Fate           string
 	// Sent is how many were placed since that they did not get, SentAt when the first.
-	Sent     int
-	SentAt   time.Time
+	Sent   int
+	SentAt time.Time
+	// Sending, of what is told at this moment: another delivery was made.
+	Sending  bool
 	At, Done time.Time
 	DoneBy   string
 	Outcome  string
@@ -105,7 +107,7 @@ func (s *Service) NotGot(ctx context.Context, p *Person, id event.ID) (Told, err
 		return t, fmt.Errorf("say that a result is missing: %w", err)
 	}
 	if !asked {
-		s.sendAgain(context.WithoutCancel(ctx), p, &of)
+		t.Sending = s.sendAgain(context.WithoutCancel(ctx), p, &of)
 	}
 	return t, nil
 }

@@ -14,10 +14,12 @@ import (
 // sendAgain has a new delivery of a result made that a practice did not get. Where
 // that cannot be (it is on its way already, or is kept no longer) the telling stands
 // and the laboratory reads on it that nothing has come.
-func (s *Service) sendAgain(ctx context.Context, p *Person, x *Item) {
-	if err := s.Results.Again(ctx, x.Delivery, "portal-"+p.Account); err != nil {
+func (s *Service) sendAgain(ctx context.Context, p *Person, x *Item) bool {
+	err := s.Results.Again(ctx, x.Delivery, "portal-"+p.Account)
+	if err != nil {
 		s.Log.Warn("a result that a practice did not get is not sent again; the laboratory must look", "partner", x.Partner, "delivery", x.Delivery, "error", err)
 	}
+	return err == nil
 }
 
 // asked says whether a result was said to be missing and the laboratory has not answered:

@@ -21,10 +21,15 @@ func (s *site) missingOne(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.Portal.NotGot(r.Context(), p, id); err != nil {
+	t, err := s.Portal.NotGot(r.Context(), p, id)
+	if err != nil {
 		return err
 	}
-	return web.Done(w, r, "/missing", "It is new again in the list, it is sent again, and the laboratory knows. In a hurry, call: "+s.phone()+".")
+	also := ""
+	if t.Sending {
+		also = "it is being sent again, "
+	}
+	return web.Done(w, r, "/missing", "It is new again in the list, "+also+"and the laboratory knows. In a hurry, call: "+s.phone()+".")
 }
 
 func (s *site) missingPage(w http.ResponseWriter, r *http.Request) error {
