@@ -28,7 +28,7 @@ type Portal struct {
 // PortalRule keeps results back.
 type PortalRule struct {
 	Name     string   `yaml:"name" rule:"required,name" ex:"minors-sti" doc:"What the rule is called, for the laboratory's people and the ledger."`
-	Codes    []string `yaml:"codes" doc:"Codes of services or observations (OBR-4.1, OBX-3.1), any of them. Empty: all."`
+	Codes    []string `yaml:"codes" doc:"Codes of services or observations (OBR-4, OBX-3, the alternate code too), any of them. Empty: all."`
 	Under    int      `yaml:"under" rule:"min=0,max=150" doc:"Patients younger than this many years when the result comes (PID-7); a birth date that cannot be read counts as younger. 0: any age."`
 	Copies   bool     `yaml:"copies" doc:"Only reports that name somebody to get a copy (OBR-28)."`
 	Partners []string `yaml:"partners" rule:"ref=partner" doc:"The practices it is for. Empty: all."`

@@ -36,6 +36,7 @@ type Patient struct {
 // Order is one OBR with what stands below it.
 type Order struct {
 	Test, Code, Placer, Filler    string
+	alternate                     string // the code in another system (OBR-4.4)
 	Collected, Received, Reported string
 	Provider, ProviderID          string
 	CopyTo                        []string
@@ -48,6 +49,7 @@ type Order struct {
 // Row is one observation.
 type Row struct {
 	Name, Code, Sub  string
+	alternate        string   // the code in another system (OBX-3.4)
 	Value            []string // lines
 	Units, Range     string
 	Flag, FlagWord   string // OBX-8, and what HL7 table 0078 calls it
@@ -289,7 +291,7 @@ func patientOf(pid hl7.Segment) Patient {
 
 func orderOf(s hl7.Segment, orc [2]string) Order {
 	o := Order{
-		Test: named(s.Field(4)), Code: text(s.Field(4).Part(1)), Placer: text(s.Field(2).Part(1)), Filler: text(s.Field(3).Part(1)),
+		Test: named(s.Field(4)), Code: text(s.Field(4).Part(1)), alternate: text(s.Field(4).Part(4)), Placer: text(s.Field(2).Part(1)), Filler: text(s.Field(3).Part(1)),
 		Collected: stamp(s.Field(7)), Received: stamp(s.Field(14)), Reported: stamp(s.Field(22)), Status: strings.ToUpper(text(s.Field(25))), Specimen: text(s.Field(15).Part(1)),
 	}
 	if o.Placer == "" {
@@ -326,7 +328,7 @@ func (r *reader) observation(s hl7.Segment) {
 		return
 	}
 	row := Row{
-		Name: named(s.Field(3)), Code: text(s.Field(3).Part(1)), Sub: text(s.Field(4)), Units: text(s.Field(6).Part(1)), Range: text(s.Field(7)),
+		Name: named(s.Field(3)), Code: text(s.Field(3).Part(1)), alternate: text(s.Field(3).Part(4)), Sub: text(s.Field(4)), Units: text(s.Field(6).Part(1)), Range: text(s.Field(7)),
 		Performed: text(s.Field(23).Part(1)),
 	}
 	for _, v := range s.Field(8).Repetitions() {

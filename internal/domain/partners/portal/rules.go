@@ -20,8 +20,9 @@ const (
 // must hold; one that is empty holds always.
 type Rule struct {
 	Name string
-	// Codes are services or observations (OBR-4.1, OBX-3.1), any of them. What is too
-	// long to be read to its end holds every code.
+	// Codes are services or observations (OBR-4.1, OBX-3.1, and as their alternates
+	// OBR-4.4, OBX-3.4), any of them. What is too long to be read to its end holds
+	// every code.
 	Codes []string
 	// Under is an age in years at the time it is placed, by PID-7, of the youngest whom it
 	// names; a birth date that cannot be read counts as under any age. 0 asks nothing.
@@ -38,15 +39,21 @@ func (r *Rule) fits(p *Report, partner string, now time.Time) bool {
 	if len(r.Partners) > 0 && !slices.Contains(r.Partners, partner) {
 		return false
 	}
-	if len(r.Codes) > 0 && !p.Cut && !slices.ContainsFunc(p.Orders, func(o Order) bool {
-		return slices.Contains(r.Codes, o.Code) || slices.ContainsFunc(o.Rows, func(x Row) bool { return slices.Contains(r.Codes, x.Code) })
-	}) {
+	if len(r.Codes) > 0 && !p.Cut && !slices.ContainsFunc(p.Orders, r.names) {
 		return false
 	}
 	if r.Under > 0 && len(p.Births) > 0 && !slices.ContainsFunc(p.Births, func(born string) bool { return under(born, r.Under, now) }) {
 		return false
 	}
 	return !r.Copies || p.Cut || slices.ContainsFunc(p.Orders, func(o Order) bool { return len(o.CopyTo) > 0 })
+}
+
+// names says whether an order or one of its results has one of the codes.
+func (r *Rule) names(o Order) bool {
+	has := func(code, alternate string) bool {
+		return slices.Contains(r.Codes, code) || alternate != "" && slices.Contains(r.Codes, alternate)
+	}
+	return has(o.Code, o.alternate) || slices.ContainsFunc(o.Rows, func(x Row) bool { return has(x.Code, x.alternate) })
 }
 
 // under asks in the zone of now: the birthday begins with the laboratory's day.
