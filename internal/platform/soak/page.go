@@ -1,6 +1,7 @@
 package soak
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -96,7 +97,8 @@ func project() (string, error) {
 }
 
 func commit(t testing.TB, root string) string {
-	git := exec.CommandContext(t.Context(), "git", "rev-parse", "--short=12", "HEAD")
+	// A page may be written when a test has ended and been cleaned up.
+	git := exec.CommandContext(context.WithoutCancel(t.Context()), "git", "rev-parse", "--short=12", "HEAD")
 	git.Dir = root
 	out, err := git.Output()
 	if err != nil {
