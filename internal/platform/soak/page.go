@@ -69,9 +69,6 @@ func (p Page) write(dir, section, where string, lines []string) error {
 		fmt.Fprintf(&b, "- %s\n", l)
 	}
 	fmt.Fprintf(&b, "\n%s\n", where)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("make folder of the soak: %w", err)
-	}
 	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil { //nolint:gosec // a page for everybody
 		return fmt.Errorf("write page of the soak: %w", err)
 	}
