@@ -66,52 +66,50 @@ func TestAcknowledgedFilesOutlastALossOfPower(t *testing.T) {
 	if fsync := reflect.ValueOf(boxes.New(boxes.Options{}).Flush).Pointer(); fsync != reflect.ValueOf((*os.File).Sync).Pointer() {
 		t.Error("a service flushes otherwise than by fsync")
 	}
-	for _, c := range []struct {
-		name  string
-		flush func(f *os.File, folder bool) bool
-		lost  bool
-	}{
-		{"as it is", nil, false},
-		{"the file is not flushed", func(_ *os.File, folder bool) bool { return folder }, true},
-		{"the folder is not flushed", func(_ *os.File, folder bool) bool { return !folder }, true},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			storetest.Each(t, func(t *testing.T, open storetest.Opener) {
-				r := newRig(t, open)
-				disk := &platter{t: t, flush: c.flush, bytes: map[string][]byte{}, before: func() {
-					if got := r.names("riverside", channel.BoxInbox); got != "small.hl7" {
-						t.Errorf("flushed when %q stood in the box already", got)
-					}
-				}}
-				o := r.svc.Options
-				o.Flush = disk.Flush
-				r.svc = boxes.New(o)
-				body := make([]byte, 3*spool.ChunkSize+77)
-				_, _ = rand.Read(body)
-				must(t, r.svc.Put(t.Context(), "riverside", "small.hl7", sftp, []byte("MSH|a"))) // in its row: the database flushes that
-				must(t, r.large("riverside", "large.bin", body))
-				if got := r.names("riverside", channel.BoxInbox); got != "small.hl7 large.bin" {
-					t.Fatal(got)
+	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
+		r := newRig(t, open)
+		o := r.svc.Options
+		for _, c := range []struct {
+			partner string
+			flush   func(f *os.File, folder bool) bool
+			lost    bool
+		}{
+			{"as-it-is", nil, false},
+			{"file-not-flushed", func(_ *os.File, folder bool) bool { return folder }, true},
+			{"folder-not-flushed", func(_ *os.File, folder bool) bool { return !folder }, true},
+		} {
+			disk := &platter{t: t, flush: c.flush, bytes: map[string][]byte{}, before: func() {
+				if got := r.names(c.partner, channel.BoxInbox); got != "small.hl7" {
+					t.Errorf("%s: flushed when %q stood in the box already", c.partner, got)
 				}
-				disk.cut(o.Spool)
-				r.svc = boxes.New(o)
-				must(t, r.svc.Sweep(t.Context()))
-				if got := r.read("riverside", channel.BoxInbox, "small.hl7", "sftp"); string(got) != "MSH|a" {
-					t.Errorf("the small file is %q", got)
-				}
-				var got []byte
-				in, err := r.svc.Open(t.Context(), "riverside", channel.BoxInbox, "large.bin", boxes.Via{Protocol: "sftp"})
-				if err == nil {
-					got, err = io.ReadAll(io.NewSectionReader(in, 0, in.Size()))
-					must(t, in.Close(t.Context()))
-				}
-				switch {
-				case c.lost && err == nil:
-					t.Error("the disk of this test loses nothing")
-				case !c.lost && (err != nil || !bytes.Equal(got, body)):
-					t.Errorf("an acknowledged file is lost: %v", err)
-				}
-			})
-		})
-	}
+			}}
+			o.Flush = disk.Flush
+			r.svc = boxes.New(o)
+			body := make([]byte, 3*spool.ChunkSize+77)
+			_, _ = rand.Read(body)
+			must(t, r.svc.Put(t.Context(), c.partner, "small.hl7", sftp, []byte("MSH|a"))) // in its row: the database flushes that
+			must(t, r.large(c.partner, "large.bin", body))
+			if got := r.names(c.partner, channel.BoxInbox); got != "small.hl7 large.bin" {
+				t.Fatal(got)
+			}
+			disk.cut(o.Spool)
+			r.svc = boxes.New(o)
+			must(t, r.svc.Sweep(t.Context()))
+			if got := r.read(c.partner, channel.BoxInbox, "small.hl7", "sftp"); string(got) != "MSH|a" {
+				t.Errorf("%s: the small file is %q", c.partner, got)
+			}
+			var got []byte
+			in, err := r.svc.Open(t.Context(), c.partner, channel.BoxInbox, "large.bin", boxes.Via{Protocol: "sftp"})
+			if err == nil {
+				got, err = io.ReadAll(io.NewSectionReader(in, 0, in.Size()))
+				must(t, in.Close(t.Context()))
+			}
+			switch {
+			case c.lost && err == nil:
+				t.Errorf("%s: the disk of this test loses nothing", c.partner)
+			case !c.lost && (err != nil || !bytes.Equal(got, body)):
+				t.Errorf("%s: an acknowledged file is lost: %v", c.partner, err)
+			}
+		}
+	})
 }
