@@ -6,6 +6,11 @@ cd "$(dirname "$0")/.."
 size=${1:?small or whole}
 limit=5m
 [ "$size" = small ] || limit=3h
+# Servers of others that are installed, for the bar of FTPS beside them.
+if [ "$size" = whole ] && [ -z "${LABWARDEN_FTPS_PEERS:-}" ]; then
+	LABWARDEN_FTPS_PEERS=$(ls /usr/sbin/proftpd /usr/sbin/vsftpd 2>/dev/null | paste -sd, || true)
+	export LABWARDEN_FTPS_PEERS
+fi
 having() { grep -rlE "^func $1" --include='*_test.go' cmd internal e2e 2>/dev/null | xargs -r -n1 dirname | sort -u | sed 's|^|./|'; }
 mapfile -t packages < <(having 'TestBar[A-Z]')
 mapfile -t looks < <(having 'TestBarPagesOf')

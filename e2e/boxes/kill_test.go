@@ -5,18 +5,24 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/pkg/sftp"
+
+	"github.com/labwarden/labwarden/internal/platform/receipt"
 )
 
 // sent is what one client sent: every name with its hash, and whether the close
 // was acknowledged.
 type sent struct {
-	mu    sync.Mutex
-	sums  map[string]string
-	acked map[string]bool
+	mu     sync.Mutex
+	prints map[string]receipt.Print
+	acked  map[string]bool
+	held   map[string]bool // those whose receipt was looked at
 }
 
 // TestBarKillUploads kills the hub or the front in the middle of uploads, again
@@ -31,7 +37,9 @@ func TestBarKillUploads(t *testing.T) {
 	seed := uint64(20261122)
 	r := rand.New(rand.NewPCG(seed, 1))
 	l := newLab(t)
-	all := &sent{sums: map[string]string{}, acked: map[string]bool{}}
+	all := &sent{prints: map[string]receipt.Print{}, acked: map[string]bool{}, held: map[string]bool{}}
+	lab := l.run("keys", "public")
+	began := time.Now()
 	for point := range points {
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
@@ -61,16 +69,26 @@ func TestBarKillUploads(t *testing.T) {
 		wg.Wait()
 		if victim == "hub" {
 			l.startHub()
-			l.awaitFront()
 		} else {
 			l.startFront()
 		}
-		l.judge(all, fmt.Sprintf("point %d, %s killed", point, victim))
+		l.awaitFront()
+		when := fmt.Sprintf("point %d, %s killed", point, victim)
+		l.judge(all, when)
+		l.receipts(all, lab, when, whole)
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
 	}
-	t.Logf("%d kills, %d files sent, %d acknowledged, all there with their hashes, nothing else; seed %d", points, len(all.sums), len(all.acked), seed)
+	said := fmt.Sprintf("%d kills, %d files sent, %d acknowledged: all of those are there with their hashes, nothing else; the receipt of each verifies; seed %d, %v",
+		points, len(all.prints), len(all.acked), seed, time.Since(began).Round(time.Second))
+	t.Log(said)
+	if len(all.acked) < points {
+		t.Error("too few were acknowledged for a kill to lose one")
+	}
+	if whole {
+		page.Write(t, "kill -9 in the middle of uploads", said, "goal: no acknowledged file lost, no unfinished one visible, every hash equals its receipt: met")
+	}
 }
 
 // send uploads until its jobs end or the connection does.
@@ -85,7 +103,7 @@ func (l *lab) send(ctx context.Context, all *sent, jobs <-chan int, prefix strin
 		sum := sha256.Sum256(body)
 		name := fmt.Sprintf("/inbox/%s-%d.csv", prefix, i)
 		all.mu.Lock()
-		all.sums[name[7:]] = hex.EncodeToString(sum[:])
+		all.prints[name[7:]] = receipt.Print{Size: int64(len(body)), SHA256: sum}
 		all.mu.Unlock()
 		w, err := f.Create(name)
 		if err != nil {
@@ -125,9 +143,55 @@ func (l *lab) judge(all *sent, when string) {
 		}
 	}
 	for name, sum := range there {
-		if all.sums[name] != sum {
-			l.t.Errorf("%s: %s has the hash %s, sent with %s", when, name, sum, all.sums[name])
+		if p := all.prints[name]; hex.EncodeToString(p.SHA256[:]) != sum {
+			l.t.Errorf("%s: %s has the hash %s, sent with %x", when, name, sum, p.SHA256)
 		}
 	}
 	l.run("ledger", "verify")
+}
+
+// receipts fetches the receipt of each acknowledged file, of one that was not seen
+// before, and holds it against what was sent; of a whole bar the file too.
+func (l *lab) receipts(all *sent, lab, when string, files bool) {
+	l.t.Helper()
+	names := make(chan string)
+	var wg sync.WaitGroup
+	for range 4 {
+		f := l.mustFiles("riverside")
+		wg.Go(func() {
+			for name := range names {
+				b, err := fetch(f, "/receipts/"+name+receipt.Suffix)
+				if err != nil {
+					l.t.Errorf("%s: %s was acknowledged and has no receipt: %v", when, name, err)
+					continue
+				}
+				if r := receipt.Verify(b, all.prints[name], lab); !r.Holds() {
+					l.t.Errorf("%s: the receipt of %s: %+v", when, name, r.Checks)
+				}
+				if !files {
+					continue
+				}
+				if b, err = fetch(f, "/inbox/"+name); err != nil || sha256.Sum256(b) != all.prints[name].SHA256 {
+					l.t.Errorf("%s: %s comes back otherwise than it was sent: %v", when, name, err)
+				}
+			}
+		})
+	}
+	for name := range all.acked {
+		if !all.held[name] {
+			all.held[name] = true
+			names <- name
+		}
+	}
+	close(names)
+	wg.Wait()
+}
+
+func fetch(f *sftp.Client, name string) ([]byte, error) {
+	r, err := f.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(r)
 }

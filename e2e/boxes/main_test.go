@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/labwarden/labwarden/internal/platform/soak"
 )
 
 var (
@@ -37,6 +39,8 @@ func withBinary(m *testing.M) int {
 	}
 	return m.Run()
 }
+
+var page = soak.Page{File: "boxes.md", Title: "partners' boxes", By: "e2e/boxes"}
 
 // bars says how large a bar is to be; it skips where nobody asked for one.
 func bars(t *testing.T) (whole bool) {

@@ -64,7 +64,10 @@ func (h *Hub) fhirClient(c *config.Config, key string, d *config.FHIRPullDestina
 		if err != nil {
 			return nil, err
 		}
-		out.Notify = append(out.Notify, resultsfhir.Endpoint{Prefix: string(n.Endpoint), Transport: resultsfhir.NewTransport(conf, n.Private)})
+		way := wayNotices(key, string(n.Endpoint))
+		out.Notify = append(out.Notify, resultsfhir.Endpoint{Prefix: string(n.Endpoint), Transport: noticedTrip{
+			resultsfhir.NewTransport(conf, n.Private), func(secured string) { h.rooms.sightings.saw(way, secured) },
+		}})
 	}
 	return out, nil
 }

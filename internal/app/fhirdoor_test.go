@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,6 +26,7 @@ import (
 	"github.com/labwarden/labwarden/internal/codec/hl7"
 	"github.com/labwarden/labwarden/internal/convert/hl7fhir"
 	"github.com/labwarden/labwarden/internal/platform/pki"
+	"github.com/labwarden/labwarden/internal/platform/posture"
 )
 
 // puller is a partner's program: its key, and where the server is.
@@ -216,6 +218,61 @@ func TestAFHIRClientOfOthersPulls(t *testing.T) {
 		if conn, err := tls.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(p.base, "https://"), "/fhir"), old); err == nil {
 			_ = conn.Close()
 			t.Error("TLS 1.2 was taken")
+		}
+	})
+}
+
+// What told a subscriber has a line of its own on the posture page.
+func TestPostureOfNotices(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *site) {
+		p := newPuller(t, s)
+		hook := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+		defer hook.Close()
+		ca := filepath.Join(s.dir, "hook.pem")
+		writeFile(t, ca, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: hook.Certificate().Raw})))
+		p.partners = strings.Replace(p.partners, "requests_per_minute", fmt.Sprintf("notify: [{endpoint: %q, private_address: true, tls: {ca: %s}}], requests_per_minute", hook.URL+"/hooks", ca), 1)
+		h := s.open()
+		defer s.close(h)
+		src := strings.Replace(s.source(p.partners, "north", "carry"), "sources:\n", p.node+"sources:\n", 1)
+		c := s.parse(src)
+		if err := stated(t.Context(), h, c); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Begin(t.Context(), c.Node, c, []byte(src), "tester"); err != nil {
+			t.Fatal(err)
+		}
+		line := func() posture.Line {
+			t.Helper()
+			all, err := h.Posture(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, l := range all {
+				if l.Partner == "north" && strings.HasPrefix(l.Way, "notices") {
+					return l
+				}
+			}
+			t.Fatalf("no line: %+v", all)
+			return posture.Line{}
+		}
+		if l := line(); l.Where != hook.URL+"/hooks" || l.State != posture.NotSeen {
+			t.Errorf("before anybody was told: %+v", l)
+		}
+		set, err := h.fhirSettings(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, hook.URL+"/hooks/1", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := set.Clients["north-ehr"].Notify[0].Transport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if l := line(); l.Protocol != "TLS 1.3" || l.Cipher == "" || l.PostQuantum != posture.Yes || l.SeenAt.IsZero() {
+			t.Errorf("after a notice: %+v", l)
 		}
 	})
 }

@@ -100,6 +100,11 @@ func (p *postureLines) partner(key string) {
 		l := line("they fetch results by FHIR", where)
 		l.Dates = slices.Concat(l.Dates, p.shown(wayFHIR))
 		p.add(l, of, posture.Channel{})
+		for _, n := range d.FHIRPull.Notify {
+			l := line("notices to them of FHIR subscriptions", string(n.Endpoint))
+			l.Dates = p.dates["notify "+key]
+			p.add(l, wayNotices(key, string(n.Endpoint)), posture.Channel{})
+		}
 	case d.Portal != nil:
 		where := ""
 		if w := p.c.Node.Portal; w != nil {

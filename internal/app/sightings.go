@@ -202,6 +202,23 @@ func (n noticedIn) Present(ctx context.Context, from channel.Peer, body []byte) 
 	return n.handler.Present(ctx, from, body)
 }
 
+func wayNotices(partner, endpoint string) string { return "notices " + partner + " " + endpoint }
+
+// noticedTrip tells what the connections negotiated by which a partner's program
+// is told that something is there.
+type noticedTrip struct {
+	http.RoundTripper
+	saw func(secured string)
+}
+
+func (n noticedTrip) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := n.RoundTripper.RoundTrip(r)
+	if err == nil && resp.TLS != nil {
+		n.saw(channel.Secured(*resp.TLS))
+	}
+	return resp, err
+}
+
 // noticingWeb tells what browsers negotiated.
 func (h *Hub) noticingWeb(way string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -12,8 +12,8 @@ type Accept struct {
 	Kinds      []string `yaml:"kinds" default:"hl7, fhir, pdf, csv" rule:"oneof=hl7|fhir|pdf|csv" doc:"Kinds of files that are taken, by what they hold, whatever they are called. The name's ending must agree."`
 	Zip        *Zip     `yaml:"zip" sample:"off" doc:"Takes ZIP archives of such files; each file in one is looked at as if it had come alone. Without this section archives are refused."`
 	Encrypted  []string `yaml:"encrypted" ex:"age" rule:"oneof=age|openpgp|cms|pdf" doc:"Encrypted files that are taken although nobody can look into them before their receiver: age, openpgp, cms, and pdf for PDFs with a password. The connection is encrypted in any case."`
-	Facilities []string `yaml:"facilities" ex:"RIVERSIDE" doc:"Sending facilities (MSH-4, its name or universal id) of this partner's HL7 messages; a message of another is refused. Any when absent."`
-	Receivers  []string `yaml:"receiving_facilities" ex:"MILLBROOK" doc:"Receiving facilities (MSH-6) it may write to. Any when absent."`
+	Facilities []string `yaml:"facilities" ex:"RIVERSIDE" doc:"Sending facilities (MSH-4, its name or universal id) of this partner's HL7 messages; a message of another is refused. Compared with the sender that a FHIR MessageHeader names, too. Any when absent."`
+	Receivers  []string `yaml:"receiving_facilities" ex:"MILLBROOK" doc:"Receiving facilities (MSH-6, the receiver in a FHIR MessageHeader) it may write to. Any when absent."`
 	Providers  bool     `yaml:"only_own_providers" doc:"Each order in an HL7 message must name one of the partner's providers (OBR-16 or ORC-12)."`
 	Critical   []string `yaml:"critical_flags" doc:"Codes in OBX-8 and in FHIR interpretations by which this partner marks critical results, besides HH, LL and AA."`
 }

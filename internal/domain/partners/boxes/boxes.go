@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -78,6 +79,9 @@ type Options struct {
 	// Room says how much a partner may send; nil for the defaults.
 	Room  func(partner string) Room
 	Raise alarm.Raiser
+	// Flush makes a file of the spool, or the spool's folder, outlast a loss of
+	// power; nil for fsync(2).
+	Flush func(*os.File) error
 	Now   func() time.Time
 	Log   *slog.Logger
 }
@@ -101,6 +105,9 @@ type count struct {
 
 // New returns the service on a migrated store.
 func New(o Options) *Service {
+	if o.Flush == nil {
+		o.Flush = (*os.File).Sync
+	}
 	return &Service{Options: o, tags: bus.NewTags(o.Vault), writing: map[event.ID]string{}, counts: map[string]count{}, spoken: map[string]spoken{}}
 }
 

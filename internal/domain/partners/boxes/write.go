@@ -139,10 +139,10 @@ func (u *Upload) commit(ctx context.Context, f *File, size int64, key *spool.Key
 	if err != nil {
 		return u.s.noRoom(fmt.Errorf("close spooled file: %w", err))
 	}
-	if err := u.Disk.Sync(); err != nil {
+	if err := u.s.Flush(u.Disk); err != nil {
 		return u.s.noRoom(fmt.Errorf("flush spooled file: %w", err))
 	}
-	if err := syncFolder(u.s.Spool); err != nil {
+	if err := u.s.flushFolder(); err != nil {
 		return err
 	}
 	f.Size, f.SHA256, f.mark = size, sum, mark[:]
@@ -161,13 +161,13 @@ func (u *Upload) commit(ctx context.Context, f *File, size int64, key *spool.Key
 	return u.Disk.Close()
 }
 
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
+func (s *Service) flushFolder() error {
+	d, err := os.Open(s.Spool)
 	if err != nil {
 		return fmt.Errorf("flush folder: %w", err)
 	}
 	defer func() { _ = d.Close() }()
-	if err := d.Sync(); err != nil {
+	if err := s.Flush(d); err != nil {
 		return fmt.Errorf("flush folder: %w", err)
 	}
 	return nil

@@ -245,6 +245,9 @@ func (l *looker) judged(b []byte) (string, error) {
 		}
 	}
 	var wrong error
+	if head.Type == "MessageHeader" {
+		wrong = l.header(b)
+	}
 	for _, c := range within.Contained {
 		if _, err := l.judged(c); err != nil && wrong == nil {
 			wrong = err

@@ -103,6 +103,11 @@ func TestFHIR(t *testing.T) {
 		return `{"resourceType":"Bundle","type":"collection","entry":[{"resource":` + strings.Join(of, `},{"resource":`) + `}]}`
 	}
 	bad := Verdict{Kind: "fhir", Cause: CauseForm, Critical: true}
+	ours := Rules{Facilities: []string{"MILL"}, Receivers: []string{"RIVER"}}
+	header := func(from, to string) string {
+		return `{"resourceType":"MessageHeader","eventUri":"urn:results","source":{"endpoint":"https://lis.example"},"sender":{"identifier":{"value":"` + from + `"}},` +
+			`"destination":[{"endpoint":"https://ehr.example","receiver":{"identifier":{"value":"` + to + `"}}}]}`
+	}
 	judge(t, []file{
 		{"a resource", "a.json", observation, Rules{}, Verdict{Pass: true, Kind: "fhir"}},
 		{"BOM", "a.json", "\xef\xbb\xbf" + observation + "\r\n", Rules{}, Verdict{Pass: true, Kind: "fhir"}},
@@ -127,6 +132,15 @@ func TestFHIR(t *testing.T) {
 		{"too deep", "a.json", `{"resourceType":"Basic","x":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}`, Rules{}, bad},
 		{"too many values", "a.json", `{"resourceType":"Basic","x":[` + strings.Repeat("{},", maxValues) + `{}]}`, Rules{}, bad},
 		{"not UTF-8", "a.json", `{"resourceType":"Basic","x":"` + "\xff" + `"}`, Rules{}, bad},
+		{"ours, for us", "a.json", bundle(header("MILL", "RIVER"), observation), ours, Verdict{Pass: true, Kind: "fhir"}},
+		{"ours by the name of its application", "a.json", bundle(`{"resourceType":"MessageHeader","sender":{"display":"Mill Lab"},"source":{"name":"MILL","endpoint":"urn:x"}}`), ours, Verdict{Pass: true, Kind: "fhir"}},
+		{"another's message", "a.json", bundle(header("NORTH", "RIVER"), observation), ours, Verdict{Kind: "fhir", Cause: CauseOther, Reason: "MessageHeader.sender"}},
+		{"another's, critical behind it", "a.json", bundle(header("NORTH", "RIVER"), alarming), ours, Verdict{Kind: "fhir", Cause: CauseOther, Critical: true}},
+		{"for another", "a.json", bundle(header("MILL", "NORTH"), observation), ours, Verdict{Kind: "fhir", Cause: CauseOther, Reason: "destination.receiver"}},
+		{"another's, nothing agreed", "a.json", bundle(header("NORTH", "NORTH"), observation), Rules{}, Verdict{Pass: true, Kind: "fhir"}},
+		{"names nobody", "a.json", bundle(`{"resourceType":"MessageHeader","sender":{"reference":"Organization/1"},"source":{"endpoint":"urn:x"}}`, observation), ours, Verdict{Pass: true, Kind: "fhir"}},
+		{"no message", "a.json", bundle(observation), ours, Verdict{Pass: true, Kind: "fhir"}},
+		{"a header of another structure", "a.json", bundle(`{"resourceType":"MessageHeader","sender":["MILL"]}`), ours, bad},
 		{"a list", "a.json", `[` + observation + `]`, Rules{}, Verdict{Cause: CauseKind, Critical: true}},
 		{"XML", "a.fhir", `<Patient xmlns="http://hl7.org/fhir"/>`, Rules{}, Verdict{Cause: CauseKind, Critical: true, Reason: "JSON"}},
 	})

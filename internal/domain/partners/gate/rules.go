@@ -20,10 +20,11 @@ type Rules struct {
 	// Encrypted are the kinds that are taken without being looked into: KindAge,
 	// KindOpenPGP, KindCMS, and KindPDF for PDFs with a password.
 	Encrypted []string
-	// Facilities are the sending facilities (MSH-4: name or universal id) that are
-	// this partner's; any when empty.
+	// Facilities are the sending facilities (MSH-4: name or universal id; the sender
+	// that a FHIR MessageHeader names) that are this partner's; any when empty.
 	Facilities []string
-	// Receivers are the receiving facilities (MSH-6) it may write to; any when empty.
+	// Receivers are the receiving facilities (MSH-6; the receiver of a MessageHeader) it may write to;
+	// any when empty.
 	Receivers []string
 	// Providers: each order names one of these ordering providers (OBR-16, ORC-12);
 	// any when nil.

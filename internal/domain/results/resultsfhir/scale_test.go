@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/labwarden/labwarden/internal/platform/event"
+	"github.com/labwarden/labwarden/internal/platform/soak"
 	"github.com/labwarden/labwarden/internal/platform/store"
 	"github.com/labwarden/labwarden/internal/platform/store/storetest"
 )
@@ -132,18 +133,27 @@ func (l *lab) insert(into string, columns int, values []any) {
 	}
 }
 
-// The bar: a search by patient over a million results answers in 30 ms for 95 of
-// 100. Here it is run small, with a bound that no slow machine breaks; whole, it
-// is LABWARDEN_FHIR_RESULTS=1000000 go test -run TestSearchByPatientAtScale -timeout 60m.
-func TestSearchByPatientAtScale(t *testing.T) {
-	n, bar := 3000, 500*time.Millisecond
+// A search by patient answers, with a bound that no slow machine breaks.
+func TestSearchByPatientAtScale(t *testing.T) { searches(t, 3000, 500*time.Millisecond) }
+
+// TestBarSearchByPatient: over a million results it answers in 30 ms for 95 of
+// 100; LABWARDEN_FHIR_RESULTS says another number.
+func TestBarSearchByPatient(t *testing.T) {
+	if os.Getenv("LABWARDEN_BARS") != "whole" {
+		t.Skip("SKIPPED A BAR: a million results take long; `make soak` runs it, every test a small one (TestSearchByPatientAtScale)")
+	}
+	n := 1_000_000
 	if s := os.Getenv("LABWARDEN_FHIR_RESULTS"); s != "" {
 		var err error
 		if n, err = strconv.Atoi(s); err != nil {
 			t.Fatal(err)
 		}
-		bar = 30 * time.Millisecond
 	}
+	searches(t, n, 30*time.Millisecond)
+}
+
+func searches(t *testing.T, n int, bar time.Duration) {
+	t.Helper()
 	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
 		l := newLab(t, open)
 		began := time.Now()
@@ -159,6 +169,7 @@ func TestSearchByPatientAtScale(t *testing.T) {
 		}
 		t.Logf("%d results filled in %s", n, time.Since(began).Round(time.Second))
 		c := l.as("north")
+		var said []string
 		for _, x := range []struct {
 			name string
 			path func(i int) string
@@ -189,10 +200,14 @@ func TestSearchByPatientAtScale(t *testing.T) {
 			slices.Sort(took)
 			at := func(p int) time.Duration { return took[len(took)*p/100].Round(10 * time.Microsecond) }
 			each := ((used(t) - cpu) / time.Duration(len(took))).Round(10 * time.Microsecond)
-			t.Logf("%-52s p50 %s, p95 %s, p99 %s; %s of CPU each, database apart", x.name, at(50), at(95), at(99), each)
+			said = append(said, fmt.Sprintf("%s: p50 %s, p95 %s (goal %s at most): %s; p99 %s; %s of CPU each, database apart", x.name, at(50), at(95), bar, soak.Met(float64(at(95)), float64(bar)), at(99), each))
+			t.Log(said[len(said)-1])
 			if at(95) > bar {
 				t.Errorf("%s: p95 %s is over %s", x.name, at(95), bar)
 			}
+		}
+		if os.Getenv("LABWARDEN_BARS") == "whole" && n >= 1_000_000 {
+			soak.Page{File: "fhir.md", Title: "FHIR search", By: "internal/domain/results/resultsfhir"}.Write(t, fmt.Sprintf("%d results, %s", n, l.db.Engine()), said...)
 		}
 	})
 }
