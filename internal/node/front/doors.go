@@ -34,6 +34,7 @@ type door struct {
 	take  func(net.Conn)
 	stop  func()
 	limit frontlink.Listen
+	few   chan struct{} // takes that run; nil: as many as there are
 	from  map[netip.Addr]int
 	all   int
 }
@@ -42,6 +43,9 @@ type door struct {
 type serving struct {
 	take func(net.Conn)
 	stop func()
+	// atOnce, if not 0, is how many takes may run; who comes meanwhile waits in the
+	// system's queue, in order, and is not sent away.
+	atOnce int
 }
 
 // apply opens and closes listeners until they are as the hub wants them.
@@ -128,7 +132,10 @@ func (d *doors) close() {
 func (o *door) hand(s serving, l frontlink.Listen) {
 	o.mu.Lock()
 	stop := o.stop
-	o.take, o.stop, o.limit = s.take, s.stop, l
+	o.take, o.stop, o.limit, o.few = s.take, s.stop, l, nil
+	if s.atOnce > 0 {
+		o.few = make(chan struct{}, s.atOnce)
+	}
 	o.mu.Unlock()
 	if stop != nil {
 		stop()
@@ -152,31 +159,39 @@ func (o *door) accept(log *slog.Logger) {
 			continue
 		}
 		at := time.Now()
-		take, done := o.enter(c)
+		take, few, done := o.enter(c)
 		if take == nil {
 			_ = c.Close()
 			continue
 		}
-		go take(&counted{Conn: c, at: at, done: done})
+		if few != nil {
+			few <- struct{}{}
+		}
+		go func() {
+			take(&counted{Conn: c, at: at, done: done})
+			if few != nil {
+				<-few
+			}
+		}()
 	}
 }
 
 // enter says who takes the connection, nil for nobody: the hub is away, or there
 // are too many from its address or in all.
-func (o *door) enter(c net.Conn) (take func(net.Conn), done func()) {
+func (o *door) enter(c net.Conn) (take func(net.Conn), few chan struct{}, done func()) {
 	from, err := netip.ParseAddrPort(c.RemoteAddr().String())
 	if err != nil {
-		return nil, nil
+		return nil, nil, nil
 	}
 	at := from.Addr().Unmap()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.take == nil || o.limit.Conns > 0 && o.all >= o.limit.Conns || o.limit.PerAddress > 0 && o.from[at] >= o.limit.PerAddress {
-		return nil, nil
+		return nil, nil, nil
 	}
 	o.all++
 	o.from[at]++
-	return o.take, func() {
+	return o.take, o.few, func() {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		o.all--
@@ -216,8 +231,12 @@ func serveSSH(h *hub, log *slog.Logger) serving {
 		if err := h.handOver(context.Background(), tcp, came.at); err != nil {
 			log.Info("connection not handed over", "err", err)
 		}
-	}, stop: func() {}}
+	}, stop: func() {}, atOnce: handingOver}
 }
+
+// handingOver is how many SSH connections are handed over at one time. In a flood
+// a partner waits for its turn, behind which the hub makes room (channel/sftp).
+const handingOver = 32
 
 // feed is a listener that is fed connections.
 type feed struct {
