@@ -13,7 +13,13 @@ import (
 
 func postureCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "posture", Short: "How well each way is protected: protocol, cipher and key exchange as last negotiated", Args: cobra.NoArgs,
+		Use: "posture", Short: "How well each way is protected: protocol, cipher and key exchange as last negotiated",
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return noCommand(c, args[0])
+			}
+			return nil
+		},
 		Long: `Shows one line for each way on which results or people come and go: protocol, cipher
 and key exchange as last negotiated, post-quantum, FIPS, end-to-end encryption, and
 whether it meets the guidance of HHS on patient data that is secured in motion, with

@@ -116,6 +116,16 @@ func (e Enrolled) enough(p PersonInfo) bool {
 // Any says whether anything is enrolled at all.
 func (e Enrolled) Any() bool { return e.Password || e.TOTP || len(e.Passkeys) > 0 }
 
+// Passkey is the one of that id, if the person has it.
+func (e Enrolled) Passkey(id event.ID) (Passkey, bool) {
+	for _, k := range e.Passkeys {
+		if k.ID == id {
+			return k, true
+		}
+	}
+	return Passkey{}, false
+}
+
 // Enrolled returns what a person can sign in with.
 func (s *Service) Enrolled(ctx context.Context, person event.ID) (Enrolled, error) {
 	return s.enrolled(ctx, s.DB, person)

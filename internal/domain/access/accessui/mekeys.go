@@ -124,10 +124,8 @@ func (s *signing) ownKey(r *http.Request) (signin.Passkey, error) {
 	if err != nil {
 		return signin.Passkey{}, err
 	}
-	for _, k := range e.Passkeys {
-		if k.ID == id {
-			return k, nil
-		}
+	if k, ok := e.Passkey(id); ok {
+		return k, nil
 	}
 	return signin.Passkey{}, none
 }
